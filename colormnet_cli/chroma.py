@@ -1,0 +1,193 @@
+"""Between a film's planes and the network: L out of the luma plane, ab at full size, Cb and Cr planes.
+
+Pure functions on tensors, on whatever device these are; every one takes a batch axis in front ([K,…]).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .lab import lab_to_rgb
+
+__all__ = [
+    "PlaneFormat",
+    "chroma_planes",
+    "luma_to_lightness",
+    "resize_lightness",
+    "upsample_ab",
+    "working_size",
+]
+
+Matrix = Literal["bt601", "bt709", "bt2020"]
+Siting = Literal["left", "topleft", "center"]
+
+# Kr, Kb of Y′ = Kr R′ + (1 − Kr − Kb) G′ + Kb B′
+_LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+
+
+@dataclass(frozen=True)
+class PlaneFormat:
+    """How a film's planes hold Y′, Cb and Cr.
+
+    Args:
+        bits: bits a sample, 8 to 16.
+        full_range: 0…2ⁿ−1 (True) or 16…235 and 16…240, scaled (False).
+        matrix: "bt601", "bt709" or "bt2020" (non-constant luminance).
+        subsampling: luma samples per chroma sample across and down: 4:2:0 is (2, 2), 4:2:2 (2, 1), 4:4:4 (1, 1).
+        siting: where a chroma sample lies among its luma samples: "left" (MPEG-2, H.264), "topleft", "center" (JPEG).
+    """
+
+    bits: int = 8
+    full_range: bool = False
+    matrix: Matrix = "bt709"
+    subsampling: tuple[int, int] = (2, 2)
+    siting: Siting = "left"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.bits <= 16:
+            raise ValueError(f"bits is {self.bits}, meant is 8 to 16")
+        if self.matrix not in _LUMA_WEIGHTS:
+            raise ValueError(f"matrix is {self.matrix!r}, meant is one of {', '.join(_LUMA_WEIGHTS)}")
+        if self.siting not in ("left", "topleft", "center"):
+            raise ValueError(f"siting is {self.siting!r}, meant is left, topleft or center")
+        if len(self.subsampling) != 2 or any(s not in (1, 2, 4) for s in self.subsampling):
+            raise ValueError(f"subsampling is {self.subsampling}, meant are two of 1, 2 and 4")
+
+    @property
+    def black(self) -> float:
+        """The code of Y′ = 0."""
+        return 0.0 if self.full_range else 16.0 * 2 ** (self.bits - 8)
+
+    @property
+    def luma_span(self) -> float:
+        """How many codes lie between Y′ = 0 and Y′ = 1."""
+        return float(2**self.bits - 1) if self.full_range else 219.0 * 2 ** (self.bits - 8)
+
+    @property
+    def chroma_span(self) -> float:
+        """How many codes lie between Cb = −½ and Cb = ½."""
+        return float(2**self.bits - 1) if self.full_range else 224.0 * 2 ** (self.bits - 8)
+
+
+def luma_to_lightness(y: Tensor, fmt: PlaneFormat) -> Tensor:
+    """Lightness of a luma plane, as a black-and-white film means it: R = G = B = Y′.
+
+    Args:
+        y: integer tensor [H,W] or [K,H,W], the plane as it came out of the decoder.
+
+    Returns:
+        float32 [1,H,W] or [K,1,H,W], L in 0…100; foot- and headroom of the limited range are clipped.
+    """
+    if y.ndim not in (2, 3) or y.is_floating_point():
+        raise ValueError(f"y is {y.dtype} {tuple(y.shape)}, meant are integers [H,W] or [K,H,W]")
+    # A plane has few different codes: a table costs nothing, a power for every pixel does (on a CPU).
+    codes = torch.arange(2**fmt.bits, dtype=torch.float32, device=y.device)
+    table = _gray_lightness(((codes - fmt.black) / fmt.luma_span).clamp(0, 1))
+    return table.index_select(0, y.reshape(-1).to(torch.int32)).reshape(y.shape).unsqueeze(-3)
+
+
+def working_size(size: tuple[int, int], working: int | Literal["source"]) -> tuple[int, int]:
+    """The (height, width) at which the network works.
+
+    Args:
+        size: (H, W) of the film.
+        working: length of the shorter side, which never enlarges; "source" leaves the size as it is.
+    """
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"size is {size}, meant are a height and a width of at least 1")
+    if working == "source":
+        return height, width
+    if not isinstance(working, int) or working < 1:
+        raise ValueError(f'working is {working!r}, meant is a number of pixels or "source"')
+    shorter = min(height, width)
+    if shorter <= working:
+        return height, width
+    return max(1, round(height * working / shorter)), max(1, round(width * working / shorter))
+
+
+def resize_lightness(L: Tensor, size: tuple[int, int]) -> Tensor:
+    """L at another size, antialiased: [1,H,W] or [K,1,H,W] → [1,h,w] or [K,1,h,w]."""
+    return _resize(L, size, antialias=True)
+
+
+def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True) -> Tensor:
+    """Bring ab from the working size to full size, along the edges of the full-size lightness.
+
+    Args:
+        ab: [2,h,w] or [K,2,h,w], Lab units.
+        L_small: [1,h,w] or [K,1,h,w], what the network saw.
+        L_full: [1,H,W] or [K,1,H,W].
+        guided: False is plain bilinear interpolation.
+
+    Returns:
+        [2,H,W] or [K,2,H,W]; `ab` itself where the two sizes are the same.
+    """
+    if ab.shape[-2:] != L_small.shape[-2:]:
+        raise ValueError(f"ab is {tuple(ab.shape)}, L_small {tuple(L_small.shape)}: meant is one height and width")
+    full = (L_full.shape[-2], L_full.shape[-1])
+    if ab.shape[-2:] == full:
+        return ab
+    return _resize(ab, full)
+
+
+def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Tensor, Tensor]:
+    """The Cb and Cr planes of Lab(L, ab): Lab → sRGB, clipped → Y′CbCr of the film's matrix and range → chroma grid.
+
+    Args:
+        L_full: [1,H,W] or [K,1,H,W].
+        ab_full: [2,H,W] or [K,2,H,W].
+
+    Returns:
+        (cb, cr), integers [⌈H/sy⌉,⌈W/sx⌉] or [K,…]: uint8 at 8 bits, int16 up to 15, int32 at 16.
+    """
+    kr, kb = _LUMA_WEIGHTS[fmt.matrix]
+    red, green, blue = lab_to_rgb(torch.cat([L_full, ab_full], dim=-3)).clamp(0, 1).unbind(-3)
+    y = kr * red + (1 - kr - kb) * green + kb * blue
+    chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)
+    chroma = _decimate(_decimate(chroma, -1, fmt.subsampling[0], fmt.siting in ("left", "topleft")),
+                       -2, fmt.subsampling[1], fmt.siting == "topleft")
+    top = 2**fmt.bits - 1
+    codes = (chroma * fmt.chroma_span + 2 ** (fmt.bits - 1)).round().clamp(0, top)
+    dtype = torch.uint8 if fmt.bits == 8 else torch.int16 if fmt.bits < 16 else torch.int32
+    cb, cr = codes.to(dtype).unbind(-3)
+    return cb, cr
+
+
+def _gray_lightness(gray: Tensor) -> Tensor:
+    """L of R = G = B = gray (0…1), any shape."""
+    linear = torch.where(gray > 0.04045, ((gray + 0.055) / 1.055) ** 2.4, gray / 12.92)
+    f = torch.where(linear > 0.008856, linear.clamp(min=1e-4) ** (1 / 3), 7.787 * linear + 16 / 116)
+    return (116 * f - 16).clamp(0, 100)
+
+
+def _resize(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    """Bilinear [..,C,H,W] → [..,C,h,w]; `x` itself where it has that size."""
+    if x.shape[-2:] == size:
+        return x
+    flat = x.reshape(-1, *x.shape[-3:])
+    return F.interpolate(flat, size, mode="bilinear", align_corners=False, antialias=antialias).reshape(
+        *x.shape[:-2], *size
+    )
+
+
+def _decimate(x: Tensor, dim: int, step: int, cosited: bool) -> Tensor:
+    """Average `x` [...,H,W] along `dim` onto every `step`-th sample.
+
+    A co-sited chroma sample lies on a luma sample (triangle, 1 2 1 for step 2), any other between them (mean of `step`).
+    The last row or column is repeated where the grid hangs over.
+    """
+    if step == 1:
+        return x
+    length = x.shape[dim]
+    grid = -(-length // step)
+    weights = [step - abs(i) for i in range(1 - step, step)] if cosited else [1] * step
+    first = 1 - step if cosited else 0
+    start = torch.arange(grid, device=x.device) * step + first
+    parts = [w * x.index_select(dim, (start + i).clamp(0, length - 1)) for i, w in enumerate(weights)]
+    return torch.stack(parts).sum(0) / sum(weights)
