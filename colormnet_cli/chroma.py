@@ -150,8 +150,12 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     red, green, blue = lab_to_rgb(torch.cat([L_full, ab_full], dim=-3)).clamp(0, 1).unbind(-3)
     y = kr * red + (1 - kr - kb) * green + kb * blue
     chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)
-    chroma = _decimate(_decimate(chroma, -1, fmt.subsampling[0], fmt.siting in ("left", "topleft")),
-                       -2, fmt.subsampling[1], fmt.siting == "topleft")
+    chroma = _decimate(
+        _decimate(chroma, -1, fmt.subsampling[0], fmt.siting in ("left", "topleft")),
+        -2,
+        fmt.subsampling[1],
+        fmt.siting == "topleft",
+    )
     top = 2**fmt.bits - 1
     codes = (chroma * fmt.chroma_span + 2 ** (fmt.bits - 1)).round().clamp(0, top)
     dtype = torch.uint8 if fmt.bits == 8 else torch.int16 if fmt.bits < 16 else torch.int32
@@ -179,7 +183,7 @@ def _resize(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor
 def _decimate(x: Tensor, dim: int, step: int, cosited: bool) -> Tensor:
     """Average `x` [...,H,W] along `dim` onto every `step`-th sample.
 
-    A co-sited chroma sample lies on a luma sample (triangle, 1 2 1 for step 2), any other between them (mean of `step`).
+    A co-sited chroma sample lies on a luma sample (triangle, 1 2 1 for step 2), any other between them (plain mean).
     The last row or column is repeated where the grid hangs over.
     """
     if step == 1:
