@@ -3,7 +3,7 @@
 Misuse of the Python API (a wrong shape, an order of calls) is a ``ValueError`` that says what came and what was meant.
 """
 
-__all__ = ["CheckpointError", "ColormnetError", "DeviceError", "MediaError", "OutputError", "UsageError", "WeightsError"]
+__all__ = ["CheckpointError", "ColormnetError", "DeviceError", "Interrupted", "MediaError", "OutputError", "UsageError", "WeightsError"]
 
 
 class ColormnetError(Exception):
@@ -36,3 +36,9 @@ class CheckpointError(WeightsError):
 
 class DeviceError(ColormnetError):
     """The requested device is not there, or has too little memory."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after everything was put in order; its text says where the same command goes on. Exit code 130."""
+
+    exit_code = 130

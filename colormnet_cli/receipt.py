@@ -1,0 +1,62 @@
+"""What a finished run has to show: what went in, what came out, and what was out of the ordinary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FileRecord", "Receipt", "sha256_of"]
+
+
+def sha256_of(path: str | Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file as it was when the run ended."""
+
+    path: str
+    size: int
+    sha256: str
+
+    @staticmethod
+    def of(path: str | Path) -> FileRecord:
+        path = Path(path)
+        return FileRecord(str(path), path.stat().st_size, sha256_of(path))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The same for every command that colours something; `to_json` is what `--json` prints."""
+
+    inputs: tuple[FileRecord, ...]
+    references: tuple[FileRecord, ...]
+    output: FileRecord
+    weights: dict[str, Any]  # name, sha256 of the tensors or of the file
+    settings: dict[str, Any]
+    memory: dict[str, Any]  # the memory's settings, in the paper's letters
+    versions: dict[str, str]
+    device: str
+    precision: str
+    frames: int
+    seconds: float  # of this run
+    fps: float  # frames coloured by this run a second
+    resumed_at: int = 0  # frames that an earlier, broken run had done
+    undecodable: int = 0  # packets that could not be decoded
+    peak_memory: int | None = None  # bytes on the device; on the CPU the process's peak
+    streams: tuple[dict[str, Any], ...] = ()  # what became of each audio, subtitle and attachment stream
+    warnings: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, default=str)
