@@ -3,7 +3,16 @@
 Misuse of the Python API (a wrong shape, an order of calls) is a ``ValueError`` that says what came and what was meant.
 """
 
-__all__ = ["CheckpointError", "ColormnetError", "DeviceError", "Interrupted", "MediaError", "OutputError", "UsageError", "WeightsError"]
+__all__ = [
+    "CheckpointError",
+    "ColormnetError",
+    "DeviceError",
+    "Interrupted",
+    "MediaError",
+    "OutputError",
+    "UsageError",
+    "WeightsError",
+]
 
 
 class ColormnetError(Exception):
