@@ -1,0 +1,22 @@
+"""Measures of a coloured film: pure functions on batches of frames, on any device, and small streaming accumulators."""
+
+from .colour import ciede2000, colourfulness
+from .features import FrechetDistance, lpips
+from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
+from .temporal import ColourConsistency, dis_flow, visible_mask, warp, warp_error
+
+__all__ = [
+    "ColourConsistency",
+    "FrechetDistance",
+    "ab_psnr",
+    "ciede2000",
+    "colourfulness",
+    "dis_flow",
+    "lpips",
+    "psnr",
+    "psnr_as_published",
+    "ssim",
+    "visible_mask",
+    "warp",
+    "warp_error",
+]

@@ -1,0 +1,34 @@
+"""What every metric accepts: batches of RGB pictures, uint8 in 0..255 or floating point in 0..1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_frames", "check_pair", "in_255", "in_unit"]
+
+
+def check_frames(frames: Tensor, channels: int = 3) -> None:
+    """Raise ValueError unless frames are [N, channels, H, W] and uint8 or floating point."""
+    if frames.ndim != 4 or frames.shape[1] != channels or 0 in frames.shape:
+        raise ValueError(f"expected pictures of shape [N, {channels}, H, W], got {list(frames.shape)}")
+    if frames.dtype != torch.uint8 and not frames.is_floating_point():
+        raise ValueError(f"expected uint8 (0..255) or floating point (0..1) pictures, got {frames.dtype}")
+
+
+def check_pair(result: Tensor, reference: Tensor, channels: int = 3) -> None:
+    """Raise ValueError unless both are pictures (see `check_frames`) of one shape."""
+    check_frames(result, channels)
+    check_frames(reference, channels)
+    if result.shape != reference.shape:
+        raise ValueError(f"result {list(result.shape)} and reference {list(reference.shape)} differ in shape")
+
+
+def in_255(rgb: Tensor) -> Tensor:
+    """uint8 (0..255) or floating point (0..1) → floating point in 0..255."""
+    return rgb.float() if rgb.dtype == torch.uint8 else rgb * 255
+
+
+def in_unit(rgb: Tensor) -> Tensor:
+    """uint8 (0..255) or floating point (0..1) → floating point in 0..1."""
+    return rgb.float() / 255 if rgb.dtype == torch.uint8 else rgb

@@ -1,0 +1,86 @@
+"""How near a result is to its reference: PSNR (three kinds) and SSIM, one figure for each frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._inputs import check_pair, in_255
+
+__all__ = ["ab_psnr", "psnr", "psnr_as_published", "ssim"]
+
+AB_RANGE = 255.0  # a and b are kept as -128..127 in 8 bits: the peak of ab-PSNR
+
+
+def _decibels(squared_error: Tensor, peak: float) -> Tensor:
+    """Mean squared error [N] → PSNR [N] in dB; identical pictures give infinity."""
+    return 10 * torch.log10(peak**2 / squared_error)
+
+
+def psnr(result: Tensor, reference: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio over all pixels and channels.
+
+    result, reference: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1.
+    Returns [N], dB; inf where identical.
+    """
+    check_pair(result, reference)
+    return _decibels((in_255(result) - in_255(reference)).square().mean((1, 2, 3)), 255)
+
+
+def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
+    """PSNR exactly as the authors' script computes it: difference and square both wrap modulo 256.
+
+    The script subtracts and squares uint8 arrays, so a difference of 16 counts as none and the figure comes out several
+    dB high. The published PSNRs were computed so; compare with them by this one, and with nothing else.
+
+    result, reference: shape = (N, 3, H, W), RGB, uint8 only.  Returns [N], dB.
+    """
+    check_pair(result, reference)
+    if result.dtype != torch.uint8 or reference.dtype != torch.uint8:
+        raise ValueError(f"the published PSNR is defined on uint8 only, got {result.dtype} and {reference.dtype}")
+    difference = result - reference  # wraps, as uint8 does
+    return _decibels((difference * difference).float().mean((1, 2, 3)), 255)
+
+
+def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
+    """PSNR of colour alone: over the a and b planes of CIE Lab, with the peak 255 (8-bit a and b span -128..127).
+
+    result_ab, reference_ab: shape = (N, 2, H, W), float, Lab units.  Returns [N], dB; inf where identical.
+    """
+    check_pair(result_ab, reference_ab, channels=2)
+    return _decibels((result_ab - reference_ab).square().mean((1, 2, 3)), AB_RANGE)
+
+
+def _window_sums(x: Tensor) -> Tensor:
+    """Sums over every full 7×7 window: shape = (..., H, W) → (..., H-6, W-6). Adds only, so integers stay exact."""
+    for axis in (-1, -2):
+        n = x.shape[axis] - 6
+        pairs = x.narrow(axis, 0, n + 5) + x.narrow(axis, 1, n + 5)  # pixels i, i+1
+        fours = pairs.narrow(axis, 0, n) + pairs.narrow(axis, 2, n)  # i … i+3
+        x = fours.add_(pairs.narrow(axis, 4, n)).add_(x.narrow(axis, 6, n))  # … i+5, i+6
+    return x
+
+
+def ssim(result: Tensor, reference: Tensor) -> Tensor:
+    """Structural similarity as scikit-image's default: 7×7 uniform window, sample covariance, mean over channels.
+
+    result, reference: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1; H, W ≥ 7.  Returns [N], -1..1.
+    """
+    check_pair(result, reference)
+    if min(result.shape[-2:]) < 7:
+        raise ValueError(f"SSIM needs pictures of at least 7×7 pixels, got {result.shape[-2]}×{result.shape[-1]}")
+    n, c1, c2 = 49, (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    # Centred on 128: for 8-bit pictures every sum then is an integer that float32 holds exactly.
+    x, y = in_255(result) - 128, in_255(reference) - 128
+    sum_x, sum_y = _window_sums(x), _window_sums(y)
+    sum_xy = _window_sums(x * y)
+    sum_squares = _window_sums(torch.addcmul(x * x, y, y))  # only var(x) + var(y) is needed, never one of them
+
+    product, squares = sum_x * sum_y, torch.addcmul(sum_x * sum_x, sum_y, sum_y)
+    covariance = (sum_xy * n).sub_(product).mul_(2 / (n * (n - 1))).add_(c2)  # 2·cov + C2
+    variance = (sum_squares * n).sub_(squares).mul_(1 / (n * (n - 1))).add_(c2)  # var x + var y + C2
+    # The centring of the means is undone: (mx + 128)(my + 128) = mx·my + 128·(mx + my) + 128².
+    shift = (sum_x + sum_y).mul_(128 / n)
+    means = product.mul_(1 / n**2).add_(shift).add_(128**2).mul_(2).add_(c1)
+    powers = squares.mul_(1 / n**2).add_(shift, alpha=2).add_(2 * 128**2 + c1)
+    return means.mul_(covariance).div_(powers.mul_(variance)).mean((1, 2, 3))

@@ -1,0 +1,303 @@
+"""The metrics: figures that are compared with the papers'. Wrong here, and every table made with the tool is wrong."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from skimage.color import deltaE_ciede2000
+from skimage.metrics import structural_similarity
+
+from colormnet_cli import metrics
+from colormnet_cli.lab import rgb_to_lab
+
+GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
+
+
+def frames(name: str) -> torch.Tensor:
+    return torch.from_numpy(GOLDEN[name]).permute(0, 3, 1, 2)  # [8, 3, 96, 128] uint8
+
+
+def lab(rgb: torch.Tensor) -> torch.Tensor:
+    return rgb_to_lab(rgb.float() / 255)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    return frames("result"), frames("gt")
+
+
+def close(measured: torch.Tensor | float, golden: np.ndarray) -> None:
+    np.testing.assert_allclose(np.asarray(measured), golden, rtol=1e-4)
+
+
+def test_golden_fidelity(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """PSNR, the published PSNR and SSIM could not be set beside the papers'."""
+    close(metrics.psnr(*pair), GOLDEN["psnr"])
+    close(metrics.psnr_as_published(*pair), GOLDEN["psnr_wrapped"])
+    close(metrics.ssim(*pair), GOLDEN["ssim"])
+
+
+def test_golden_colour(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Colourfulness (either channel order) and CIEDE2000 would mean something else than in the literature."""
+    close(metrics.colourfulness(pair[0]), GOLDEN["colorfulness"])
+    close(metrics.colourfulness(pair[0], swapped=True), GOLDEN["colorfulness_rgb_read_as_bgr"])
+    close(metrics.ciede2000(lab(pair[0]), lab(pair[1])), GOLDEN["ciede2000"])
+
+
+@pytest.mark.parametrize("sizes", [(8,), (1, 3, 4), (1,) * 8])
+@pytest.mark.parametrize(("name", "golden"), [("gt", "cdc_gt"), ("result", "cdc_res")])
+def test_golden_cdc_however_the_frames_come(name: str, golden: str, sizes: tuple[int, ...]) -> None:
+    """CDC would depend on the batch size of a run."""
+    consistency = metrics.ColourConsistency()
+    for part in frames(name).split(sizes):
+        consistency.update(part)
+    close(consistency.compute(), GOLDEN[golden])
+
+
+def test_cdc_of_short_films() -> None:
+    """A one-frame clip would end a benchmark with a division by zero, or count as perfectly steady."""
+    consistency = metrics.ColourConsistency()
+    assert math.isnan(consistency.compute())
+    consistency.update(frames("gt")[:1])
+    assert math.isnan(consistency.compute())
+    consistency.update(frames("gt")[1:2])
+    assert 0 < consistency.compute() < math.log(2)
+
+
+def test_floats_in_0_to_1_measure_as_bytes_do(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Float frames would be measured on another scale than decoded ones."""
+    result, reference = (x.double() / 255 for x in pair)
+    close(metrics.psnr(result, reference), GOLDEN["psnr"])
+    close(metrics.ssim(result, reference), GOLDEN["ssim"])
+    close(metrics.colourfulness(result), GOLDEN["colorfulness"])
+    consistency = metrics.ColourConsistency()
+    consistency.update(result)
+    close(consistency.compute(), GOLDEN["cdc_res"])
+
+
+@pytest.mark.parametrize("low", [0, 200, 250])
+def test_ssim_is_scikit_images_in_flat_bright_pictures(low: int) -> None:
+    """Float32 cancellation in skies and snow would shift SSIM."""
+    rng = np.random.default_rng(low)
+    a, b = (rng.integers(low, 256, (31, 46, 3), dtype=np.uint8) for _ in range(2))
+    ours = metrics.ssim(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in (a, b)))
+    assert ours.item() == pytest.approx(structural_similarity(a, b, channel_axis=-1), rel=1e-4)
+
+
+def test_identical_pictures(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """A perfect result would show as nan, or as a made-up ceiling."""
+    same = pair[0], pair[0]
+    assert metrics.psnr(*same).isinf().all()
+    assert metrics.psnr_as_published(*same).isinf().all()
+    assert metrics.ab_psnr(lab(pair[0])[:, 1:], lab(pair[0])[:, 1:]).isinf().all()
+    assert torch.allclose(metrics.ssim(*same), torch.ones(8), atol=1e-6)
+    assert metrics.ciede2000(lab(pair[0]), lab(pair[0])).abs().max() < 1e-4
+
+
+def test_published_psnr_wraps() -> None:
+    """The difference of the two PSNRs would not be the authors' wrap but something of our own."""
+    black = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    assert metrics.psnr_as_published(black + 16, black).isinf().all()  # 16² is 0 modulo 256
+    assert metrics.psnr(black + 16, black).item() == pytest.approx(20 * math.log10(255 / 16))
+    with pytest.raises(ValueError, match="uint8 only"):
+        metrics.psnr_as_published(black.float(), black.float())
+
+
+def test_ab_psnr_by_hand() -> None:
+    """ab-PSNR would not be the stated 10·log10(255² / mean squared ab difference)."""
+    ab = torch.zeros(2, 2, 4, 4)
+    other = ab.clone()
+    other[0, 0] = 3  # mean square 4.5
+    other[1] = -10  # mean square 100
+    expected = [10 * math.log10(255**2 / 4.5), 10 * math.log10(255**2 / 100)]
+    assert metrics.ab_psnr(ab, other).tolist() == pytest.approx(expected)
+
+
+def test_ciede2000_pixel_by_pixel_all_over_the_gamut() -> None:
+    """Blue, gray or opposite hues would be measured by a slightly different formula."""
+    rng = np.random.default_rng(0)
+    one, two = (rng.uniform((0, -90, -90), (100, 90, 90), (120, 100, 3)) for _ in range(2))
+    two[:60] = one[:60] + rng.normal(0, 2, (60, 100, 3))  # near pairs too
+    one[0, :50, 1:] = 0  # gray against colour
+    one[1, :50, 1:] = two[1, :50, 1:] = 0  # gray against gray
+    two[2, :, 1:] = -one[2, :, 1:]  # opposite hues: nothing but rounding says which way round
+    ours = metrics.ciede2000(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in (one, two)), per_pixel=True)[0]
+    theirs = deltaE_ciede2000(one, two)
+    apart = np.ones(len(one), dtype=bool)
+    apart[2] = False
+    np.testing.assert_allclose(ours.numpy()[apart], theirs[apart], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [  # pairs of Sharma, Wu and Dalal (2005): opposite hues from either side, exactly opposite, gray, blue, large
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0009), 7.1792),
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0010), 7.1792),
+        ((50.0, 2.49, -0.001), (50.0, -2.49, 0.0011), 7.2195),
+        ((50.0, -0.001, 2.49), (50.0, 0.0010, -2.49), 4.8045),
+        ((50.0, 0.0, 0.0), (50.0, -1.0, 2.0), 2.3669),
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, 2.5, 0.0), (61.0, -5.0, 29.0), 22.8977),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ciede2000_published_pairs(a: tuple, b: tuple, expected: float, dtype: torch.dtype) -> None:
+    """The rule for opposite hues, or the rotation in the blue, would be wrong."""
+    one, two = (torch.tensor(x, dtype=dtype).view(1, 3, 1, 1) for x in (a, b))
+    assert metrics.ciede2000(one, two).item() == pytest.approx(expected, abs=1e-4)
+    assert metrics.ciede2000(two, one).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_colourfulness_of_gray_is_zero() -> None:
+    """A gray result would seem to have colour."""
+    gray = torch.randint(0, 256, (2, 1, 9, 9), dtype=torch.uint8).expand(2, 3, 9, 9)
+    assert metrics.colourfulness(gray).abs().max() < 1e-3
+
+
+# --- temporal -------------------------------------------------------------------------------------------------------
+
+
+def moving_picture(shift: int, size: tuple[int, int] = (96, 160)) -> np.ndarray:
+    """A textured picture whose window moves `shift` pixels to the right: content moves left."""
+    noise = np.random.default_rng(3).integers(0, 256, (size[0], size[1] + 64, 3), dtype=np.uint8)
+    return np.ascontiguousarray(cv2.GaussianBlur(noise, (0, 0), 3)[:, shift : shift + size[1]])
+
+
+def flows(shift: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flow to the past and, brought to the same pixels, back to the future."""
+    past, now = (cv2.cvtColor(moving_picture(s), cv2.COLOR_RGB2GRAY) for s in (0, shift))
+    to_past, to_future = metrics.dis_flow(now, past)[None], metrics.dis_flow(past, now)[None]
+    return to_past, metrics.warp(to_future, to_past)
+
+
+def unit(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+
+
+def test_warp_error_follows_the_motion() -> None:
+    """A steady film with a moving camera would be called flickering, or a flickering one steady."""
+    past, now = unit(moving_picture(0)), unit(moving_picture(5))
+    to_past, back = flows(shift=5)
+    assert to_past[0, 0, 20:-20, 20:-20].median().item() == pytest.approx(5, abs=0.1)
+    visible, warped = metrics.visible_mask(to_past, back), metrics.warp(past, to_past)
+    assert visible.float().mean() > 0.85
+    steady = metrics.warp_error(warped, now, visible).item()
+    unaligned = metrics.warp_error(past, now, torch.ones_like(visible)).item()
+    flicker = metrics.warp_error(warped, now + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1), visible).item()
+    assert steady < unaligned / 50
+    assert flicker == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
+
+
+def test_warp_error_leaves_out_what_was_hidden() -> None:
+    """Whatever comes into view would count as flicker."""
+    past, now = unit(moving_picture(0)), unit(moving_picture(5))
+    to_past, back = flows(shift=5)
+    visible, warped = metrics.visible_mask(to_past, back), metrics.warp(past, to_past)
+    assert not visible[0, :, -4:].any()  # came in at the right edge: it lay outside the frame before
+    changed = now.clone()
+    changed[..., -4:] = 1
+    assert metrics.warp_error(warped, changed, visible) == metrics.warp_error(warped, now, visible)
+    disagreeing = to_past.clone()
+    disagreeing[:, :, 40:50, 40:50] += 8  # there the two flows say different things
+    assert not metrics.visible_mask(disagreeing, back)[0, 40:50, 40:50].any()
+    assert metrics.warp_error(warped, now, torch.zeros_like(visible)).isnan().all()
+
+
+def test_warp_is_opencvs_remap() -> None:
+    """The warp would be off by part of a pixel."""
+    picture = moving_picture(0).astype(np.float32)
+    rng = np.random.default_rng(1)
+    flow = cv2.GaussianBlur(rng.normal(0, 40, (*picture.shape[:2], 2)).astype(np.float32), (0, 0), 4)
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    theirs = cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    ours = metrics.warp(torch.from_numpy(picture).permute(2, 0, 1)[None], torch.from_numpy(flow).permute(2, 0, 1)[None])
+    apart = np.abs(ours[0].permute(1, 2, 0).numpy() - theirs)
+    assert apart.max() < 5  # remap rounds its weights to 1/32 pixel
+    assert apart.mean() < 0.2
+
+
+def test_flow_refuses_pictures_that_opencv_cannot_take() -> None:
+    """OpenCV would end the process instead of saying why."""
+    with pytest.raises(ValueError, match="at least 12"):
+        metrics.dis_flow(np.zeros((8, 40), np.uint8), np.zeros((8, 40), np.uint8))
+    assert metrics.dis_flow(np.zeros((12, 12), np.uint8), np.zeros((12, 12), np.uint8)).shape == (2, 12, 12)
+
+
+# --- features -------------------------------------------------------------------------------------------------------
+
+
+class Extractor(torch.nn.Module):
+    """A small random stand-in for Inception."""
+
+    num_features = 12
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.conv = torch.nn.Conv2d(3, self.num_features, 5, stride=4)
+
+    @torch.inference_mode()
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        return self.conv(rgb.float() / 255).relu().mean((2, 3))
+
+
+@pytest.mark.parametrize("count", [40, 6])
+def test_frechet_distance_is_torchmetrics(count: int) -> None:
+    """FID would differ from everyone else's on the same features (also with fewer frames than features)."""
+    fid_module = pytest.importorskip("torchmetrics.image.fid")
+    extractor = Extractor()
+    torch.manual_seed(1)
+    result = torch.randint(0, 200, (count, 3, 32, 32), dtype=torch.uint8)
+    reference = torch.randint(50, 256, (count, 3, 32, 32), dtype=torch.uint8)
+    theirs = fid_module.FrechetInceptionDistance(feature=extractor)
+    ours = metrics.FrechetDistance()
+    for a, b in zip(result.split(5), reference.split(5), strict=True):
+        theirs.update(a, real=False)
+        theirs.update(b, real=True)
+        ours.update(extractor(a), extractor(b))
+    assert ours.compute() == pytest.approx(theirs.compute().item(), rel=1e-4)
+
+
+def test_frechet_distance_of_nothing() -> None:
+    """One frame has no covariance: a number would be invented."""
+    distance = metrics.FrechetDistance()
+    distance.update(torch.ones(1, 4), torch.ones(1, 4))
+    assert math.isnan(distance.compute())
+
+
+def test_lpips_is_torchmetrics() -> None:
+    """LPIPS would differ from everyone else's on the same network."""
+    lpips_module = pytest.importorskip("torchmetrics.functional.image.lpips")
+    torch.manual_seed(2)
+    network = lpips_module._LPIPS(pretrained=False, pnet_rand=True, net="alex", use_dropout=False)
+    a, b = torch.rand(3, 3, 64, 80), torch.rand(3, 3, 64, 80)
+    with torch.inference_mode():
+        features = [network.net(network.scaling_layer(2 * x - 1)) for x in (a, b)]
+        ours = metrics.lpips(*features, [lin.model[-1].weight.flatten() for lin in network.lins])
+        theirs = network(a, b, normalize=True).flatten()
+    assert torch.allclose(ours, theirs, rtol=1e-4)
+
+
+# --- misuse ---------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_shapes_say_what_came() -> None:
+    """A swapped layout would be measured silently."""
+    good = torch.zeros(1, 3, 16, 16)
+    for function in (metrics.psnr, metrics.ssim, metrics.ciede2000):
+        with pytest.raises(ValueError, match=r"\[1, 16, 16, 3\]"):
+            function(good.permute(0, 2, 3, 1), good)
+        with pytest.raises(ValueError, match="differ in shape"):
+            function(good, good[..., :8])
+    with pytest.raises(ValueError, match="int64"):
+        metrics.psnr(good.long(), good)
+    with pytest.raises(ValueError, match="7×7"):
+        metrics.ssim(good[..., :6], good[..., :6])
+    with pytest.raises(ValueError, match="layers differ"):
+        metrics.lpips([good], [good], [])
