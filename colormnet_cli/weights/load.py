@@ -1,0 +1,85 @@
+"""From a model name or a file to a network that is ready to run."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CheckpointError, WeightsError
+from .lock import LockEntry
+from .resolve import Notice, ensure, locate
+from .sources import OnFetch
+
+if TYPE_CHECKING:
+    from ..model import ColorMNet
+
+__all__ = ["load_model", "model_from_file", "weights_path"]
+
+
+def load_model(
+    name_or_path: str | Path = "colormnet",
+    device: str = "cpu",
+    *,
+    notice: Notice | None = None,
+    progress: OnFetch | None = None,
+) -> ColorMNet:
+    """The network with weights: a name in weights.lock (fetched and checked if need be), or a file.
+
+    `notice` gets sentences for people, such as the weights' licence before the first download; `progress` the bytes.
+    """
+    return model_from_file(weights_path(name_or_path, notice=notice, progress=progress), device)
+
+
+def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, progress: OnFetch | None = None) -> Path:
+    """The file behind a model name or path; a file by name is exactly the one that weights.lock means."""
+    found = locate(name_or_path)
+    return ensure(found, notice=notice, progress=progress) if isinstance(found, LockEntry) else found
+
+
+def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
+    """A network from our own form, {"config": sizes, "state": tensors}, or from the published plain list of tensors."""
+    from ..model import ColorMNet, ColorMNetConfig, load_state
+
+    content = _read_tensors(path)
+    sizes: Any = {}
+    if set(content) >= {"config", "state"}:
+        sizes, content = content["config"], content["state"]
+    try:
+        model = ColorMNet(ColorMNetConfig(**sizes))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} names sizes that no network can have: {error}") from error
+    try:
+        load_state(model, content)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} does not fit the network: {error}") from error
+    return model.to(device).eval()
+
+
+def _read_tensors(path: Path) -> Mapping[str, Any]:
+    """The file's content, read without running anything in it."""
+    import torch
+
+    try:
+        with warnings.catch_warnings():  # about pickle protocols, which say nothing to a person with a wrong file
+            warnings.simplefilter("ignore", UserWarning)
+            try:
+                content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError:  # files of before PyTorch 1.6 cannot be mapped
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if match := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                f"{path} is refused: it holds more than tensors ({match[1]}), and loading such a file could run code"
+            ) from error
+        raise CheckpointError(f"{path} is not a file of PyTorch weights") from error
+    except (EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is not a file of PyTorch weights, or it is damaged") from error
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds a {type(content).__name__} instead of named tensors")
+    return content
