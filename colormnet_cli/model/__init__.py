@@ -1,0 +1,20 @@
+"""The network of the paper: PVGFE, keys and values, LA, decoder."""
+
+from .checkpoint import load_state, model_from_file_content, save_model
+from .colormnet import ColorMNet, Remembered, pad, padding
+from .config import ColorMNetConfig
+from .pvgfe import Features
+from .values import Key
+
+__all__ = [
+    "ColorMNet",
+    "ColorMNetConfig",
+    "Features",
+    "Key",
+    "Remembered",
+    "load_state",
+    "model_from_file_content",
+    "pad",
+    "padding",
+    "save_model",
+]

@@ -1,0 +1,107 @@
+"""The network: parts that hold parameters, and the five things one can ask of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ColorMNetConfig
+from .decoder import Decoder
+from .local_attention import LocalAttention
+from .pvgfe import PVGFE, Features
+from .values import Key, KeyProjection, ValueEncoder
+
+__all__ = ["ColorMNet", "Remembered"]
+
+
+class Remembered(NamedTuple):
+    """What LA needs of the frame that was remembered last."""
+
+    key: Tensor  # (B, Ck, h, w)
+    value: Tensor  # (B, 2, Cv, h, w)
+
+
+class ColorMNet(nn.Module):
+    """ColorMNet with random weights; `load_state` and `load_model` fill it.
+
+    Pictures are lightness L in 0..100 [B, 1, H, W], H and W multiples of `config.pad_multiple`; colour is ab/110.
+    The network holds parameters only: what belongs to one film is the Colorizer's.
+    """
+
+    def __init__(self, config: ColorMNetConfig | None = None):
+        super().__init__()
+        self.config = config = config or ColorMNetConfig()
+        self.pvgfe = PVGFE(config)
+        self.key_projection = KeyProjection(config.trunk_widths[-1], config.key_dim)
+        self.value_encoder = ValueEncoder(config)
+        self.local_attention = LocalAttention(config)
+        self.decoder = Decoder(config)
+        self.eval()
+
+    def train(self, mode: bool = True) -> ColorMNet:
+        """As usual, but BatchNorm keeps its stored statistics: the paper trains with them frozen."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def features(self, L: Tensor) -> Features:
+        """PVGFE: [B, 1, H, W] to f16, f8, f4."""
+        return self.pvgfe(self._lightness(L))  # type: ignore[no-any-return]
+
+    def key(self, f: Features) -> Key:
+        """What the frame asks, and is found by once it is remembered."""
+        return self.key_projection(f.f16)  # type: ignore[no-any-return]
+
+    def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
+        """What a frame with this colour [B, 2, H, W] tells the memory: [B, 2, Cv, h, w]."""
+        return self.value_encoder(self._lightness(L), ab.to(self.dtype), f.f16)  # type: ignore[no-any-return]
+
+    def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
+        """The hidden state after a frame was remembered."""
+        return self.value_encoder.deep_update(value, hidden)
+
+    def local(self, query: Key, last: Remembered) -> Tensor:
+        """LA: what the last remembered frame says of this one, [B, 2, Cv, h, w]."""
+        return self.local_attention(query, last.key, last.value)  # type: ignore[no-any-return]
+
+    def decode(
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Features and what memory and LA say, to ab/110 [B, 2, H, W] in float32 and the hidden state."""
+        return self.decoder(f, memory, local, hidden, update_hidden=update_hidden)  # type: ignore[no-any-return]
+
+    def hidden_zero(self, h: int, w: int, batch: int = 1) -> Tensor:
+        """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""
+        return torch.zeros(batch, 2, self.config.hidden_dim, h, w, dtype=self.dtype, device=self.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        return self.key_projection.key.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.key_projection.key.weight.device
+
+    def _lightness(self, L: Tensor) -> Tensor:
+        """L in 0..100 [B, 1, H, W] as the trunks want it: (L − 50) / 50, three times."""
+        x = ((L - 50) / 50).expand(-1, 3, -1, -1).to(self.dtype)
+        return x.contiguous(memory_format=torch.channels_last)
+
+
+def pad(picture: Tensor, multiple: int, value: float) -> Tensor:
+    """Pad [..., H, W] to multiples of that, centred, the top and left getting the smaller half."""
+    (top, bottom), (left, right) = (padding(size, multiple) for size in picture.shape[-2:])
+    return F.pad(picture, (left, right, top, bottom), value=value)
+
+
+def padding(size: int, multiple: int) -> tuple[int, int]:
+    """What is added before and after an axis of that size."""
+    missing = -size % multiple
+    return missing // 2, missing - missing // 2

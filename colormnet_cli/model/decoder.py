@@ -1,0 +1,88 @@
+"""The decoder: features and what the memory says of them, to ab."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ColorMNetConfig
+from .fusion import FeatureFusion, GatedUpdate, ResidualBlock, per_channel
+from .ops import upsample
+from .pvgfe import Features
+
+__all__ = ["Decoder"]
+
+
+class Upsampling(nn.Module):
+    """One step to a finer scale: the frame's features there, plus what came from below."""
+
+    def __init__(self, skip_dim: int, dim_in: int, dim: int):
+        super().__init__()
+        self.skip = nn.Conv2d(skip_dim, dim_in, 3, padding=1)
+        self.block = ResidualBlock(dim_in, dim)
+
+    def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        """[B, F, 2h, 2w] and [B, 2, C, h, w] to [B, 2, C', 2h, 2w]."""
+        return self.block.forward_skip(self.skip(skip), coarse, factor=2)
+
+
+class HiddenUpdate(nn.Module):
+    """Renews the hidden state by the decoder's maps of three scales."""
+
+    def __init__(self, widths: tuple[int, int, int], logits: int, dim: int, hidden_dim: int):
+        super().__init__()
+        self.from16 = nn.Conv2d(widths[0], dim, 1)
+        self.from8 = nn.Conv2d(widths[1], dim, 1)
+        self.from4 = nn.Conv2d(widths[2] + logits, dim, 1)
+        self.update = GatedUpdate(dim, hidden_dim)
+
+    def forward(self, g16: Tensor, g8: Tensor, g4: Tensor, hidden: Tensor) -> Tensor:
+        """Maps [B, 2, C, …] at strides 16, 8, 4 and the hidden state [B, 2, Ch, h, w] to the new one."""
+        g8, g4 = (F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2]) for g, k in ((g8, 2), (g4, 4)))
+        news = per_channel(self.from16, g16) + per_channel(self.from8, g8) + per_channel(self.from4, g4)
+        return self.update(news, hidden)  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """Features, memory readout and hidden state to ab/110 at the picture's resolution."""
+
+    def __init__(self, config: ColorMNetConfig):
+        super().__init__()
+        self.raw_ab, self.value_dim, self.scale = config.raw_ab, config.value_dim, 2 * config.stem_stride
+        wide, middle, fine = config.decoder_widths
+        f4, f8, f16 = config.trunk_widths
+        colour_dim = config.value_dim + config.hidden_dim + 2 * config.raw_ab
+        self.fuser = FeatureFusion(f16, colour_dim, wide, config.gate_reduction)
+        self.up8 = Upsampling(f8, wide, middle)
+        self.up4 = Upsampling(f4, middle, fine)
+        logits = 2 if config.raw_ab else 1
+        self.predict = nn.Conv2d(fine, logits, 3, padding=1)
+        self.hidden_update = HiddenUpdate(config.decoder_widths, logits, config.update_dim, config.hidden_dim)
+
+    def forward(
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W] and the new hidden."""
+        readout = memory if local is None else memory + local
+        raw = None
+        if self.raw_ab:  # the remembered ab as the memory and as LA see it, apart
+            raw = torch.cat((memory[:, :, -1:], (memory if local is None else local)[:, :, -1:]), dim=2)
+            readout = torch.cat((readout[:, :, :-1], raw), dim=2)
+        g16 = self.fuser(f.f16, torch.cat((readout, hidden), dim=2))
+        g8 = self.up8(f.f8, g16)
+        g4 = self.up4(f.f4, g8)
+        logits = per_channel(self.predict, g4.relu())  # (B, 2, 1, h4, w4), two where raw ab is there
+        ab = self._answer(logits, raw)
+        if update_hidden:
+            hidden = self.hidden_update(g16, g8, torch.cat((g4, logits), dim=2), hidden)
+        return ab, hidden
+
+    def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
+        if raw is None:
+            return upsample(logits[:, :, 0].float(), self.scale).tanh()
+        raw = upsample(raw.flatten(0, 1).float(), 4).unflatten(0, raw.shape[:2])  # to the logits' resolution
+        gate, correction = logits.float().unbind(2)
+        gate = gate.sigmoid()
+        blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction
+        return upsample(blend, self.scale).clamp(-1, 1)

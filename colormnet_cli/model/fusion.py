@@ -1,0 +1,107 @@
+"""What the value encoder and the decoder share: joining frame features with those of the two colour channels.
+
+A map of the colour channels is [B, 2, C, h, w], a's part and b's. A conv over the concatenation of frame and colour
+features is a shared part, computed once a frame, plus a part per colour channel.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .ops import conv3x3_of_upsampled
+
+__all__ = ["CBAM", "FeatureFusion", "GatedUpdate", "ResidualBlock", "per_channel"]
+
+
+def per_channel(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a module for maps to a's and b's: [B, 2, C, h, w] to [B, 2, C', h', w']."""
+    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+
+
+class ResidualBlock(nn.Module):
+    """conv2(relu(conv1(relu(x)))) + shortcut(x), 3×3 convs."""
+
+    def __init__(self, width_in: int, width: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.shortcut = nn.Conv2d(width_in, width, 3, padding=1) if width_in != width else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, h, w] to [N, C', h, w]."""
+        out = self.conv2(self.conv1(x.relu()).relu_())
+        return out + (x if self.shortcut is None else self.shortcut(x))  # type: ignore[no-any-return]
+
+    def forward_joined(self, frame: Tensor, colour: Tensor) -> Tensor:
+        """The same for x = [frame [B, F, h, w] | colour [B, 2, G, h, w]] concatenated, to [B, 2, C', h, w]."""
+        assert self.shortcut is not None
+        inner = _conv_joined(self.conv1, frame.relu(), colour.relu())
+        out = self.conv2(inner.flatten(0, 1).relu_()).unflatten(0, colour.shape[:2])
+        return out + _conv_joined(self.shortcut, frame, colour)  # type: ignore[no-any-return]
+
+    def forward_skip(self, skip: Tensor, coarse: Tensor, factor: int) -> Tensor:
+        """The same for x = skip [B, C, H, W] + upsampled coarse [B, 2, C, H/factor, W/factor], to [B, 2, C', H, W]."""
+        B, two = coarse.shape[:2]
+        up = F.interpolate(coarse.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
+        x = skip[:, None] + up.unflatten(0, (B, two))
+        out = self.conv2(self.conv1(x.flatten(0, 1).relu()).relu_()).unflatten(0, (B, two))
+        if self.shortcut is None:
+            return out + x  # type: ignore[no-any-return]
+        shared = self.shortcut(skip)[:, None]  # bias included, once
+        apart = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)
+        return out.add_(shared).add_(apart.unflatten(0, (B, two)))  # type: ignore[no-any-return]
+
+
+def _conv_joined(conv: nn.Conv2d, frame: Tensor, colour: Tensor) -> Tensor:
+    """A conv of [frame | colour] concatenated: [B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
+    shared, apart = conv.weight.split((frame.shape[1], colour.shape[2]), dim=1)
+    ours = F.conv2d(colour.flatten(0, 1), apart, padding=1).unflatten(0, colour.shape[:2])
+    return ours + F.conv2d(frame, shared, conv.bias, padding=1)[:, None]
+
+
+class CBAM(nn.Module):
+    """A gate on the channels, then one on the pixels."""
+
+    def __init__(self, dim: int, reduction: int):
+        super().__init__()
+        self.channels = nn.Sequential(nn.Linear(dim, dim // reduction), nn.ReLU(), nn.Linear(dim // reduction, dim))
+        self.pixels = nn.Conv2d(2, 1, 7, padding=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, h, w] to the same, gated."""
+        gate = self.channels(x.mean((2, 3))) + self.channels(x.amax((2, 3)))
+        x = x * gate.sigmoid()[:, :, None, None]
+        gate = self.pixels(torch.stack((x.amax(1), x.mean(1)), dim=1))
+        return x * gate.sigmoid()  # type: ignore[no-any-return]
+
+
+class FeatureFusion(nn.Module):
+    """Frame features and colour features to one map per colour channel."""
+
+    def __init__(self, frame_dim: int, colour_dim: int, dim: int, reduction: int):
+        super().__init__()
+        self.block1 = ResidualBlock(frame_dim + colour_dim, dim)
+        self.gates = CBAM(dim, reduction)
+        self.block2 = ResidualBlock(dim, dim)
+
+    def forward(self, frame: Tensor, colour: Tensor) -> Tensor:
+        """[B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
+        x = self.block1.forward_joined(frame, colour).flatten(0, 1)
+        return self.block2(x + self.gates(x)).unflatten(0, colour.shape[:2])  # type: ignore[no-any-return]
+
+
+class GatedUpdate(nn.Module):
+    """The GRU that renews the hidden state. Its third part does not see the gated state: so the weights were trained."""
+
+    def __init__(self, dim_in: int, hidden_dim: int):
+        super().__init__()
+        self.transform = nn.Conv2d(dim_in + hidden_dim, 3 * hidden_dim, 3, padding=1)
+
+    def forward(self, news: Tensor, hidden: Tensor) -> Tensor:
+        """[B, 2, C, h, w] and the hidden state [B, 2, Ch, h, w] to the new one."""
+        parts = per_channel(self.transform, torch.cat((news, hidden), dim=2))
+        forget, update, new = parts.chunk(3, dim=2)
+        forget, update = forget.sigmoid(), update.sigmoid()
+        return forget * hidden * (1 - update) + update * new.tanh()

@@ -1,0 +1,55 @@
+"""Exact shortcuts and small operations that several parts of the network share.
+
+Each shortcut equals its plain form to rounding; tests/test_ops.py holds the plain forms.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["channel_norm", "conv3x3_of_upsampled", "upsample"]
+
+
+def upsample(x: Tensor, factor: int) -> Tensor:
+    """Bilinear, half-pixel centres: [B, C, h, w] to [B, C, factor·h, factor·w]."""
+    if factor == 1:
+        return x
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def channel_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """LayerNorm over the channels of a map [B, C, H, W]."""
+    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+
+def conv3x3_of_upsampled(x: Tensor, conv: nn.Conv2d, factor: int, *, bias: bool = True) -> Tensor:
+    """``conv(upsample(x, factor))`` for a zero-padded 3×3 conv, most of it at x's own resolution.
+
+    Both are linear: the answer is the sum of nine taps, each a 1×1 conv of the small map, upsampled and shifted.
+    Interpolation is separable, so the taps of a row are joined along x before the rows are joined along y.
+    Interpolation clamps at the small map's edge, and what a shift brings in from outside the large map is zero.
+    """
+    added = conv.bias if bias else None
+    if factor == 1:
+        return F.conv2d(x, conv.weight, added, padding=1)
+    h, w = x.shape[-2:]
+    out = conv.out_channels
+    taps = conv.weight.permute(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # ordered (dx, dy, out)
+    x = F.conv2d(x, taps)
+    x = F.interpolate(x, size=(h, factor * w), mode="bilinear", align_corners=False)
+    x = _shifted_sum(x, 3 * out, dim=3)
+    x = F.interpolate(x, size=(factor * h, factor * w), mode="bilinear", align_corners=False)
+    x = _shifted_sum(x, out, dim=2)
+    return x if added is None else x.add_(added[:, None, None])
+
+
+def _shifted_sum(x: Tensor, channels: int, dim: int) -> Tensor:
+    """Three taps [B, 3·channels, H, W] to their sum, the first moved one step forward along dim, the last one back."""
+    before, here, after = x.split(channels, dim=1)
+    size = x.shape[dim]
+    total = here.clone(memory_format=torch.preserve_format)
+    total.narrow(dim, 1, size - 1).add_(before.narrow(dim, 0, size - 1))
+    total.narrow(dim, 0, size - 1).add_(after.narrow(dim, 1, size - 1))
+    return total

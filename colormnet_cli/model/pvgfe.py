@@ -1,0 +1,114 @@
+"""PVGFE: features of one frame, guided by a large pretrained vision model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ColorMNetConfig
+from .ops import channel_norm, conv3x3_of_upsampled, upsample
+from .transformer import VisionTransformer
+from .trunk import Trunk
+
+__all__ = ["PVGFE", "Features"]
+
+
+class Features(NamedTuple):
+    """What PVGFE says of B frames. The names are the strides of the full network."""
+
+    f16: Tensor  # (B, 1024, h, w)
+    f8: Tensor  # (B, 512, 2h, 2w)
+    f4: Tensor  # (B, 256, 4h, 4w)
+
+    def frame(self, i: int) -> Features:
+        """The i-th frame alone, B = 1."""
+        return Features(*(f[i : i + 1] for f in self))
+
+
+class CrossChannelAttention(nn.Module):
+    """Attention across channels: queries of one map, keys and values of another, pixels as the feature axis."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        for name in ("q", "k", "v"):
+            self.add_module(f"to_{name}", nn.Conv2d(dim, 2 * dim, 1))
+            self.add_module(f"to_{name}_dw", nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim))
+        self.out = nn.Conv2d(2 * dim, dim, 1)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Queries from source, keys and values from target: [B, C, H, W] each, to [B, C, H, W]."""
+        B, _, H, W = source.shape
+        q = self._per_head(self.to_q_dw(self.to_q(source)))  # (B, heads, 2C/heads, HW)
+        k = self._per_head(self.to_k_dw(self.to_k(target)))
+        v = self.to_v_dw(self.to_v(target))  # (B, 2C, H, W)
+        # Normalising q and k along the pixels is dividing their product by both lengths.
+        lengths = _length(q) * _length(k).transpose(-1, -2)
+        scores = (q @ k.transpose(-1, -2)).float() / lengths * self.temperature
+        attention = scores.softmax(dim=-1).to(v.dtype)
+        # A linear map follows: fold the attention into it, and touch the pixels once.
+        out = self.out.weight.view(1, -1, self.heads, attention.shape[-1]).transpose(1, 2)  # (1, heads, C, 2C/heads)
+        folded = (out @ attention).transpose(1, 2).flatten(2)  # (B, C, 2C)
+        if B == 1:
+            return F.conv2d(v, folded[0, :, :, None, None], self.out.bias)
+        return (folded @ v.flatten(2)).unflatten(2, (H, W)) + self.out.bias[:, None, None]  # type: ignore[index]
+
+    def _per_head(self, x: Tensor) -> Tensor:
+        return x.flatten(2).unflatten(1, (self.heads, -1))
+
+
+def _length(x: Tensor) -> Tensor:
+    """Euclidean length along the last axis, in float32, kept: [..., C, HW] to [..., C, 1]."""
+    return x.float().square().sum(-1, keepdim=True).sqrt().clamp_min(1e-12)
+
+
+class Fusion(nn.Module):
+    """One scale's joining of the transformer's map with the ResNet's."""
+
+    def __init__(self, source_dim: int, dim: int, heads: int, factor: int):
+        super().__init__()
+        self.factor = factor  # how much finer this scale is than the transformer's map
+        self.encode = nn.Conv2d(source_dim, dim, 3, padding=1)
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.attention = CrossChannelAttention(dim, heads)
+        self.norm3 = nn.LayerNorm(dim, eps=1e-6)
+
+    def forward(self, pretrained: Tensor, local: Tensor) -> Tensor:
+        """The transformer's map [B, source, h, w] and the ResNet's [B, C, factor·h, factor·w] to [B, C, ...]."""
+        e = conv3x3_of_upsampled(pretrained, self.encode, self.factor)
+        attended = self.attention(channel_norm(e, self.norm1), channel_norm(local, self.norm2))
+        return channel_norm(attended + e, self.norm3).relu()
+
+
+class PVGFE(nn.Module):
+    """ResNet and transformer features of a frame, fused at three scales."""
+
+    def __init__(self, config: ColorMNetConfig):
+        super().__init__()
+        self.trunk = Trunk(
+            3, config.trunk_block, config.trunk_stem, config.stem_stride, config.trunk_widths, config.trunk_depths
+        )
+        self.transformer = VisionTransformer(config)
+        source = config.fusion_source
+        self.reduce = nn.Conv2d(source, source, 1, bias=False)
+        self.reduce_norm = nn.BatchNorm2d(source)
+        self.fuse = nn.ModuleList(
+            Fusion(source, width, config.fusion_heads, factor)
+            for width, factor in zip(reversed(config.trunk_widths), (1, 2, 4), strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Features:
+        """Lightness, normalised and repeated, [B, 3, H, W] with H and W padded, to its features."""
+        local = self.trunk(x)[::-1]  # coarse to fine
+        pretrained = self.guidance(x, size=local[0].shape[-2:])
+        return Features(*(fuse(pretrained, r) for fuse, r in zip(self.fuse, local, strict=True)))
+
+    def guidance(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """The pretrained model's map at the coarse stride: [B, source, h, w]."""
+        x = self.reduce_norm(self.reduce(self.transformer(x))).relu_()
+        return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
