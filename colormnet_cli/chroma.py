@@ -28,6 +28,7 @@ Siting = Literal["left", "topleft", "center"]
 
 # Kr, Kb of Y′ = Kr R′ + (1 − Kr − Kb) G′ + Kb B′
 _LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+_FLAT = 4.0  # variance of L under which a window counts as flat: grain of ±2, and far below any edge
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ def resize_lightness(L: Tensor, size: tuple[int, int]) -> Tensor:
 def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True) -> Tensor:
     """Bring ab from the working size to full size, along the edges of the full-size lightness.
 
+    Guided is bilinear interpolation plus what it loses: near each small pixel ab is a line over L (slope A, fitted in
+    3×3 pixels, as in He's guided filter), and A · (L_full − upsampled L_small) is the detail of ab that goes with the
+    detail of L. Where L is flat, or ab does not follow it, this is exactly bilinear, unlike a guided filter, which
+    blurs there. The result stays within the colours of the neighbouring small pixels, so noise makes no new ones.
+
     Args:
         ab: [2,h,w] or [K,2,h,w], Lab units.
         L_small: [1,h,w] or [K,1,h,w], what the network saw.
@@ -128,12 +134,21 @@ def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True
     Returns:
         [2,H,W] or [K,2,H,W]; `ab` itself where the two sizes are the same.
     """
-    if ab.shape[-2:] != L_small.shape[-2:]:
-        raise ValueError(f"ab is {tuple(ab.shape)}, L_small {tuple(L_small.shape)}: meant is one height and width")
+    if ab.shape[-3] != 2 or ab.shape[-2:] != L_small.shape[-2:] or {L_small.shape[-3], L_full.shape[-3]} != {1}:
+        raise ValueError(
+            f"ab is {list(ab.shape)}, L_small {list(L_small.shape)}, L_full {list(L_full.shape)}: "
+            "meant are [2,h,w], [1,h,w] and [1,H,W]"
+        )
     full = (L_full.shape[-2], L_full.shape[-1])
-    if ab.shape[-2:] == full:
-        return ab
-    return _resize(ab, full)
+    if ab.shape[-2:] == full or not guided:
+        return _resize(ab, full)
+    mean = _window_mean(torch.cat([L_small, ab, L_small * L_small, L_small * ab], dim=-3))
+    mean_L, mean_ab, mean_LL, mean_Lab = torch.split(mean, [1, 2, 1, 2], dim=-3)
+    slope = (mean_Lab - mean_L * mean_ab) / ((mean_LL - mean_L * mean_L).clamp(min=0) + _FLAT)
+    lowest, highest = -_window_max(-ab), _window_max(ab)
+    up = _resize(torch.cat([L_small, ab, slope, lowest, highest], dim=-3), full)
+    up_L, up_ab, up_slope, up_lowest, up_highest = torch.split(up, [1, 2, 2, 2, 2], dim=-3)
+    return (up_ab + up_slope * (L_full - up_L)).clamp(up_lowest, up_highest)
 
 
 def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Tensor, Tensor]:
@@ -150,12 +165,7 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     red, green, blue = lab_to_rgb(torch.cat([L_full, ab_full], dim=-3)).clamp(0, 1).unbind(-3)
     y = kr * red + (1 - kr - kb) * green + kb * blue
     chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)
-    chroma = _decimate(
-        _decimate(chroma, -1, fmt.subsampling[0], fmt.siting in ("left", "topleft")),
-        -2,
-        fmt.subsampling[1],
-        fmt.siting == "topleft",
-    )
+    chroma = _to_grid(chroma, fmt.subsampling, fmt.siting)
     top = 2**fmt.bits - 1
     codes = (chroma * fmt.chroma_span + 2 ** (fmt.bits - 1)).round().clamp(0, top)
     dtype = torch.uint8 if fmt.bits == 8 else torch.int16 if fmt.bits < 16 else torch.int32
@@ -180,18 +190,35 @@ def _resize(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor
     )
 
 
-def _decimate(x: Tensor, dim: int, step: int, cosited: bool) -> Tensor:
-    """Average `x` [...,H,W] along `dim` onto every `step`-th sample.
+def _window_mean(x: Tensor) -> Tensor:
+    """Mean over 3×3 pixels, the border repeated: [..,C,h,w] → the same shape."""
+    return F.avg_pool2d(_pad(x, (1, 1, 1, 1)), 3, stride=1).reshape(x.shape)
 
-    A co-sited chroma sample lies on a luma sample (triangle, 1 2 1 for step 2), any other between them (plain mean).
-    The last row or column is repeated where the grid hangs over.
-    """
-    if step == 1:
-        return x
-    length = x.shape[dim]
-    grid = -(-length // step)
-    weights = [step - abs(i) for i in range(1 - step, step)] if cosited else [1] * step
-    first = 1 - step if cosited else 0
-    start = torch.arange(grid, device=x.device) * step + first
-    parts = [w * x.index_select(dim, (start + i).clamp(0, length - 1)) for i, w in enumerate(weights)]
-    return torch.stack(parts).sum(0) / sum(weights)
+
+def _window_max(x: Tensor) -> Tensor:
+    """Maximum over 3×3 pixels: [..,C,h,w] → the same shape."""
+    return F.max_pool2d(x, 3, stride=1, padding=1)
+
+
+def _pad(x: Tensor, sides: tuple[int, int, int, int]) -> Tensor:
+    """Repeat the border: `sides` left, right, top, bottom; [C,H,W] or [K,C,H,W]."""
+    return F.pad(x, sides, mode="replicate")
+
+
+def _to_grid(x: Tensor, step: tuple[int, int], siting: Siting) -> Tensor:
+    """Average [..,C,H,W] onto the chroma grid; where the grid hangs over, the last row or column is repeated."""
+    for dim, cosited in ((-1, siting in ("left", "topleft")), (-2, siting == "topleft")):
+        s = step[0] if dim == -1 else step[1]
+        if s == 1:
+            continue
+        # A sample on a luma sample is a triangle around it (1 2 1 for s = 2), one between them the mean of s.
+        weights = [s - abs(i) for i in range(1 - s, s)] if cosited else [1] * s
+        before = s - 1 if cosited else 0
+        grid = -(-x.shape[dim] // s)
+        after = (grid - 1) * s + len(weights) - before - x.shape[dim]
+        padded = _pad(x, (before, max(after, 0), 0, 0) if dim == -1 else (0, 0, before, max(after, 0)))
+        total = sum(weights)
+        parts = [padded.narrow(dim, i, (grid - 1) * s + 1) for i in range(len(weights))]
+        strided = [part[..., ::s] if dim == -1 else part[..., ::s, :] for part in parts]
+        x = torch.stack([w / total * part for w, part in zip(weights, strided, strict=True)]).sum(0)
+    return x
