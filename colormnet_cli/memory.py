@@ -1,0 +1,221 @@
+"""MFP: a memory of bounded size that links far-apart frames.
+
+Elements lie in one buffer, allocated once at its bound and always read as one run of rows:
+
+    … free … | long-term ← grows | permanent (exemplars) | recent → grows | … free …
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .model import Key
+
+__all__ = ["MemoryBank", "MemoryConfig", "similarity"]
+
+_TILE = 2**24  # similarities held at once: 64 MB in float32
+_BORN = 1e-7  # an element's life before its first read
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """The memory's sizes, in the paper's letters."""
+
+    gamma: int = 5  # γ: a frame is remembered every so many
+    n_s: int = 10  # N_s: frames kept whole, an exemplar counted among them
+    n_e: int = 5  # N_e: the oldest frames that are made into prototypes together
+    m: int = 128  # M: prototypes made of them
+    top_k: int = 30  # elements that answer one query
+    long_term: int = 10_000  # elements that the long-term memory may hold
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"MemoryConfig: {field.name} must be a whole number of at least 1, got {value!r}")
+        if self.n_s < 2:
+            raise ValueError(f"MemoryConfig: n_s must be at least 2, an exemplar and a recent frame, got {self.n_s}")
+        if self.n_e >= self.n_s:
+            raise ValueError(f"MemoryConfig: n_e ({self.n_e}) frames cannot leave n_s - 1 = {self.n_s - 1} recent ones")
+        if self.m > self.long_term:
+            raise ValueError(f"MemoryConfig: m ({self.m}) prototypes do not fit long_term ({self.long_term})")
+
+
+class MemoryBank:
+    """What one film remembers. Rows are elements: pixels of stride-16 maps, or prototypes of them."""
+
+    def __init__(
+        self, config: MemoryConfig, *, key_dim: int, value_dim: int, elements: int, permanent: int,
+        dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    ):  # fmt: skip
+        """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`."""
+        self.config, self.elements = config, elements
+        self.origin = config.long_term  # row of the first permanent element
+        self.permanent_bound = permanent
+        rows = config.long_term + permanent + (config.n_s - 1) * elements
+
+        def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        self._compared = room(rows, 2 * key_dim + 1)  # s·k², s·k, s, over √Ck: see similarity
+        self._values = room(rows, value_dim, dtype=dtype)
+        self._use = room(rows)
+        self._life = room(rows)
+        # Of recent frames also what their prototypes will be made from.
+        self._keys = room((config.n_s - 1) * elements, 2 * key_dim + 1)  # key, shrinkage, selection
+        self.long = self.permanent = self.recent = 0  # elements in each part
+
+    def __len__(self) -> int:
+        return self.long + self.permanent + self.recent
+
+    @property
+    def recent_frames(self) -> int:
+        """Frames kept whole beside the exemplars."""
+        return self.recent // self.elements
+
+    # Reading
+
+    def read(self, query: Key) -> Tensor:
+        """Weighted values of the top-k elements for each pixel of a frame (B = 1): [1, 2, Cv, h, w]. Counts usage."""
+        if not len(self):
+            raise ValueError("the memory is empty: remember an exemplar before reading")
+        rows = self._rows()
+        compared, values, use = self._compared[rows], self._values[rows], self._use[rows]
+        h, w = query.key.shape[-2:]
+        asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))  # (hw, 2Ck+1)
+        top_k = min(self.config.top_k, len(self))
+        step = max(1, _TILE // len(self))
+        parts = []
+        for tile in asked.split(step):
+            best = (tile @ compared.T).topk(top_k, dim=1, sorted=False)  # S, laid out so that topk runs along rows
+            weights = best.values.softmax(dim=1)
+            use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
+            # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
+            parts.append(
+                F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum")
+            )
+        self._life[rows] += 1
+        readout = torch.cat(parts)  # (hw, 2·Cv)
+        return readout.T.reshape(1, 2, -1, h, w)
+
+    def normalised_use(self) -> Tensor:
+        """Use a read, of every element in the order of the rows: long-term, permanent, recent."""
+        rows = self._rows()
+        return self._use[rows] / self._life[rows]
+
+    # Remembering
+
+    def remember_permanently(self, key: Key, value: Tensor) -> None:
+        """Keep an exemplar (B = 1), of any size, for good; before any recent frame is there."""
+        count = key.key[0, 0].numel()
+        if self.recent or self.permanent + count > self.permanent_bound:
+            raise ValueError(
+                f"no room for an exemplar of {count} elements: {self.permanent} of {self.permanent_bound} are taken"
+            )
+        self._write(self.origin + self.permanent, key, value)
+        self.permanent += count
+
+    def remember(self, key: Key, value: Tensor) -> None:
+        """Keep a frame (B = 1); when that fills the recent part, make prototypes of its oldest frames."""
+        count = key.key[0, 0].numel()
+        if count != self.elements:
+            raise ValueError(f"a frame of {count} elements came, where frames have {self.elements}")
+        self._write(self.origin + self.permanent + self.recent, key, value)
+        self._keys[self.recent : self.recent + count] = torch.cat([part.flatten(2)[0] for part in key]).T
+        self.recent += count
+        if self.recent_frames == self.config.n_s - 1:
+            self._evict()
+            self._consolidate()
+
+    def _write(self, row: int, key: Key, value: Tensor) -> None:
+        keys, shrinkage = (part.flatten(2)[0].T for part in (key.key, key.shrinkage))
+        self._fill(slice(row, row + len(keys)), keys, shrinkage, value.flatten(3)[0].flatten(0, 1).T)
+
+    def _fill(self, rows: slice, keys: Tensor, shrinkage: Tensor, values: Tensor) -> None:
+        self._compared[rows] = _compared(keys, shrinkage)
+        self._values[rows] = values
+        self._use[rows] = 0
+        self._life[rows] = _BORN
+
+    # Long-term memory
+
+    def _evict(self) -> None:
+        """Drop the least used prototypes, so that M more fit; those that tie with the last one dropped go too."""
+        dropped = self.long - (self.config.long_term - self.config.m)
+        if dropped <= 0:
+            return
+        rows = slice(self.origin - self.long, self.origin)
+        use = self._use[rows] / self._life[rows]
+        kept = (use > use.kthvalue(dropped).values).nonzero()[:, 0] + rows.start
+        self.long = len(kept)
+        target = slice(self.origin - self.long, self.origin)
+        for buffer in (self._compared, self._values, self._use, self._life):
+            buffer[target] = buffer[kept]
+
+    def _consolidate(self) -> None:
+        """Turn the oldest N_e recent frames into their M most used elements, each averaged over all that resemble it."""
+        count = self.config.n_e * self.elements
+        first = self.origin + self.permanent
+        rows = slice(first, first + count)
+        key_dim = self._keys.shape[1] // 2
+        keys, shrinkage, selection = self._keys[:count].split((key_dim, 1, key_dim), dim=1)
+        chosen = (self._use[rows] / self._life[rows]).topk(min(self.config.m, count)).indices
+        weights = similarity(keys, shrinkage, keys[chosen], selection[chosen]).softmax(dim=1)  # (M, candidates)
+        values = weights.to(self._values.dtype) @ self._values[rows]
+        start = self.origin - self.long - len(chosen)
+        self._fill(slice(start, start + len(chosen)), keys[chosen], weights @ shrinkage, values)
+        self.long += len(chosen)
+        self.recent -= count
+        for buffer, begin in ((self._compared, first), (self._values, first), (self._use, first), (self._life, first), (self._keys, 0)):
+            buffer[begin : begin + self.recent] = buffer[begin + count : begin + count + self.recent].clone()
+
+    # Another day
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is remembered, without the free rows."""
+        rows = self._rows()
+        tensors = {name: getattr(self, f"_{name}")[rows].clone() for name in ("compared", "values", "use", "life")}
+        return {
+            **tensors,
+            "keys": self._keys[: self.recent].clone(),
+            "long": self.long,
+            "permanent": self.permanent,
+            "recent": self.recent,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the bank must have been made with the same sizes."""
+        self.long, self.permanent, self.recent = (state[name] for name in ("long", "permanent", "recent"))
+        rows = self._rows()
+        for name in ("compared", "values", "use", "life"):
+            getattr(self, f"_{name}")[rows] = state[name].to(self._use.device)
+        self._keys[: self.recent] = state["keys"].to(self._use.device)
+
+    def _rows(self) -> slice:
+        return slice(self.origin - self.long, self.origin + self.permanent + self.recent)
+
+
+def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
+    """Anisotropic L2 (negative): elements [N, Ck] and [N, 1], queries [Q, Ck] twice, to S [Q, N].
+
+    S[m, n] = −s_n / √Ck · Σ_c e_m[c] · (k_n[c] − q_m[c])², multiplied out: one product of what is compared with what is
+    asked. In float32 whatever the rest runs in, for S is far below zero where a match is poor.
+    """
+    return _asked(query, selection) @ _compared(keys, shrinkage).T
+
+
+def _compared(keys: Tensor, shrinkage: Tensor) -> Tensor:
+    """An element's side of S: [N, 2·Ck + 1]."""
+    scale = shrinkage / keys.shape[1] ** 0.5
+    return torch.cat((keys.square() * scale, keys * scale, scale), dim=1)
+
+
+def _asked(query: Tensor, selection: Tensor) -> Tensor:
+    """A query's side of S: [Q, 2·Ck + 1]."""
+    weighted = selection * query
+    return torch.cat((-selection, 2 * weighted, -(weighted * query).sum(1, keepdim=True)), dim=1)
