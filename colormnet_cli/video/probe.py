@@ -1,0 +1,203 @@
+"""What a film is: its picture, its times, its tags and its other streams."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from ..errors import MediaError
+from .planes import Layout, source_layout
+
+__all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
+
+_MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
+_LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # their gray means video levels unless tagged
+_HDR = {16: "PQ (HDR10)", 18: "HLG"}
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of the file."""
+
+    index: int
+    kind: str  # "video", "audio", "subtitle", "attachment", "data"
+    codec: str
+    language: str | None
+    title: str | None
+    attached_picture: bool = False
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The film as its first frame and its container tell it."""
+
+    path: Path
+    container: str
+    index: int  # of the video stream that is coloured
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    layout: Layout
+    full_range: bool
+    matrix: str  # "bt601", "bt709" or "bt2020"
+    range_tag: int  # as FFmpeg numbers them; 0 or 2 is "untagged"
+    matrix_tag: int
+    primaries_tag: int
+    transfer_tag: int
+    sample_aspect_ratio: Fraction | None
+    display_matrix: tuple[int, ...] | None
+    field_order: int
+    rate: Fraction
+    time_base: Fraction
+    first_pts: int
+    duration: float | None  # seconds
+    frames: int | None  # exact where the container counts them, else an estimate
+    interlaced: bool
+    chapters: int
+    streams: tuple[StreamInfo, ...]
+
+    @property
+    def first_time(self) -> Fraction:
+        """Seconds."""
+        return self.first_pts * self.time_base
+
+
+@contextmanager
+def open_input(path: str | Path) -> Iterator[InputContainer]:
+    """Open a file for demuxing; what is wrong with it becomes a sentence."""
+    path = Path(path)
+    if not path.exists():
+        raise MediaError(f"{path} is not there: check its name.")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder: give a video file; for folders of pictures there is `colormnet frames`.")
+    try:
+        container = av.open(str(path.resolve()), "r", metadata_errors="replace")
+    except PermissionError as error:
+        raise MediaError(f"{path} may not be read: check its permissions.") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        size = os.path.getsize(path)
+        why = "it is empty" if size == 0 else "it is no video file that FFmpeg knows, or its beginning is lost"
+        raise MediaError(f"{path} cannot be opened: {why}.") from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer, path: Path) -> Any:
+    """The first video stream that is no cover picture."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise MediaError(f"{path}: this FFmpeg has no decoder for its video stream.")
+            return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    raise MediaError(f"{path} has no video stream{', only ' + ' and '.join(kinds) if kinds else ''}.")
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Look at a film and decode its first frame."""
+    from .reader import decoded_frames  # the reader needs VideoInfo
+
+    path = Path(path)
+    with open_input(path) as container:
+        stream = video_stream(container, path)
+        frame = next((f for f in decoded_frames(container, stream) if f.pts is not None or f.dts is not None), None)
+        if frame is None:
+            raise MediaError(f"{path}: not one frame of it can be decoded.")
+        return _describe(path, container, stream, frame)
+
+
+def _describe(path: Path, container: InputContainer, stream: Any, frame: av.VideoFrame) -> VideoInfo:
+    context = stream.codec_context
+    transfer = int(frame.color_trc or context.color_trc)
+    if transfer in _HDR:
+        raise MediaError(f"{path} is {_HDR[transfer]} video, which is not supported: convert it to SDR (BT.709) first.")
+    try:
+        layout = source_layout(frame.format.name)
+    except (ValueError, KeyError) as error:
+        raise MediaError(f"{path}: pixel format {frame.format.name} is not supported.") from error
+    matrix_tag = _tag(context.colorspace, frame.colorspace)
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)
+    pts = int(frame.pts if frame.pts is not None else frame.dts or 0)
+    duration = _duration(container, stream, float(pts * stream.time_base))
+    counted = stream.frames or None
+    sar = stream.sample_aspect_ratio
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        index=stream.index,
+        codec=context.name,
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=frame.format.name,
+        layout=layout,
+        full_range=_is_full_range(frame, context, layout),
+        matrix=_MATRICES.get(matrix_tag, "bt709" if frame.height >= 720 else "bt601"),
+        range_tag=_tag(context.color_range, frame.color_range, nothing=0),
+        matrix_tag=matrix_tag,
+        primaries_tag=_tag(context.color_primaries, frame.color_primaries),
+        transfer_tag=_tag(context.color_trc, frame.color_trc),
+        sample_aspect_ratio=Fraction(sar) if sar else None,
+        display_matrix=_display_matrix(frame),
+        field_order=int(getattr(context, "field_order", 0)),
+        rate=rate,
+        time_base=Fraction(stream.time_base),
+        first_pts=pts,
+        duration=duration,
+        frames=counted or (max(1, round(duration * rate)) if duration else None),
+        interlaced=frame.interlaced_frame,
+        chapters=len(container.chapters()),
+        streams=tuple(_stream_info(s) for s in container.streams),
+    )
+
+
+def _tag(*values: int, nothing: int = 2) -> int:
+    """The first value that says something; 2 is FFmpeg's "unspecified"."""
+    return next((int(v) for v in values if int(v) not in (nothing, 0)), nothing)
+
+
+def _is_full_range(frame: av.VideoFrame, context: Any, layout: Layout) -> bool:
+    if layout.kind == "rgb" or frame.format.name.startswith("yuvj"):
+        return True
+    tag = int(frame.color_range) or int(context.color_range)
+    if tag:
+        return tag == 2
+    return layout.kind == "gray" and context.name not in _LIMITED_GRAY
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    """Rotation and mirroring, as the container has it."""
+    try:
+        side_data: Any = frame.side_data
+        data = side_data["DISPLAYMATRIX"]
+    except KeyError:
+        return None
+    return struct.unpack("=9i", bytes(data)[:36])
+
+
+def _duration(container: InputContainer, stream: Any, first: float) -> float | None:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        seconds = container.duration / 1_000_000
+        return seconds - first if seconds > first else seconds  # Matroska's duration is the last instant
+    return None
+
+
+def _stream_info(stream: Any) -> StreamInfo:
+    context = stream.codec_context
+    name = context.name if context is not None else (getattr(stream, "name", None) or "unknown")
+    picture = bool(stream.disposition & av.stream.Disposition.attached_pic)
+    return StreamInfo(
+        stream.index, stream.type, name, stream.metadata.get("language"), stream.metadata.get("title"), picture
+    )

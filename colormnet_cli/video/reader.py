@@ -1,0 +1,294 @@
+"""Frames out of a film, one by one: their luma plane and their instant."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from ..errors import MediaError
+from ..timecode import Timecode
+from .planes import Plane, chroma_offset, convert_luma, luma_plane, source_layout
+from .probe import VideoInfo, open_input, video_stream
+
+__all__ = ["Counts", "Frame", "Mark", "Reader", "decoded_frames"]
+
+log = logging.getLogger(__name__)
+
+SEEK_MARGIN = 10.0  # seconds before the wanted place at which decoding begins
+SEEK_WORTH = 500  # frames that are rather decoded again than looked for
+LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean the end
+JUMP_LIMIT = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
+COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any more
+
+
+@dataclass
+class Counts:
+    """What was out of the ordinary so far."""
+
+    undecodable: int = 0  # packets
+    resized: int = 0  # frames of another size than the first
+    retimed: int = 0  # frames whose timestamp was missing or went backwards
+    interlaced: bool = False
+    colored: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A frame to be known again: its instant and a checksum of its luma."""
+
+    pts: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame of the part that is coloured."""
+
+    number: int  # 0 is the first one coloured
+    luma: Plane  # [H,W], uint8 or uint16, the film's own bit depth
+    pts: int  # in the film's time base, strictly increasing
+    duration: int  # of the container; 0 where it has none
+    counts: dict[str, Any] = field(repr=False)  # of the film up to here
+
+    def mark(self) -> Mark:
+        return Mark(self.pts, zlib.crc32(self.luma.data))
+
+
+@dataclass
+class _Fed:
+    """What went into the decoder, and what came out."""
+
+    packets: int = 0
+    frames: int = 0
+    errors: int = 0
+
+
+def decoded_frames(
+    container: InputContainer, stream: Any, counts: Counts | None = None, fed: _Fed | None = None, threads: int = 0
+) -> Iterator[av.VideoFrame]:
+    """All frames from the container's place on; what cannot be decoded is counted and passed over."""
+    counts, fed = counts or Counts(), fed or _Fed()
+    stream.codec_context.thread_type = "AUTO"  # frame threads
+    stream.codec_context.thread_count = threads
+    for packet in _packets(container, stream, counts):
+        fed.packets += bool(packet.size and not packet.is_discard)
+        try:
+            frames = packet.decode()
+        except EOFError:
+            return
+        except av.error.FFmpegError as error:
+            fed.errors += 1
+            counts.undecodable += 1
+            log.debug("packet at %s: %s", packet.pts, error)
+            continue
+        for frame in frames:
+            fed.frames += 1
+            yield frame
+
+
+def _packets(container: InputContainer, stream: Any, counts: Counts) -> Iterator[Any]:
+    """Packets of one stream, the empty one that flushes last; a read error is passed over, but not for ever."""
+    lost = 0
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    lost = 0
+                yield packet
+            return
+        except av.error.FFmpegError as error:
+            lost += 1
+            if lost == 1:
+                counts.undecodable += 1
+            log.debug("read error: %s", error)
+            if lost >= LOST_LIMIT:
+                flush: Any = av.Packet()
+                flush.stream = stream
+                yield flush
+                return
+
+
+class Reader:
+    """Streams the frames of a film, or of a part of it.
+
+    Args:
+        info: the probed film.
+        start, end: counted from the film's first frame; `end` is the first moment left out.
+        duration: counted from the first frame that is yielded, instead of `end`.
+        strict: a packet that cannot be decoded is an error.
+        on_skip: called with the number of frames passed over so far on the way to the first one.
+    """
+
+    def __init__(
+        self,
+        info: VideoInfo,
+        start: Timecode | None = None,
+        end: Timecode | None = None,
+        duration: Timecode | None = None,
+        strict: bool = False,
+        on_skip: Callable[[int], None] | None = None,
+    ) -> None:
+        self.info = info
+        self.start, self.end, self.duration = start, end, duration
+        self.strict = strict
+        self.on_skip = on_skip or (lambda _: None)
+        self.counts = Counts()
+        self._last_pts: int | None = None
+
+    def frames(
+        self, done: int = 0, marks: Sequence[Mark] = (), counts: Mapping[str, Any] | None = None
+    ) -> Iterator[Frame]:
+        """The frames from number `done` on.
+
+        Args:
+            done: frames that an earlier run has coloured.
+            marks: the last ones of these. With them the place is looked for near by; without, or where they are not
+                found again, the film is decoded from its beginning.
+            counts: what the earlier run counted up to there.
+        """
+        if marks and counts is not None and done > SEEK_WORTH and self._may_seek:
+            raw = self._after(marks)
+            first = next(raw, None)
+            if first is not None:
+                self.counts, self._last_pts = Counts(**counts), marks[-1].pts
+                yield from self._numbered(chain([first], raw), done)
+                return
+            log.info("the place of the last run was not found by seeking; decoding from the beginning")
+        self.counts, self._last_pts = Counts(), None
+        for frame in self._numbered(self._selected(), 0):
+            if frame.number >= done:
+                yield frame
+            else:
+                self.on_skip(frame.number + 1)
+
+    @property
+    def _may_seek(self) -> bool:
+        """Frame numbers need every frame counted."""
+        return all(t is None or t.frame is None for t in (self.start, self.end))
+
+    def _selected(self) -> Iterator[av.VideoFrame]:
+        """From `start` on; by seeking where that saves much."""
+        wanted = self.start.seconds if self.start is not None and self._may_seek else None
+        if wanted is not None and wanted > SEEK_MARGIN:
+            raw = self._decode(self.info.first_time + wanted)
+            first = next(raw, None)
+            if first is not None and self._seconds(first) <= wanted:
+                yield from (frame for frame in chain([first], raw) if self._seconds(frame) >= wanted)
+                return
+        for number, frame in enumerate(self._decode()):
+            if self.start is None or self.start.reached(number, self._seconds(frame)):
+                yield frame
+            else:
+                self.on_skip(number + 1)
+
+    def _numbered(self, raw: Iterator[av.VideoFrame], number: int) -> Iterator[Frame]:
+        """Regular frames up to `end`: one size, instants that increase."""
+        offset = self.start.frame if self.start is not None and self.start.frame is not None else 0
+        begin: Fraction | None = None
+        for frame in raw:
+            self._check_strict()
+            if (frame.width, frame.height) != (self.info.width, self.info.height):
+                self.counts.resized += 1
+                continue
+            pts = self._regular_pts(frame)
+            seconds = pts * self.info.time_base - self.info.first_time
+            begin = seconds if begin is None else begin
+            if self.end is not None and self.end.reached(number + offset, seconds):
+                return
+            if self.duration is not None and self.duration.reached(number, seconds - begin):
+                return
+            yield self._frame(frame, number, pts)
+            number += 1
+        self._check_strict()
+
+    def _frame(self, frame: av.VideoFrame, number: int, pts: int) -> Frame:
+        layout = source_layout(frame.format.name)
+        self.counts.interlaced |= bool(frame.interlaced_frame)
+        if number % 10 == 0 and not self.counts.colored:
+            self.counts.colored = chroma_offset(frame, layout) > COLORED
+        luma = luma_plane(frame, layout, self.info.matrix)
+        if layout.bits != self.info.layout.bits:
+            luma = convert_luma(luma, (layout.bits, self.info.layout.bits), (self.info.full_range,) * 2)
+        return Frame(number, luma, pts, int(frame.duration or 0), self.counts.as_dict())
+
+    def _regular_pts(self, frame: av.VideoFrame) -> int:
+        """The frame's own instant; one step after the last where it has none, or one that cannot be."""
+        step = max(1, round(1 / self.info.rate / self.info.time_base))
+        pts = frame.pts if frame.pts is not None else frame.dts
+        last = self._last_pts
+        if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / self.info.time_base):
+            pts = self.info.first_pts if last is None else last + step
+            self.counts.retimed += 1
+        self._last_pts = int(pts)
+        return int(pts)
+
+    def _seconds(self, frame: av.VideoFrame) -> Fraction:
+        pts = frame.pts if frame.pts is not None else frame.dts
+        return (pts if pts is not None else self.info.first_pts) * self.info.time_base - self.info.first_time
+
+    def _check_strict(self) -> None:
+        if self.strict and self.counts.undecodable:
+            last = self._last_pts
+            where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
+            raise MediaError(
+                f"{self.info.path}: a packet after {where} cannot be decoded; leave --strict out to go on without it."
+            )
+
+    def _after(self, marks: Sequence[Mark]) -> Iterator[av.VideoFrame]:
+        """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
+        wanted = list(marks)
+        raw = self._decode(marks[-1].pts * self.info.time_base)
+        for seen, frame in enumerate(raw):
+            if frame.pts is None or frame.pts > marks[-1].pts:
+                return
+            if frame.pts == wanted[0].pts:
+                luma = luma_plane(frame, source_layout(frame.format.name), self.info.matrix)
+                if Mark(frame.pts, zlib.crc32(luma.data)) != wanted.pop(0):
+                    return
+                if not wanted:
+                    yield from raw
+                    return
+            self.on_skip(seen + 1)
+
+    def _decode(self, near: Fraction | None = None) -> Iterator[av.VideoFrame]:
+        """Decoded frames, from some seconds before the instant `near` (in the container's time) on, or all."""
+        last, fed = None, _Fed()
+        with open_input(self.info.path) as container:
+            stream = video_stream(container, self.info.path)
+            if near is not None:
+                try:
+                    container.seek(int((near - int(SEEK_MARGIN)) / self.info.time_base), stream=stream)
+                except av.error.FFmpegError:
+                    return
+            for frame in decoded_frames(container, stream, self.counts, fed):
+                last = frame.pts
+                yield frame
+        if fed.packets > fed.frames + fed.errors and last is not None:
+            yield from self._tail(last)
+
+    def _tail(self, last: int) -> Iterator[av.VideoFrame]:
+        """Frames behind `last` that frame threads dropped when a damaged packet stood among the last ones."""
+        counts = Counts()
+        with open_input(self.info.path) as container:
+            stream = video_stream(container, self.info.path)
+            near = last * self.info.time_base - int(SEEK_MARGIN)
+            if near > self.info.first_time:
+                try:
+                    container.seek(int(near / self.info.time_base), stream=stream)
+                except av.error.FFmpegError:
+                    return
+            for frame in decoded_frames(container, stream, counts, threads=1):
+                if frame.pts is not None and frame.pts > last:
+                    yield frame
+        self.counts.undecodable = max(self.counts.undecodable, counts.undecodable)
