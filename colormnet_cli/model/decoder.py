@@ -17,21 +17,23 @@ __all__ = ["Decoder"]
 class Upsampling(nn.Module):
     """One step to a finer scale: the frame's features there, plus what came from below."""
 
-    def __init__(self, skip_dim: int, dim_in: int, dim: int):
+    def __init__(self, skip_dim: int, dim_in: int, dim: int, factor: int = 2):
         super().__init__()
+        self.factor = factor
         self.skip = nn.Conv2d(skip_dim, dim_in, 3, padding=1)
         self.block = ResidualBlock(dim_in, dim)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
         """[B, F, 2h, 2w] and [B, 2, C, h, w] to [B, 2, C', 2h, 2w]."""
-        return self.block.forward_skip(self.skip(skip), coarse, factor=2)
+        return self.block.forward_skip(self.skip(skip), coarse, factor=self.factor)
 
 
 class HiddenUpdate(nn.Module):
     """Renews the hidden state by the decoder's maps of three scales."""
 
-    def __init__(self, widths: tuple[int, int, int], logits: int, dim: int, hidden_dim: int):
+    def __init__(self, widths: tuple[int, int, int], logits: int, dim: int, hidden_dim: int, step: int = 2):
         super().__init__()
+        self.step = step
         self.from16 = nn.Conv2d(widths[0], dim, 1)
         self.from8 = nn.Conv2d(widths[1], dim, 1)
         self.from4 = nn.Conv2d(widths[2] + logits, dim, 1)
@@ -39,7 +41,7 @@ class HiddenUpdate(nn.Module):
 
     def forward(self, g16: Tensor, g8: Tensor, g4: Tensor, hidden: Tensor) -> Tensor:
         """Maps [B, 2, C, …] at strides 16, 8, 4 and the hidden state [B, 2, Ch, h, w] to the new one."""
-        g8, g4 = (F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2]) for g, k in ((g8, 2), (g4, 4)))
+        g8, g4 = (F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2]) for g, k in ((g8, self.step), (g4, 2 * self.step)))
         news = per_channel(self.from16, g16) + per_channel(self.from8, g8) + per_channel(self.from4, g4)
         return self.update(news, hidden)  # type: ignore[no-any-return]
 
@@ -54,11 +56,14 @@ class Decoder(nn.Module):
         f4, f8, f16 = config.trunk_widths
         colour_dim = config.value_dim + config.hidden_dim + 2 * config.raw_ab
         self.fuser = FeatureFusion(f16, colour_dim, wide, config.gate_reduction)
-        self.up8 = Upsampling(f8, wide, middle)
+        self.up8 = Upsampling(f8, wide, middle, config.coarse_step)
         self.up4 = Upsampling(f4, middle, fine)
         logits = 2 if config.raw_ab else 1
         self.predict = nn.Conv2d(fine, logits, 3, padding=1)
-        self.hidden_update = HiddenUpdate(config.decoder_widths, logits, config.update_dim, config.hidden_dim)
+        self.step = config.coarse_step
+        self.hidden_update = HiddenUpdate(
+            config.decoder_widths, logits, config.update_dim, config.hidden_dim, config.coarse_step
+        )
 
     def forward(
         self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
@@ -81,7 +86,7 @@ class Decoder(nn.Module):
     def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
         if raw is None:
             return upsample(logits[:, :, 0].float(), self.scale).tanh()
-        raw = upsample(raw.flatten(0, 1).float(), 4).unflatten(0, raw.shape[:2])  # to the logits' resolution
+        raw = upsample(raw.flatten(0, 1).float(), 2 * self.step).unflatten(0, raw.shape[:2])  # to the logits' resolution
         gate, correction = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction

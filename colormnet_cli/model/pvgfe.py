@@ -91,22 +91,23 @@ class PVGFE(nn.Module):
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
         self.trunk = Trunk(
-            3, config.trunk_block, config.trunk_stem, config.stem_stride, config.trunk_widths, config.trunk_depths
+            3, config.trunk_block, config.trunk_stem, config.stem_stride, config.trunk_widths, config.trunk_depths,
+            config.coarse_step,
         )
         self.transformer = VisionTransformer(config)
         source = config.fusion_source
         self.reduce = nn.Conv2d(source, source, 1, bias=False)
         self.reduce_norm = nn.BatchNorm2d(source)
-        self.fuse = nn.ModuleList(
-            Fusion(source, width, config.fusion_heads, factor)
-            for width, factor in zip(reversed(config.trunk_widths), (1, 2, 4), strict=True)
-        )
+        factors = (1, config.coarse_step, 2 * config.coarse_step)
+        scales = list(zip(reversed(config.trunk_widths), factors, strict=True))[: config.fused_maps]
+        self.fuse = nn.ModuleList(Fusion(source, width, config.fusion_heads, factor) for width, factor in scales)
 
     def forward(self, x: Tensor) -> Features:
         """Lightness, normalised and repeated, [B, 3, H, W] with H and W padded, to its features."""
         local = self.trunk(x)[::-1]  # coarse to fine
         pretrained = self.guidance(x, size=local[0].shape[-2:])
-        return Features(*(fuse(pretrained, r) for fuse, r in zip(self.fuse, local, strict=True)))
+        fused = [fuse(pretrained, r) for fuse, r in zip(self.fuse, local, strict=False)]
+        return Features(*fused, *local[len(fused) :])
 
     def guidance(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """The pretrained model's map at the coarse stride: [B, source, h, w]."""

@@ -9,7 +9,7 @@ __all__ = ["Trunk"]
 
 
 class Trunk(nn.Module):
-    """A 7×7 stem, a max-pool, and three stages whose maps have strides 2, 4, 8 times the stem's."""
+    """A 7×7 stem, a max-pool, and three stages whose maps have strides 2, 4 and 4·coarse_step times the stem's."""
 
     def __init__(
         self,
@@ -19,15 +19,16 @@ class Trunk(nn.Module):
         stem_stride: int,
         widths: tuple[int, int, int],
         depths: tuple[int, int, int],
+        coarse_step: int = 2,
     ):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, stem, 7, stride=stem_stride, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         kind = BasicBlock if block == "basic" else Bottleneck
-        inputs = (stem, *widths)
+        inputs, strides = (stem, *widths), (1, 2, coarse_step)
         self.stages = nn.ModuleList(
-            _stage(kind, inputs[i], widths[i], depths[i], stride=1 if i == 0 else 2) for i in range(3)
+            _stage(kind, inputs[i], widths[i], depths[i], strides[i]) for i in range(3)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -52,7 +52,8 @@ class ValueEncoder(nn.Module):
         super().__init__()
         self.raw_ab, self.stride = config.raw_ab, config.stride
         self.trunk = Trunk(
-            5, "basic", config.value_stem, config.stem_stride, config.value_widths, config.value_depths
+            5, "basic", config.value_stem, config.stem_stride, config.value_widths, config.value_depths,
+            config.coarse_step,
         )
         self.fuser = FeatureFusion(
             config.trunk_widths[-1], config.value_widths[-1], config.value_dim, config.gate_reduction
