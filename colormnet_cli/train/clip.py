@@ -1,0 +1,137 @@
+"""One training clip through the network, with gradients: colour goes from frame to frame as in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..model.colormnet import ColorMNet, Remembered
+from ..model.pvgfe import Features
+from ..model.values import Key
+
+__all__ = ["ClipLoss", "ClipResult", "draw_memory", "read_memory"]
+
+AB_RANGE = 110.0
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What one pass gives."""
+
+    loss: Tensor  # what is minimised
+    error: Tensor  # mean |ab error| in Lab units, detached
+    ab: Tensor  # the answer, Lab units [B, T - 1, 2, H, W], detached
+
+
+def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor) -> Tensor:
+    """The whole memory's answer, no top-k: keys [B, Ck, N], shrinkage [B, 1, N], values [B, C, N] to [B, C, h, w].
+
+    In float32: similarities lie far below zero, and exp() of them underflows.
+    """
+    h, w = query.key.shape[-2:]
+    q, e = query.key.float().flatten(2), query.selection.float().flatten(2)  # (B, Ck, hw)
+    k = key.float().transpose(1, 2)  # (B, N, Ck)
+    # Σ e (k − q)² without the term that is the same for all elements: it does not pass the softmax unchanged,
+    # for shrinkage multiplies it, so it is kept.
+    distance = torch.cat((k.square(), -2 * k, torch.ones_like(k[..., :1])), dim=2) @ torch.cat(
+        (e, e * q, (e * q.square()).sum(1, keepdim=True)), dim=1
+    )  # (B, N, hw)
+    similarity = -distance * shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
+    weights = similarity.softmax(dim=1)
+    return (value.float() @ weights).unflatten(2, (h, w))
+
+
+def draw_memory(generator: torch.Generator, frames: int) -> Tensor:
+    """Which frames each frame of a clip may read [frames, 3]: the first, and two others before it drawn at random.
+
+    Where there are fewer, a frame is named twice: the softmax then counts it twice, which changes little.
+    """
+    picks = torch.zeros(frames, 3, dtype=torch.long)
+    for t in range(2, frames):
+        drawn = torch.randperm(t - 1, generator=generator)[:2] + 1
+        picks[t, 1:] = drawn if len(drawn) == 2 else drawn.repeat(2)
+    return picks
+
+
+class ClipLoss(nn.Module):
+    """The network with what training asks of it; a module, so that DistributedDataParallel can wrap it."""
+
+    def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0):
+        super().__init__()
+        self.model = model
+        self.raw_loss = raw_loss if model.config.raw_ab else 0.0
+        self.chroma_loss = chroma_loss
+
+    def forward(self, lab: Tensor, picks: Tensor, renew: Tensor) -> ClipResult:
+        """Lab [B, T, 3, H, W]; frames to read [B, T, 3]; where the value encoder renews the hidden state [T] (bool)."""
+        clip = _Clip(self.model, lab)
+        answers, raws = [], []
+        for t in range(1, lab.shape[1]):
+            memory, local = clip.read(t, picks[:, t])
+            last = t == lab.shape[1] - 1
+            answers.append(clip.decode(t, memory, local, renew=bool(renew[t]), last=last))
+            if self.raw_loss:
+                raws.append(torch.stack((memory[:, :, -1], local[:, :, -1]), dim=1).float())
+        answer, truth = torch.stack(answers, dim=1), lab[:, 1:, 1:] / AB_RANGE
+        difference = (answer - truth).abs()
+        loss = (self._weight(truth, dim=2) * difference).mean()
+        if self.raw_loss:
+            stride = self.model.config.stride
+            coarse = F.avg_pool2d(truth.flatten(0, 1), stride).unflatten(0, truth.shape[:2])[:, :, None]
+            apart = (torch.stack(raws, dim=1) - coarse).abs()
+            loss = loss + self.raw_loss * (self._weight(coarse, dim=3) * apart).mean()
+        return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
+
+    def _weight(self, truth: Tensor, dim: int) -> Tensor:
+        """Strong colours weigh more, or the answer is too pale: grey is never far wrong."""
+        return 1 + self.chroma_loss * AB_RANGE * truth.square().sum(dim, keepdim=True).sqrt()
+
+
+class _Clip:
+    """A clip on its way through: features of all frames at once, then memory, LA and decoder in order."""
+
+    def __init__(self, model: ColorMNet, lab: Tensor):
+        self.model, (self.batch, self.frames) = model, lab.shape[:2]
+        self.L = lab[:, :, :1].transpose(0, 1)  # (T, B, 1, H, W)
+        features = model.features(self.L.flatten(0, 1))
+        keys = model.key(features)
+        self.features = [Features(*parts) for parts in zip(*(f.split(self.batch) for f in features), strict=True)]
+        self.keys = [Key(*parts) for parts in zip(*(k.split(self.batch) for k in keys), strict=True)]
+        self.values: list[Tensor] = []
+        h, w = keys.key.shape[-2:]
+        self._remember(0, lab[:, 0, 1:] / AB_RANGE)
+        self.hidden = model.deep_update(self.values[0], model.hidden_zero(h, w, self.batch))
+
+    def _remember(self, t: int, ab: Tensor) -> None:
+        self.values.append(self.model.value(self.L[t], ab, self.features[t]))
+
+    def read(self, t: int, picks: Tensor) -> tuple[Tensor, Tensor]:
+        """What the memory (frames ``picks`` [B, 3]) and LA (the frame before) say of frame t: [B, 2, Cv, h, w] each."""
+        rows = torch.arange(self.batch, device=picks.device)[:, None]
+        width = min(picks.shape[1], t)  # no frame twice while there are fewer than three
+
+        def chosen(parts: list[Tensor]) -> Tensor:
+            stacked = torch.stack(parts[:t], dim=1).flatten(2, -3).flatten(3)  # (B, t, C, hw)
+            return stacked[rows, picks[:, :width]].transpose(1, 2).flatten(2)  # (B, C, width·hw)
+
+        key, shrinkage = (chosen([k[i] for k in self.keys]) for i in (0, 1))
+        device = self.L.device.type
+        with torch.autocast(device, enabled=False):
+            memory = read_memory(self.keys[t], key, shrinkage, chosen(self.values))
+        memory = memory.unflatten(1, (2, -1)).to(self.values[0].dtype)
+        local = self.model.local(self.keys[t], Remembered(self.keys[t - 1].key, self.values[t - 1]))
+        return memory, local
+
+    def decode(self, t: int, memory: Tensor, local: Tensor, *, renew: bool, last: bool) -> Tensor:
+        """ab/110 of frame t, and everything renewed that the frames after it need."""
+        ab, self.hidden = self.model.decode(
+            self.features[t], memory, local, self.hidden, update_hidden=not renew and not last
+        )
+        if not last:
+            self._remember(t, ab)
+            if renew:
+                self.hidden = self.model.deep_update(self.values[t], self.hidden)
+        return ab

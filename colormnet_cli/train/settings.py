@@ -1,0 +1,161 @@
+"""Everything a training run can be told, and the two presets. Saved with the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from ..model.config import ColorMNetConfig
+
+__all__ = ["PRESETS", "Schedule", "TrainSettings", "preset"]
+
+# What holds from which share of the run on: ((0.0, 5), (0.1, 10)) is 5 at first and 10 after a tenth.
+Schedule = tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one run. The defaults are those of the paper and of its authors' released settings."""
+
+    network: ColorMNetConfig = field(default_factory=ColorMNetConfig)
+    init: str = "random"  # random, colormnet, pretrained (ImageNet and DINOv2), or a weight file
+
+    # material
+    data: tuple[str, ...] = ()  # folders of frames, DAVIS's layout, or videos
+    synthetic: bool = False  # clips made on the fly instead
+    cut: float = 0.1  # made-up clips whose first frame is another arrangement of the same objects
+    frames: int = 8  # a clip
+    jumps: Schedule = ((0.0, 5), (0.1, 10), (0.3, 15), (0.9, 5))  # most frames of the film between two of a clip
+    crops: Schedule = ((0.0, 448),)
+    crop_scale: tuple[float, float] = (0.36, 1.0)  # of the picture's area
+    affine: bool = True  # small turns, shears and colour jitter, frame by frame
+    plain_steps: int = 10_000  # at the end, without them
+
+    # optimisation
+    steps: int = 160_000
+    batch: int = 4  # clips a step, over all processes
+    accumulate: int = 1  # parts that a step's batch is worked off in
+    lr: float = 2e-5
+    schedule: str = "steps"  # or cosine, after a warm-up
+    lr_drops: tuple[int, ...] = (120_000,)  # lr × 0.1 at these steps
+    warmup: int = 0
+    weight_decay: float = 0.05
+    clip_norm: float = 0.0  # largest norm of the gradient; 0 leaves it alone
+    freeze_transformer: bool = True
+    norm_share: float = 0.0  # share of the run in which BatchNorm learns its statistics; frozen after that
+    hidden_renewal: float = 0.2  # how often the value encoder renews the hidden state
+    raw_loss: float = 0.0  # weight of the raw readouts' own error
+    chroma_loss: float = 0.0  # the error's weight is 1 + this · |ab|
+
+    # the run
+    seed: int = 0
+    precision: str = "fp32"  # fp32, fp16 or bf16 (autocast; the parameters stay float32)
+    workers: int = 0
+    checkpoint_every: int = 1000
+    validate_every: int = 5000
+    validation_clips: int = 8
+    keep_back: float = 0.05  # share of the films in `data` that only validation sees
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # JSON gives lists
+            if isinstance(value := getattr(self, entry.name), list):
+                object.__setattr__(self, entry.name, tuple(tuple(x) if isinstance(x, list) else x for x in value))
+        if isinstance(self.network, dict):
+            object.__setattr__(self, "network", ColorMNetConfig(**self.network))
+        self._check()
+
+    def _check(self) -> None:
+        for name in ("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.frames < 2:
+            raise ValueError(f"a clip needs at least 2 frames, got {self.frames}")
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} cannot be worked off in {self.accumulate} equal parts")
+        if self.lr <= 0:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in ("norm_share", "hidden_renewal", "cut", "keep_back"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
+        for name in ("jumps", "crops"):
+            shares = [share for share, _ in getattr(self, name)]
+            if not shares or shares[0] != 0 or shares != sorted(shares) or min(v for _, v in getattr(self, name)) < 1:
+                raise ValueError(f"{name} must begin at share 0 and rise, with values above 0, got {getattr(self, name)}")
+        if any(crop % self.network.pad_multiple for _, crop in self.crops):
+            raise ValueError(f"crops {self.crops} must be multiples of {self.network.pad_multiple}, as the network pads")
+        if self.schedule not in ("steps", "cosine"):
+            raise ValueError(f"schedule must be 'steps' or 'cosine', got {self.schedule!r}")
+        if self.precision not in ("fp32", "fp16", "bf16"):
+            raise ValueError(f"precision must be fp32, fp16 or bf16, got {self.precision!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and for checkpoints."""
+        return {**asdict(self), "network": self.network.to_dict()}
+
+    def at(self, schedule: Schedule, step: int) -> int:
+        """What a schedule says at a step."""
+        return [value for share, value in schedule if step >= share * self.steps][-1]
+
+    def with_overrides(self, **overrides: Any) -> TrainSettings:
+        """The same settings but for those given (None leaves one alone)."""
+        return replace(self, **{name: value for name, value in overrides.items() if value is not None})
+
+
+_PREVIEW_NETWORK = ColorMNetConfig(
+    coarse_step=1,
+    trunk_block="basic",
+    trunk_stem=24,
+    trunk_widths=(32, 64, 128),
+    trunk_depths=(1, 1, 2),
+    vit_patch=16,
+    vit_dim=64,
+    vit_depth=2,
+    vit_heads=2,
+    vit_mlp=2,
+    vit_grid=16,
+    vit_taken=(1,),
+    fusion_heads=4,
+    fused_maps=1,
+    key_dim=64,
+    value_dim=16,
+    value_stem=8,
+    value_widths=(8, 16, 32),
+    value_depths=(1, 1, 1),
+    hidden_dim=16,
+    raw_ab=True,
+    decoder_widths=(64, 48, 24),
+    update_dim=32,
+    gate_reduction=8,
+)
+
+PRESETS = {
+    "full": TrainSettings(),
+    "preview": TrainSettings(
+        network=_PREVIEW_NETWORK,
+        synthetic=True,
+        jumps=((0.0, 3), (0.3, 5)),
+        crops=((0.0, 128), (0.5, 192)),
+        plain_steps=0,
+        steps=2000,
+        batch=4,
+        lr=1e-3,
+        schedule="cosine",
+        warmup=100,
+        weight_decay=0.01,
+        clip_norm=1.0,
+        freeze_transformer=False,
+        norm_share=0.7,
+        raw_loss=0.3,
+        chroma_loss=0.02,
+        precision="bf16",
+        checkpoint_every=50,
+        validate_every=200,
+    ),
+}
+
+
+def preset(name: str) -> TrainSettings:
+    """The settings of that name."""
+    if name not in PRESETS:
+        raise ValueError(f"there is no training configuration {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
