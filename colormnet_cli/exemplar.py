@@ -1,0 +1,149 @@
+"""The colour picture that tells the network the film's colours: a picture file, or a frame of a film."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .chroma import working_size
+from .clips import FILMS
+from .errors import MediaError
+from .imagefile import read_image, to_rgb
+from .lab import rgb_to_lab
+from .timecode import Timecode, parse_time
+
+__all__ = ["Exemplar", "is_first_frame", "read_exemplar", "split_reference"]
+
+_GRAY = 4.0  # Lab chroma under which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray picture
+_COMPARED = 96  # shorter side at which an exemplar and the first frame are compared
+_WHOLE, _WORST = 0.15, 0.5  # what may be left over, of the spread of L: in the mean, in the worst of 8 × 8 blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """A colour picture: `lab` float32 [3,H,W] (L 0…100), and where it came from, as the user wrote it."""
+
+    lab: Tensor
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.lab.ndim != 3 or self.lab.shape[0] != 3 or 0 in self.lab.shape:
+            raise ValueError(f"lab is {list(self.lab.shape)}, meant is [3,H,W]")
+
+    def at_size(self, frame: tuple[int, int], first_frame: bool) -> Tensor:
+        """What the network is given: Lab [3,h,w].
+
+        Args:
+            frame: (h, w) at which the network works on the film.
+            first_frame: the exemplar is the film's first frame, so it takes exactly that size; otherwise it keeps its
+                own aspect ratio, its shorter side as long as the film's (never enlarged).
+        """
+        own = (self.lab.shape[-2], self.lab.shape[-1])
+        size = frame if first_frame else working_size(own, min(frame))
+        if size == own:
+            return self.lab
+        return F.interpolate(self.lab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
+    """``film.mp4@00:01:02.5`` → the file and the moment; a picture, or a file with an @ in its name, has none.
+
+    Raises:
+        MediaError: there is no such file.
+        UsageError: what follows the @ is no time.
+    """
+    path = Path(reference)
+    if path.is_file():
+        return path, None
+    name, at, moment = str(reference).rpartition("@")
+    if at and Path(name).is_file():
+        return Path(name), parse_time(moment)
+    if path.is_dir() or (at and Path(name).is_dir()):
+        raise MediaError(
+            f"The exemplar {reference} is a folder; give a picture, or a film with a time (film.mp4@12.5)."
+        )
+    raise MediaError(f"The exemplar {reference} does not exist.")
+
+
+def read_exemplar(reference: str | Path) -> Exemplar:
+    """Read a colour picture, or a frame of a film: ``film.mp4@12.5``, ``@00:01:02.5``, ``@f1500``.
+
+    Raises:
+        MediaError: it is missing, unreadable, or has no colour.
+        UsageError: what follows the @ is no time.
+    """
+    path, moment = split_reference(reference)
+    rgb = to_rgb(_still(path, moment))
+    lab = rgb_to_lab(rgb)
+    if _is_gray(lab):
+        raise MediaError(f"The exemplar {reference} is gray: it has no colours to give; choose a picture in colour.")
+    return Exemplar(lab, str(reference))
+
+
+def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
+    """Whether the exemplar is the film's first frame in colour, found out by comparing their lightness.
+
+    Both are brought to the same small size; the exemplar's tones are fitted to the film's (a parabola: brightness,
+    contrast, gamma), so JPEG, another size and other tones do not count. What is left over decides, on the whole and in
+    the worst part of the picture: another shot, or something that has moved, leaves much there.
+
+    Args:
+        L: lightness of the film's first frame [1,H,W], any size.
+    """
+    if L.ndim != 3 or L.shape[0] != 1:
+        raise ValueError(f"L is {list(L.shape)}, meant is [1,H,W]")
+    ours, theirs = exemplar.lab[:1].to(torch.float64).cpu(), L.to(torch.float64).cpu()
+    aspects = [x.shape[-1] / x.shape[-2] for x in (ours, theirs)]
+    if max(aspects) > 1.02 * min(aspects):
+        return False
+    shorter = min(min(ours.shape[-2:]), min(theirs.shape[-2:]))
+    size = working_size((theirs.shape[-2], theirs.shape[-1]), min(shorter, _COMPARED))
+    x, y = (_shrink(picture, size) for picture in (ours, theirs))
+    return _leftover(x, y) <= 1
+
+
+def _leftover(x: Tensor, y: Tensor) -> float:
+    """How far `y` [h,w] is from a smooth rising function of `x` [h,w]; up to 1 they are the same picture."""
+    powers = torch.stack([torch.ones_like(x), x / 100, (x / 100) ** 2], dim=-1).reshape(-1, 3)
+    factors = torch.linalg.lstsq(powers, y.reshape(-1, 1), driver="gelsd").solution.reshape(3)
+    rest = y - (powers @ factors).reshape(y.shape)
+    spread = float(y.std(correction=0))
+    low, high = torch.quantile(x, 0.05) / 100, torch.quantile(x, 0.95) / 100
+    rising = float(factors[1] + factors[2] * (low + high)) > 0  # the chord's slope between dark and light
+    if spread < 1 or not rising:
+        return float("inf")  # a blank frame is like every picture
+    blocks = F.adaptive_avg_pool2d(rest[None] ** 2, 8)[0].sqrt()
+    return max(float((rest**2).mean().sqrt()) / (_WHOLE * spread), float(blocks.max()) / (_WORST * spread))
+
+
+def _shrink(L: Tensor, size: tuple[int, int]) -> Tensor:
+    """[1,H,W] → [h,w], antialiased."""
+    if L.shape[-2:] == size:
+        return L[0]
+    return F.interpolate(L[None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+
+
+def _is_gray(lab: Tensor) -> bool:
+    """Whether no patch of the picture has colour; patches, so that a gray scan's coloured noise is none."""
+    ab = lab[1:]
+    size = working_size((lab.shape[-2], lab.shape[-1]), 64)
+    if size != ab.shape[-2:]:
+        ab = F.interpolate(ab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+    return float(ab.norm(dim=0).max()) < _GRAY
+
+
+def _still(path: Path, moment: Timecode | None) -> NDArray[Any]:
+    """[H,W,3] RGB of a picture, or of the film's frame at that moment."""
+    if moment is not None:
+        from .video.still import frame_at  # PyAV is only needed for a film
+
+        return frame_at(path, moment)
+    if path.suffix.lower() in FILMS:
+        raise MediaError(f"The exemplar {path} is a film; say which frame of it, as in {path.name}@00:00:05.")
+    return read_image(path)

@@ -1,0 +1,80 @@
+"""One picture in, one picture out: what OpenCV reads, and PNG."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import MediaError, OutputError
+
+__all__ = ["read_image", "to_rgb", "write_png"]
+
+
+def read_image(path: str | Path) -> NDArray[Any]:
+    """Read a picture: [H,W,3] RGB, uint8 or uint16, turned as its EXIF says, alpha dropped, gray as R = G = B.
+
+    Raises:
+        MediaError: it is missing, unreadable, cut off, no picture, or of another depth than 8 or 16 bit.
+    """
+    path = Path(path)
+    # A broken picture is reported by our own sentence; OpenCV's lines would break the progress bar.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)  # not cv2.imread: that takes no other alphabets on Windows
+    except OSError as error:
+        raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
+    try:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+    except cv2.error as error:
+        raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
+    if bgr is None:
+        raise MediaError(f"{path} is no picture that OpenCV can read, or it is damaged; save it as PNG, TIFF or JPEG.")
+    if bgr.dtype not in (np.uint8, np.uint16):
+        raise MediaError(f"The picture {path} holds {bgr.dtype} samples; save it with 8 or 16 bit a channel.")
+    pixels: NDArray[Any] = np.ascontiguousarray(bgr[..., ::-1])
+    return pixels
+
+
+def to_rgb(pixels: NDArray[Any]) -> Tensor:
+    """[H,W,3] uint8 or uint16 → float32 [3,H,W] in 0…1."""
+    top = np.iinfo(pixels.dtype).max
+    return torch.from_numpy(pixels.astype(np.float32) / top).permute(2, 0, 1)
+
+
+def write_png(path: str | Path, pixels: NDArray[Any]) -> None:
+    """Write [H,W,3] RGB, uint8 or uint16: whole under its name, or not at all.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    _, data = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
+    temporary = None
+    try:
+        # Not named .png: a picture that a kill left behind must not be taken for one.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"The picture {path} cannot be written ({error.strerror or error}).") from error
+
+
+def _umask() -> int:
+    """The process's umask; there is no call that only reads it."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
