@@ -1,0 +1,260 @@
+"""Which encoder, pixel format and options a film goes out with, and whether its container takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.codec.context import Flags
+
+from ..errors import OutputError, UsageError
+from ..settings import ColorizeSettings
+from .planes import pixel_format
+from .probe import VideoInfo
+
+__all__ = ["CONTAINERS", "EncoderSpec", "choose_encoder", "container_of", "open_encoder"]
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+ENCODERS = {
+    **dict.fromkeys(("h264", "avc", "x264"), "libx264"),
+    **dict.fromkeys(("hevc", "h265", "x265"), "libx265"),
+    "av1": "libsvtav1",
+    "vp9": "libvpx-vp9",
+    "prores": "prores_ks",
+    **dict.fromkeys(("dnxhr", "dnxhd"), "dnxhd"),
+}
+
+
+@dataclass(frozen=True)
+class _Habit:
+    """How an encoder is asked for quality."""
+
+    crf: float | None = None  # our default; None: it knows no crf
+    crf_option: str = "crf"
+    preset: str | None = None  # our default; None: it knows no preset
+    preset_option: str = "preset"
+    always: tuple[tuple[str, str], ...] = ()
+
+
+_HABITS = {
+    "libx264": _Habit(16, preset="medium"),
+    "libx265": _Habit(18, preset="medium", always=(("x265-params", "log-level=error"),)),
+    "libsvtav1": _Habit(22, preset="6"),
+    "libvpx-vp9": _Habit(20, preset="2", preset_option="cpu-used", always=(("b", "0"), ("row-mt", "1"))),
+    "h264_nvenc": _Habit(18, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "hevc_nvenc": _Habit(20, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "av1_nvenc": _Habit(24, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "ffv1": _Habit(always=(("level", "3"), ("g", "1"), ("slicecrc", "1"))),
+    "mpeg4": _Habit(2, "q"),
+    "mpeg2video": _Habit(2, "q"),
+}
+_VIDEO_LEVELS = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")  # these have no full range
+_HEVC_TAG = "hvc1"  # what Apple's players look for
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Everything that an encoder is opened with; every piece of a film gets the same."""
+
+    encoder: str
+    container: str  # FFmpeg's name of the muxer
+    width: int
+    height: int
+    pix_fmt: str  # of the frames we make
+    surface: str  # what the encoder calls it; the same samples, interleaved, for some hardware
+    bits: int
+    subsampling: tuple[int, int]
+    full_range: bool
+    range_tag: int
+    matrix_tag: int
+    primaries_tag: int
+    transfer_tag: int
+    sample_aspect_ratio: Fraction | None
+    field_order: int
+    rate: Fraction
+    options: tuple[tuple[str, str], ...]
+    quantizer: float | None = None  # constant quantiser of the MPEG family
+    codec_tag: str | None = None
+
+
+def container_of(output: Path, settings: ColorizeSettings) -> str:
+    """The muxer for the output's name."""
+    suffix = output.suffix.lower()
+    if suffix not in CONTAINERS:
+        raise UsageError(f"{output.name}: give the output one of the endings {', '.join(CONTAINERS)}.")
+    if settings.archive and suffix != ".mkv":
+        raise UsageError(f"--archive writes FFV1 in Matroska: name the output {output.with_suffix('.mkv').name}.")
+    return CONTAINERS[suffix]
+
+
+def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) -> tuple[EncoderSpec, list[str]]:
+    """The encoder for a film, and what of the picture it cannot hold as it is (sentences)."""
+    container = container_of(output, settings)
+    asked = "ffv1" if settings.archive else settings.codec or ("libvpx-vp9" if container == "webm" else "libx264")
+    encoder = ENCODERS.get(asked.lower(), asked)
+    try:
+        codec = av.Codec(encoder, "w")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UsageError(f"{asked!r} is no encoder of this FFmpeg: see `colormnet doctor`.") from error
+    if codec.type != "video":
+        raise UsageError(f"{asked!r} encodes {codec.type}, not video.")
+    offered = [f.name for f in codec.video_formats or []]
+    pix_fmt, notes = _choose_pix_fmt(info, offered, settings.pix_fmt, encoder)
+    chosen = av.VideoFormat(pix_fmt, 64, 64)
+    full = pix_fmt.startswith("yuvj") or (info.full_range and encoder not in _VIDEO_LEVELS)
+    if full != info.full_range:
+        notes.append(f"{encoder} has no full range: the luma was brought to video levels.")
+    quality = _quality(encoder, settings)
+    options = {**dict(quality.options), **_profile(encoder, pix_fmt), **dict(settings.encoder_options)}
+    apple_tag = container in ("mp4", "mov") and ("265" in encoder or encoder.startswith("hevc"))
+    spec = EncoderSpec(
+        encoder=encoder,
+        container=container,
+        width=info.width,
+        height=info.height,
+        pix_fmt=pix_fmt,
+        surface=_surface(pix_fmt, offered),
+        bits=chosen.components[0].bits,
+        subsampling=(64 // chosen.chroma_width(64), 64 // chosen.chroma_height(64)),
+        full_range=full,
+        range_tag=2 if full else info.range_tag if info.range_tag == 1 else int(full != info.full_range),
+        matrix_tag=_matrix_tag(info),
+        primaries_tag=info.primaries_tag,
+        transfer_tag=info.transfer_tag,
+        sample_aspect_ratio=info.sample_aspect_ratio,
+        field_order=info.field_order,
+        rate=info.rate.limit_denominator(1001) if info.rate.numerator > 65535 else info.rate,
+        options=tuple(options.items()),
+        quantizer=quality.quantizer,
+        codec_tag=_HEVC_TAG if apple_tag else None,
+    )
+    return spec, notes
+
+
+def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
+    """Open an encoder, or set up the stream `target` of an output in the very same way without opening it.
+
+    Frames are numbered for it (time base 1 / rate): their true instants stay with us, so that codecs with a coarse
+    clock do as well, and pieces of a film are all encoded alike.
+    """
+    context: Any = av.CodecContext.create(spec.encoder, "w") if target is None else target.codec_context
+    context.width, context.height, context.pix_fmt = spec.width, spec.height, spec.surface
+    context.framerate, context.time_base = spec.rate, 1 / spec.rate
+    context.color_range, context.colorspace = spec.range_tag, spec.matrix_tag
+    context.color_primaries, context.color_trc = spec.primaries_tag, spec.transfer_tag
+    if spec.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = spec.sample_aspect_ratio
+    if spec.field_order and hasattr(context, "field_order"):
+        context.field_order = spec.field_order
+    context.thread_type = "AUTO"
+    context.flags |= Flags.global_header
+    if spec.quantizer is not None:
+        context.flags |= Flags.qscale
+        context.global_quality = round(spec.quantizer * 118)  # FF_QP2LAMBDA
+    if spec.codec_tag is not None:
+        context.codec_tag = spec.codec_tag
+    context.options = dict(spec.options)
+    if target is None:
+        _open(context, spec)
+    return context
+
+
+def _open(context: Any, spec: EncoderSpec) -> None:
+    try:
+        context.open()
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        what = f"{spec.width}×{spec.height} {spec.pix_fmt}"
+        options = " ".join(f"{k}={v}" for k, v in spec.options) or "none"
+        raise OutputError(
+            f"{spec.encoder} does not open for {what} with the options {options}: choose others, or another --codec."
+        ) from error
+    unknown = set(context.options) & {k for k, _ in spec.options}
+    if unknown:
+        raise UsageError(f"{spec.encoder} has no option {', '.join(sorted(unknown))}.")
+
+
+@dataclass(frozen=True)
+class _Quality:
+    options: tuple[tuple[str, str], ...]
+    quantizer: float | None
+
+
+def _quality(encoder: str, settings: ColorizeSettings) -> _Quality:
+    habit = _HABITS.get(encoder, _Habit())
+    if settings.crf is not None and habit.crf is None:
+        raise UsageError(f"{encoder} has no --crf: use --encoder-option.")
+    if settings.preset is not None and habit.preset is None:
+        raise UsageError(f"{encoder} has no --preset: use --encoder-option.")
+    crf = settings.crf if settings.crf is not None else habit.crf
+    options = dict(habit.always)
+    quantizer = None
+    if crf is not None and habit.crf_option == "q":
+        quantizer = crf
+    elif crf is not None:
+        options[habit.crf_option] = f"{crf:g}"
+    if habit.preset is not None:
+        options[habit.preset_option] = settings.preset or habit.preset
+    return _Quality(tuple(options.items()), quantizer)
+
+
+def _profile(encoder: str, pix_fmt: str) -> dict[str, str]:
+    """The profile that goes with the pixel format, for codecs that do not find it themselves."""
+    if encoder == "prores_ks":
+        return {"profile": "4444" if "444" in pix_fmt else "hq", "vendor": "apl0"}
+    if encoder == "dnxhd":
+        return {"profile": "dnxhr_444" if "444" in pix_fmt else "dnxhr_hqx" if "10" in pix_fmt else "dnxhr_hq"}
+    return {}
+
+
+def _matrix_tag(info: VideoInfo) -> int:
+    """The film's own tag; RGB, and matrices that we do not write, need one that says what is written."""
+    if info.layout.kind == "rgb" or info.matrix_tag not in (1, 2, 4, 5, 6, 7, 9, 10):
+        return {"bt709": 1, "bt601": 6, "bt2020": 9}[info.matrix]
+    return info.matrix_tag
+
+
+def _choose_pix_fmt(info: VideoInfo, offered: list[str], asked: str | None, encoder: str) -> tuple[str, list[str]]:
+    """The film's own sampling and depth where the encoder has it, else the next that loses nothing."""
+    odd_x, odd_y = info.width % 2, info.height % 2
+    if asked is not None:
+        if offered and asked not in offered:
+            raise UsageError(f"{encoder} has no pixel format {asked}; it has {', '.join(offered)}.")
+        if not _is_planar_yuv(asked):
+            raise UsageError(f"{asked} is no planar YUV with colour: for example yuv420p, yuv422p10le or yuv444p.")
+        return asked, _depth_note(info.layout.bits, asked, encoder)
+    if "p010le" in offered:
+        offered = [*offered, "yuv420p10le"]
+    offered = [name for name in offered if _is_planar_yuv(name)] or ["yuv420p"]
+    own = (2, 2) if info.layout.kind == "gray" else info.layout.subsampling
+    notes: list[str] = []
+    wanted = own
+    if (odd_x and own[0] > 1) or (odd_y and own[1] > 1):
+        wanted = (1, 1)
+        notes.append(f"{info.width}×{info.height} is odd: the colour goes out at full size (4:4:4).")
+    ladder = [wanted, *(s for s in ((2, 1), (1, 1), (2, 2)) if s != wanted)]
+    if wanted == (2, 2):
+        ladder = [(2, 2), (2, 1), (1, 1)]
+    depths = [d for d in (8, 9, 10, 12, 14, 16) if d >= info.layout.bits] + [14, 12, 10, 9, 8]
+    for bits in depths:
+        for sampling in ladder:
+            name = pixel_format(bits, sampling)
+            if name in offered:
+                return name, notes + _depth_note(info.layout.bits, name, encoder)
+    raise OutputError(f"{encoder} takes no planar YUV, only {', '.join(offered)}: choose another --codec.")
+
+
+def _surface(pix_fmt: str, offered: list[str]) -> str:
+    return "p010le" if pix_fmt == "yuv420p10le" and pix_fmt not in offered and "p010le" in offered else pix_fmt
+
+
+def _is_planar_yuv(name: str) -> bool:
+    return name.startswith(("yuv4", "yuvj4")) and not name.endswith("be")
+
+
+def _depth_note(bits: int, name: str, encoder: str) -> list[str]:
+    depth = av.VideoFormat(name, 64, 64).components[0].bits
+    return [f"{encoder} holds {depth} bits in {name}: the film's {bits} were rounded."] if depth < bits else []

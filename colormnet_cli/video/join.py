@@ -1,0 +1,215 @@
+"""The finished film out of its pieces, with everything of the source but the picture."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+
+from ..errors import OutputError
+from .codecs import EncoderSpec, open_encoder
+from .pieces import Piece, piece_path, read_packets, read_piece, sync_folder
+from .probe import VideoInfo, open_input
+from .streams import _STALE, StreamPlan, Window, add_streams, copied_packets
+
+__all__ = ["check_header", "join_film"]
+
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *_STALE)
+
+
+def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...], path: Path) -> None:
+    """Write a header as the finished film's will be, to `path`, and remove it: does the container take all this?"""
+    try:
+        with open_input(info.path) as source, _created(path, info, spec) as output:
+            _set_up(output, source, info, spec, plans, Window())
+            output.start_encoding()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise OutputError(
+            f"{path.suffix} does not take {spec.encoder} video ({spec.pix_fmt}): choose another --codec, or .mkv."
+        ) from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def join_film(
+    info: VideoInfo,
+    spec: EncoderSpec,
+    plans: tuple[StreamPlan, ...],
+    folder: Path,
+    pieces: int,
+    path: Path,
+    window: Window,
+    progress: Callable[[int], None],
+) -> list[str]:
+    """Write pieces 0 … `pieces` − 1 of `folder`, and the source's other streams, to `path`; fsync it.
+
+    Returns:
+        What was out of the ordinary: a sentence for each stream with damaged packets.
+    """
+    delay, extradata = _survey(folder, pieces)
+    with open_input(info.path) as source, _created(path, info, spec) as output:
+        video, tracks = _set_up(output, source, info, spec, plans, window)
+        output.start_encoding()
+        if (video.codec_context.extradata or b"") != extradata:
+            raise OutputError(
+                f"{folder} was written by another version of {spec.encoder}: run once more with --no-resume."
+            )
+        film = _video_packets(info, folder, pieces, delay, video, window.shift)
+        damaged = dict.fromkeys(tracks, 0)
+        done = 0
+        for packet in _merged(film, copied_packets(source, tracks)):
+            if packet.stream_index == video.index:
+                done += 1
+                progress(done)
+                output.mux(packet)
+            elif not _mux_other(output, packet):
+                damaged[next(i for i, t in tracks.items() if t.added.index == packet.stream_index)] += 1
+        names = {plan.stream.index: plan.name for plan in plans}
+        total = {i: n + tracks[i].damaged for i, n in damaged.items()}
+        notes = [f"{names[i]}: {n} damaged packets were mended or left out." for i, n in total.items() if n]
+    _sync(path)
+    return notes
+
+
+def _mux_other(output: OutputContainer, packet: Any) -> bool:
+    """Write a copied packet; False where the muxer refuses it, which a damaged one deserves."""
+    try:
+        output.mux(packet)
+    except (av.error.InvalidDataError, av.error.ArgumentError):
+        return False
+    return True
+
+
+@contextmanager
+def _created(path: Path, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputContainer]:
+    options = {"max_interleave_delta": "1000000"}  # µs; packets come in order, a silent stream holds nothing up
+    if spec.container in ("mp4", "mov"):
+        # A late start is written in the movie's clock: one in which every stream's first instant is exact.
+        clock = lcm(info.time_base.denominator, 1000)
+        options["movie_timescale"] = str(clock if clock < 2**31 else info.time_base.denominator)
+    output = av.open(str(path.resolve()), "w", format=spec.container, container_options=options)
+    try:
+        yield output
+    except BaseException:
+        with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is the one to tell
+            output.close()
+        raise
+    output.close()
+
+
+def _set_up(
+    output: OutputContainer,
+    source: InputContainer,
+    info: VideoInfo,
+    spec: EncoderSpec,
+    plans: tuple[StreamPlan, ...],
+    window: Window,
+) -> tuple[Any, dict[int, Any]]:
+    """All streams, chapters and tags of the output."""
+    original = source.streams[info.index]
+    video: Any = output.add_stream(spec.encoder, rate=spec.rate)
+    open_encoder(spec, video)
+    video.time_base = info.time_base
+    video.metadata.update({k: v for k, v in original.metadata.items() if not k.lower().startswith(_STALE)})
+    video.disposition = original.disposition
+    if info.display_matrix is not None:
+        video.set_display_matrix(info.display_matrix)
+    tracks = add_streams(output, source, info.path, plans, window)
+    output.metadata.update({k: v for k, v in source.metadata.items() if not k.lower().startswith(_FILE_TAGS)})
+    chapters = _chapters(source, window)
+    if chapters:
+        output.set_chapters(chapters)
+    return video, tracks
+
+
+def _chapters(source: InputContainer, window: Window) -> list[Any]:
+    kept = []
+    for chapter in source.chapters():
+        unit = chapter["time_base"]
+        if unit is None:
+            continue
+        begin, end = chapter["start"] * unit, chapter["end"] * unit
+        if (window.begin is not None and end <= window.begin) or (window.end is not None and begin >= window.end):
+            continue
+        begin, end = max(begin, window.begin or begin), min(end, window.end or end)
+        shift = window.shift
+        kept.append({**chapter, "start": round((begin + shift) / unit), "end": round((end + shift) / unit)})
+    return kept
+
+
+def _survey(folder: Path, pieces: int) -> tuple[int, bytes]:
+    """The longest delay of all pieces, and their common extradata."""
+    delay, extradata = 0, None
+    for number in range(pieces):
+        try:
+            piece = read_piece(piece_path(folder, number))
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{piece_path(folder, number)} is damaged: run once more with --no-resume.") from error
+        delay = max(delay, piece.delay)
+        if extradata is not None and piece.extradata != extradata:
+            raise OutputError(f"The pieces in {folder} do not belong together: run once more with --no-resume.")
+        extradata = piece.extradata
+    return delay, extradata or b""
+
+
+def _video_packets(
+    info: VideoInfo, folder: Path, pieces: int, delay: int, stream: Any, shift: Fraction
+) -> Iterator[tuple[Fraction, Any]]:
+    """Packets with their frames' instants; decoding times are the instants in order, `delay` packets earlier."""
+    unit = info.time_base
+    step = max(1, round(1 / info.rate / unit))
+    move = round(shift / unit)
+    recent: deque[int] = deque(maxlen=delay + 1)  # instants of the last frames, in order
+    before = delay  # packets whose decoding time lies before the first instant
+    following = (read_piece(piece_path(folder, n)) for n in range(1, pieces))
+    for number, (piece, after) in enumerate(_with_next(folder, pieces, following)):
+        ends = [*piece.pts[1:], after if after is not None else piece.pts[-1] + (piece.durations[-1] or step)]
+        data = read_packets(piece_path(folder, number), piece)
+        for place, (record, content) in enumerate(zip(piece.packets, data, strict=True)):
+            recent.append(piece.pts[place])
+            packet: Any = av.Packet(content)
+            packet.stream, packet.time_base = stream, unit
+            packet.pts = piece.pts[record.frame] + move
+            packet.dts = (recent[0] if not before else recent[0] - before * step) + move
+            packet.duration = ends[record.frame] - piece.pts[record.frame]
+            packet.is_keyframe = record.key
+            before = max(0, before - 1)
+            yield packet.dts * unit, packet
+
+
+def _with_next(folder: Path, pieces: int, following: Iterator[Piece]) -> Iterator[tuple[Piece, int | None]]:
+    """Each piece's index with the first instant of the next."""
+    last = read_piece(piece_path(folder, 0)) if pieces else None
+    for piece in following:
+        if last is not None:
+            yield last, piece.pts[0]
+        last = piece
+    if last is not None:
+        yield last, None
+
+
+def _merged(film: Iterator[tuple[Fraction, Any]], others: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
+    """Both in the order of their decoding times."""
+    waiting = next(film, None)
+    for instant, packet in others:
+        while waiting is not None and waiting[0] <= instant:
+            yield waiting[1]
+            waiting = next(film, None)
+        yield packet
+    if waiting is not None:
+        yield waiting[1]
+    yield from (packet for _, packet in film)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)

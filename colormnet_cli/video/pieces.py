@@ -1,0 +1,169 @@
+"""Pieces of encoded film on disk: packets with their order and instants, in files that are whole or not there.
+
+A piece is `frames` frames long (the last one may be shorter), begins with a key frame and depends on no other.
+So a broken run loses at most one piece, and the film that is joined of pieces is the same whether a run was broken or
+not. Layout of a piece: the packets' bytes one after the other, an index (JSON), its length (8 bytes), `MAGIC`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import OutputError
+from .codecs import EncoderSpec, open_encoder
+from .planes import Plane, build_frame
+
+__all__ = ["PacketRecord", "Piece", "PieceWriter", "piece_path", "read_packets", "read_piece", "sync_folder"]
+
+MAGIC = b"CMPIECE1"
+
+
+@dataclass(frozen=True)
+class PacketRecord:
+    """One packet in decoding order."""
+
+    frame: int  # its frame's place in the piece, in the order of display
+    size: int
+    key: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The index of a piece."""
+
+    pts: tuple[int, ...]  # of its frames, in the film's time base
+    durations: tuple[int, ...]
+    packets: tuple[PacketRecord, ...]
+    extradata: bytes
+
+    @property
+    def delay(self) -> int:
+        """How many packets a decoder takes in before it can show the first frame."""
+        return max((i - p.frame for i, p in enumerate(self.packets)), default=0)
+
+
+def piece_path(folder: Path, number: int) -> Path:
+    return folder / f"piece-{number:06d}"
+
+
+class PieceWriter:
+    """Encodes frames and cuts the result into pieces of `frames` frames.
+
+    Every piece comes from an encoder of its own. `write` and `close` raise OSError where the disk does.
+    """
+
+    def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0) -> None:
+        self.spec, self.folder, self.frames = spec, folder, frames
+        self.number = done  # pieces that are whole
+        self._open: _OpenPiece | None = None
+
+    def write(self, planes: tuple[Plane, Plane, Plane], pts: int, duration: int) -> None:
+        """The next frame: (Y′, Cb, Cr) at the encoder's depth and sampling, and its instant."""
+        if self._open is None:
+            self._open = _OpenPiece(self.spec, piece_path(self.folder, self.number))
+        self._open.write(build_frame(self.spec.pix_fmt, planes), pts, duration)
+        if len(self._open.pts) == self.frames:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the piece that is being written."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+            self.number += 1
+
+    def abort(self) -> None:
+        """Forget the piece that is being written."""
+        if self._open is not None:
+            self._open.abort()
+            self._open = None
+
+
+class _OpenPiece:
+    def __init__(self, spec: EncoderSpec, path: Path) -> None:
+        self.spec, self.path = spec, path
+        self.part = path.with_suffix(".part")
+        self.context = open_encoder(spec)
+        self.pts: list[int] = []
+        self.durations: list[int] = []
+        self.packets: list[PacketRecord] = []
+        self.file: BinaryIO = open(self.part, "wb")  # noqa: SIM115 (closed in close and abort)
+
+    def write(self, frame: Any, pts: int, duration: int) -> None:
+        frame.pts, frame.time_base = len(self.pts), 1 / self.spec.rate
+        frame.color_range, frame.colorspace = self.spec.range_tag, self.spec.matrix_tag
+        self.pts.append(pts)
+        self.durations.append(duration)
+        self._store(self.context.encode(frame))
+
+    def _store(self, packets: list[Any]) -> None:
+        for packet in packets:
+            self.file.write(packet)
+            self.packets.append(PacketRecord(packet.pts, packet.size, packet.is_keyframe))
+
+    def close(self) -> None:
+        self._store(self.context.encode(None))
+        if sorted(p.frame for p in self.packets) != list(range(len(self.pts))):
+            made = f"{len(self.packets)} packets of {len(self.pts)} frames"
+            raise OutputError(f"{self.spec.encoder} made {made}: choose another --codec or other options.")
+        index = {
+            "pts": self.pts,
+            "durations": self.durations,
+            "packets": [[p.frame, p.size, int(p.key)] for p in self.packets],
+            "extradata": (self.context.extradata or b"").hex(),
+        }
+        data = json.dumps(index, separators=(",", ":")).encode()
+        self.file.write(data + len(data).to_bytes(8, "little") + MAGIC)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        os.replace(self.part, self.path)
+        sync_folder(self.path.parent)
+
+    def abort(self) -> None:
+        self.file.close()
+        self.part.unlink(missing_ok=True)
+
+
+def read_piece(path: Path) -> Piece:
+    """The index of a piece. ValueError where the file is none."""
+    with open(path, "rb") as file:
+        tail = len(MAGIC) + 8
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - tail))
+        footer = file.read(tail)
+        length = int.from_bytes(footer[:8], "little")
+        if footer[8:] != MAGIC or length > end - tail:
+            raise ValueError(f"{path} is no whole piece")
+        file.seek(end - tail - length)
+        index = json.loads(file.read(length))
+    packets = tuple(PacketRecord(frame, size, bool(key)) for frame, size, key in index["packets"])
+    piece = Piece(tuple(index["pts"]), tuple(index["durations"]), packets, bytes.fromhex(index["extradata"]))
+    if sum(p.size for p in packets) != end - tail - length:
+        raise ValueError(f"{path} is no whole piece")
+    return piece
+
+
+def read_packets(path: Path, piece: Piece) -> Iterator[bytes]:
+    """The bytes of its packets, in decoding order."""
+    with open(path, "rb") as file:
+        for packet in piece.packets:
+            yield file.read(packet.size)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` last through a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems know no fsync of folders
+        pass
+    finally:
+        os.close(descriptor)
