@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .imagefile import read_image, to_rgb
 from .lab import rgb_to_lab
 from .timecode import Timecode, parse_time
 
-__all__ = ["Exemplar", "is_first_frame", "read_exemplar", "split_reference"]
+__all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "split_reference"]
 
 _GRAY = 4.0  # Lab chroma under which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray picture
 _COMPARED = 96  # shorter side at which an exemplar and the first frame are compared
@@ -86,6 +87,29 @@ def read_exemplar(reference: str | Path) -> Exemplar:
     return Exemplar(lab, str(reference))
 
 
+def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bool | None = None) -> int | None:
+    """Which of the exemplars is the film's first frame; None where none is.
+
+    Args:
+        L: lightness of the film's first frame [1,H,W].
+        ref_is_first: the user's word: True is the first exemplar, False none, None is found out.
+
+    Raises:
+        MediaError: the user says it is, but its aspect ratio is another.
+    """
+    if ref_is_first is None:
+        return next((i for i, exemplar in enumerate(exemplars) if is_first_frame(exemplar, L)), None)
+    if not ref_is_first:
+        return None
+    if not _same_aspect(exemplars[0].lab, L):
+        sizes = [f"{x.shape[-1]}×{x.shape[-2]}" for x in (exemplars[0].lab, L)]
+        raise MediaError(
+            f"The exemplar {exemplars[0].source} is {sizes[0]} and cannot be the first frame of a film of {sizes[1]}; "
+            "leave --ref-is-first-frame out."
+        )
+    return 0
+
+
 def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
     """Whether the exemplar is the film's first frame in colour, found out by comparing their lightness.
 
@@ -99,13 +123,18 @@ def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
     if L.ndim != 3 or L.shape[0] != 1:
         raise ValueError(f"L is {list(L.shape)}, meant is [1,H,W]")
     ours, theirs = exemplar.lab[:1].to(torch.float64).cpu(), L.to(torch.float64).cpu()
-    aspects = [x.shape[-1] / x.shape[-2] for x in (ours, theirs)]
-    if max(aspects) > 1.02 * min(aspects):
+    if not _same_aspect(ours, theirs):
         return False
     shorter = min(min(ours.shape[-2:]), min(theirs.shape[-2:]))
     size = working_size((theirs.shape[-2], theirs.shape[-1]), min(shorter, _COMPARED))
     x, y = (_shrink(picture, size) for picture in (ours, theirs))
     return _leftover(x, y) <= 1
+
+
+def _same_aspect(a: Tensor, b: Tensor) -> bool:
+    """Up to a pixel or two that resizing costs."""
+    aspects = [x.shape[-1] / x.shape[-2] for x in (a, b)]
+    return max(aspects) <= 1.02 * min(aspects)
 
 
 def _leftover(x: Tensor, y: Tensor) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage import color, data
 
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.exemplar import Exemplar, is_first_frame, read_exemplar, split_reference
+from colormnet_cli.exemplar import Exemplar, first_frame_among, is_first_frame, read_exemplar, split_reference
 from colormnet_cli.imagefile import read_image, to_rgb, write_png
 from colormnet_cli.lab import rgb_to_lab
 
@@ -266,6 +266,19 @@ def test_another_picture_is_not_the_first_frame() -> None:
         assert not is_first_frame(exemplar_of(np.ascontiguousarray(variant)), L), name
     assert not is_first_frame(exemplar_of(rgb), torch.zeros(1, 240, 320))  # a film that begins in black
     assert not is_first_frame(exemplar_of(rgb[:1, :1]), torch.full((1, 1, 1), 50.0))
+
+
+def test_the_users_word_decides_and_an_impossible_one_is_said() -> None:
+    """--ref-is-first-frame on a picture of another shape would stretch it over the film."""
+    rgb = photo(240, 320)
+    L = lightness_of(rgb)
+    same, other = exemplar_of(rgb), exemplar_of(rgb[:, :200])
+    assert first_frame_among([other, same], L) == 1
+    assert first_frame_among([other], L) is None
+    assert first_frame_among([same], L, ref_is_first=False) is None
+    assert first_frame_among([exemplar_of(255 - rgb)], L, ref_is_first=True) == 0
+    with pytest.raises(MediaError, match="200×240 and cannot be the first frame of a film of 320×240"):
+        first_frame_among([other], L, ref_is_first=True)
 
 
 # Picture files

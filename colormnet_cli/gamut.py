@@ -1,0 +1,46 @@
+"""Colours that a picture can hold: less colourful where they must be, never lighter or darker."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .lab import lab_to_rgb, lab_to_rgb_linear
+
+__all__ = ["lab_to_rgb_keeping_lightness"]
+
+_STEPS = 14  # halvings: the chroma that is left is found to a 16,000th
+_BELOW, _ABOVE = -1e-6, 1 + 5e-4  # linear light that still counts as inside: the white of Lab is not quite 1, 1, 1
+
+
+def lab_to_rgb_keeping_lightness(lab: Tensor) -> Tensor:
+    """Lab to sRGB in 0…1, [3,H,W] to [3,H,W]; what lies outside the gamut loses chroma, and keeps its L and its hue.
+
+    Clipping R, G and B one by one, as `lab_to_rgb` does, would change L by up to tens of units there.
+    """
+    rgb = lab_to_rgb(lab)
+    outside = _outside(lab)  # [H,W]
+    if outside.any():
+        colors = lab[:, outside].unsqueeze(-1)  # [3,N,1]
+        rgb[:, outside] = lab_to_rgb(_inside(colors)).squeeze(-1)
+    return rgb
+
+
+def _inside(lab: Tensor) -> Tensor:
+    """Shorten ab of [3,N,1] until it is inside the gamut, by bisection along the line to gray."""
+    low, high = torch.zeros_like(lab[0]), torch.ones_like(lab[0])  # [N,1]; gray always is inside
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        out = _outside(_scaled(lab, middle))
+        low, high = torch.where(out, low, middle), torch.where(out, middle, high)
+    return _scaled(lab, low)
+
+
+def _scaled(lab: Tensor, chroma: Tensor) -> Tensor:
+    return torch.cat([lab[:1], lab[1:] * chroma])
+
+
+def _outside(lab: Tensor) -> Tensor:
+    """[3,...] → bool [...]"""
+    linear = lab_to_rgb_linear(lab)
+    return ((linear < _BELOW) | (linear > _ABOVE)).any(0)
