@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,15 +45,12 @@ def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor) -> Te
     return (value.float() @ weights).unflatten(2, (h, w))
 
 
-def draw_memory(generator: torch.Generator, frames: int) -> Tensor:
-    """Which frames each frame of a clip may read [frames, 3]: the first, and two others before it drawn at random.
-
-    Where there are fewer, a frame is named twice: the softmax then counts it twice, which changes little.
-    """
+def draw_memory(rng: np.random.Generator, frames: int) -> Tensor:
+    """Which frames each frame of a clip reads [frames, 3]: the first, and two others before it drawn at random."""
     picks = torch.zeros(frames, 3, dtype=torch.long)
     for t in range(2, frames):
-        drawn = torch.randperm(t - 1, generator=generator)[:2] + 1
-        picks[t, 1:] = drawn if len(drawn) == 2 else drawn.repeat(2)
+        drawn = rng.permutation(t - 1)[:2] + 1
+        picks[t, 1 : 1 + len(drawn)] = torch.from_numpy(drawn)
     return picks
 
 

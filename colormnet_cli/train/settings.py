@@ -123,8 +123,8 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_depths=(1, 1, 1),
     hidden_dim=16,
     raw_ab=True,
-    decoder_widths=(64, 48, 24),
-    update_dim=32,
+    decoder_widths=(48, 32, 16),
+    update_dim=16,
     gate_reduction=8,
 )
 

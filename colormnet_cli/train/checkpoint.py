@@ -1,0 +1,58 @@
+"""Checkpoints of a run: written whole or not at all, and enough to go on exactly."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import CheckpointError, OutputError
+from ..model.checkpoint import save_model
+from ..model.colormnet import ColorMNet
+
+__all__ = ["read_checkpoint", "write_checkpoint", "write_weights"]
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write plain values and tensors; the file under that name is always a whole one."""
+    _atomically(path, lambda part: torch.save(content, part))
+
+
+def write_weights(path: Path, model: ColorMNet, dtype: torch.dtype | None = None) -> None:
+    """Write a weight file of our own form, whole or not at all."""
+    _atomically(path, lambda part: save_model(model, part, dtype))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What write_checkpoint wrote.
+
+    Raises:
+        CheckpointError: there is none, or it is no checkpoint of a run.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}; start the run without --resume.") from error
+    except Exception as error:  # torch.load has no one class for a damaged file
+        raise CheckpointError(f"The checkpoint {path} cannot be read ({error}).") from error
+    if not isinstance(content, dict) or "optimizer" not in content:
+        raise CheckpointError(f"{path} is no checkpoint of a training run; give a run's folder.")
+    return content
+
+
+def _atomically(path: Path, write: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        os.close(handle)
+        write(part)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); is the disk full?") from error
+    finally:
+        Path(part).unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""One process or several (started by torchrun): who am I, and means over all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ..errors import DeviceError
+
+__all__ = ["Crew", "crew"]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """This process among all."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # on this machine: the number of its GPU
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def mean(self, value: Tensor) -> float:
+        """The mean of a number over all processes."""
+        value = value.detach().double()
+        if self.size > 1:
+            dist.all_reduce(value)
+        return float(value) / self.size
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def crew(device: torch.device) -> Iterator[Crew]:
+    """Join the processes that torchrun started; alone, nothing is set up."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Crew()
+        return
+    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    if device.type == "cuda" and local >= torch.cuda.device_count():
+        raise DeviceError(
+            f"torchrun started process {local} on this machine, but it has {torch.cuda.device_count()} GPUs; "
+            "lower --nproc-per-node."
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=size)
+    try:
+        yield Crew(rank, size, local)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,232 @@
+"""The training run: steps, checkpoints, validation, and going on exactly where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..errors import ColormnetError, OutputError
+from ..model.colormnet import ColorMNet
+from .checkpoint import read_checkpoint, write_checkpoint, write_weights
+from .clip import ClipLoss
+from .data import loader
+from .distributed import Crew, crew
+from .journal import Journal
+from .settings import TrainSettings
+from .sources import training_clips, validation_clips
+from .starting import starting_model
+from .validate import validate
+
+__all__ = ["Progress", "TrainingError", "TrainingResult", "learning_rate", "train"]
+
+_log = logging.getLogger(__name__)
+_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class TrainingError(ColormnetError):
+    """The run cannot go on: its loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is."""
+
+    step: int
+    steps: int
+    loss: float
+    error: float  # mean |ab error| in Lab units
+    psnr: float | None  # of the last validation
+    seconds: float  # since this process began
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run leaves."""
+
+    folder: Path
+    steps: int
+    loss: float
+    best_psnr: float | None
+    weights: Path  # RUN/best.pt
+
+
+def train(
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+    stop_after: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingResult:
+    """Train into a folder: last.pt (to go on), best.pt and final.pt (weights), settings.json, log.csv.
+
+    ``stop_after`` ends the process after so many of its steps, with a checkpoint; resume goes on from there.
+
+    Raises:
+        OutputError: the folder holds a run already, and it is not to be resumed.
+        CheckpointError: there is nothing to resume, or it is of another run.
+        TrainingError: the loss became infinite or no number; the last good checkpoint is kept.
+    """
+    device = torch.device(device)
+    with crew(device) as ours:
+        if device.type == "cuda" and ours.size > 1:
+            device = torch.device("cuda", ours.local_rank)
+        run = _Run(settings, folder, device, ours, resume)
+        return run.go(stop_after, progress)
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """The learning rate of a step."""
+    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    if settings.schedule == "cosine":
+        return settings.lr * warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
+    return settings.lr * warm * 0.1 ** sum(step >= drop for drop in settings.lr_drops)
+
+
+class _Run:
+    """Everything that one process of a run holds."""
+
+    def __init__(self, settings: TrainSettings, folder: Path, device: torch.device, ours: Crew, resume: bool):
+        self.settings, self.folder, self.device, self.crew = settings, folder, device, ours
+        self.step, self.best = 0, -math.inf
+        saved = read_checkpoint(folder / "last.pt") if resume else None
+        if saved is None and (folder / "last.pt").exists():
+            raise OutputError(f"{folder} holds a run already; go on with --resume, or take another --out.")
+        self.model = ColorMNet(settings.network) if saved else starting_model(settings)
+        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
+        self.network = ClipLoss(self.model, raw_loss=settings.raw_loss, chroma_loss=settings.chroma_loss)
+        self.parallel: nn.Module = self.network
+        if ours.size > 1:
+            on = [ours.local_rank] if device.type == "cuda" else None
+            self.parallel = DistributedDataParallel(self.network, device_ids=on, find_unused_parameters=True)
+        learned = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+        if saved:
+            self._restore(saved)
+        self.held_out: list[Tensor] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        if ours.leads:
+            (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=2) + "\n", encoding="utf-8")
+            self.journal = Journal(folder, self.step)
+
+    def go(self, stop_after: int | None, progress: Callable[[Progress], None] | None) -> TrainingResult:
+        settings, began, loss, psnr = self.settings, time.monotonic(), math.nan, None
+        data = training_clips(settings)
+        batches = iter(loader(data, settings, step=self.step, rank=self.crew.rank, size=self.crew.size))
+        end = settings.steps if stop_after is None else min(settings.steps, self.step + stop_after)
+        while self.step < end:
+            loss, error, norm = self._step(batches)
+            self.step += 1
+            due = self.step % settings.validate_every == 0 or self.step == settings.steps
+            if due:
+                psnr = self._validate()
+            if self.crew.leads:
+                self.journal.write(
+                    step=self.step, loss=repr(loss), error=f"{error:.4f}", lr=f"{learning_rate(settings, self.step - 1):.4g}",
+                    grad_norm=f"{norm:.4g}", seconds=f"{time.monotonic() - began:.1f}",
+                    **({"psnr": f"{psnr:.3f}"} if due and psnr is not None else {}),
+                )  # fmt: skip
+                if progress is not None:
+                    progress(Progress(self.step, settings.steps, loss, error, psnr, time.monotonic() - began))
+            if self.step % settings.checkpoint_every == 0 or self.step == end:
+                self._checkpoint()
+        if self.crew.leads and self.step == settings.steps:
+            write_weights(self.folder / "final.pt", self.model)
+        best = None if self.best == -math.inf else self.best
+        return TrainingResult(self.folder, self.step, loss, best, self.folder / "best.pt")
+
+    def _step(self, batches: Any) -> tuple[float, float, float]:
+        """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
+        settings = self.settings
+        self._set_modes()
+        renew = torch.from_numpy(
+            np.random.default_rng((settings.seed, 5, self.step)).random(settings.frames) < settings.hidden_renewal
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for part in range(settings.accumulate):
+            lab, picks = (x.to(self.device, non_blocking=True) for x in next(batches))
+            wait = isinstance(self.parallel, DistributedDataParallel) and part < settings.accumulate - 1
+            self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
+            with torch.autocast(self.device.type, _DTYPES.get(settings.precision), settings.precision != "fp32"):
+                result = self.parallel(lab, picks, renew)
+            self.scaler.scale(result.loss / settings.accumulate).backward()
+            loss += result.loss.detach() / settings.accumulate
+            error += result.error / settings.accumulate
+        loss_mean = self.crew.mean(loss)
+        self._refuse_nan(loss_mean, "loss")
+        self.scaler.unscale_(self.optimizer)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf))
+        if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
+            self._refuse_nan(norm, "gradient")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss_mean, self.crew.mean(error), norm
+
+    def _set_modes(self) -> None:
+        """Train mode; BatchNorm learns its statistics only in the first part of the run, if at all."""
+        self.parallel.train()
+        self.model.train()
+        if self.step < self.settings.norm_share * self.settings.steps:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.train()
+
+    def _refuse_nan(self, value: float, what: str) -> None:
+        if math.isfinite(value):
+            return
+        last = self.folder / "last.pt"
+        kept = f"{last} holds the last good state: go on from it" if last.exists() else "start again"
+        raise TrainingError(f"The {what} became {value} at step {self.step + 1}; {kept} with --resume and a lower --lr.")
+
+    def _validate(self) -> float | None:
+        """PSNR on held-out clips, in the leading process; the best weights are kept."""
+        psnr = None
+        if self.crew.leads:
+            if self.held_out is None:
+                self.held_out = validation_clips(self.settings)
+            found = validate(self.model, self.held_out, self.device)
+            psnr = found.psnr
+            _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
+            self.journal.picture(self.step, found.picture)
+            if psnr > self.best:
+                self.best = psnr
+                write_weights(self.folder / "best.pt", self.model)
+        self.crew.wait()
+        return psnr
+
+    def _checkpoint(self) -> None:
+        if self.crew.leads:
+            write_checkpoint(self.folder / "last.pt", {
+                "step": self.step,
+                "best": self.best,
+                "settings": self.settings.to_dict(),
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "rng": torch.random.get_rng_state(),
+            })  # fmt: skip
+        self.crew.wait()
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.step, self.best = int(saved["step"]), float(saved["best"])
+        torch.random.set_rng_state(saved["rng"])

@@ -1,0 +1,56 @@
+"""Where a run begins: random weights, the published ones, or ImageNet's and DINOv2's."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..model.colormnet import ColorMNet
+from .settings import TrainSettings
+
+__all__ = ["starting_model"]
+
+
+def starting_model(settings: TrainSettings) -> ColorMNet:
+    """The network that training starts from, by ``settings.init``: random, colormnet, pretrained, or a weight file.
+
+    Raises:
+        UsageError: the weights are of another network than the settings'.
+        WeightsError: they cannot be had.
+    """
+    if settings.init == "random":
+        return _random(settings)
+    if settings.init == "pretrained":
+        from .pretrained import fill_pretrained
+
+        model = _random(settings)
+        fill_pretrained(model)
+        return model
+    from ..errors import UsageError
+    from ..weights import load_model
+
+    model = load_model(settings.init)
+    if model.config != settings.network:
+        raise UsageError(
+            f"The weights {settings.init} are of another network than this configuration; "
+            "take the --config that they were trained with."
+        )
+    return model
+
+
+def _random(settings: TrainSettings) -> ColorMNet:
+    """Random weights, the same for the same seed."""
+    state = torch.random.get_rng_state()
+    torch.manual_seed(settings.seed)
+    try:
+        model = ColorMNet(settings.network)
+    finally:
+        torch.random.set_rng_state(state)
+    with torch.no_grad():
+        if not settings.freeze_transformer:
+            for block in model.pvgfe.transformer.blocks:  # 1e-5 suits a pretrained one: from nothing it would not wake
+                block.scale1.fill_(1.0)
+                block.scale2.fill_(1.0)
+        model.decoder.predict.weight.mul_(0.1)  # grey, or the raw readout, is the first answer
+        nn.init.zeros_(model.decoder.predict.bias)
+    return model
