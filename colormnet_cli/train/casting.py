@@ -41,10 +41,12 @@ class Cast:
     actors: tuple[Actor, ...]
 
 
-def _sprite(rng: np.random.Generator, width: float, height: float, colours: Array, rounded: bool, regions: int) -> Array:
+def _sprite(
+    rng: np.random.Generator, width: float, height: float, colours: Array, rounded: bool, regions: int
+) -> Array:
     """One object: an outline with a soft edge, ``regions`` coloured patches, darker towards its rim."""
     w, h = max(4, round(width)), max(4, round(height))
-    mask = np.zeros((h + 4, w + 4), np.float32)
+    mask: Array = np.zeros((h + 4, w + 4), np.float32)
     if rounded:
         cv2.ellipse(mask, (((w + 3) / 2, (h + 3) / 2), (w, h), 0.0), (1.0,), -1, cv2.LINE_AA)
     else:
@@ -53,7 +55,9 @@ def _sprite(rng: np.random.Generator, width: float, height: float, colours: Arra
         cv2.fillPoly(mask, [np.asarray(points * 16, np.int32)], (1.0,), cv2.LINE_8, 4)
     if min(w, h) > 8:
         mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.4, 1.2))
-    labels = paint_shapes(rng, h + 4, w + 4, regions, max(w, h) / 2.5) if regions else np.zeros((h + 4, w + 4), np.int32)
+    labels = np.zeros((h + 4, w + 4), np.int32)
+    if regions:
+        labels = paint_shapes(rng, h + 4, w + 4, regions, max(w, h) / 2.5)
     colour = surface(rng, labels, colours)
     rim = cv2.blur(mask, (w // 3 + 1, h // 3 + 1), borderType=cv2.BORDER_CONSTANT)
     colour *= cv2.merge([cv2.pow(0.35 + 0.65 * rim, rng.uniform(0, 1.2)) * mask] * 3)

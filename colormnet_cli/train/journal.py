@@ -59,4 +59,4 @@ def _board(folder: Path) -> Any:
     except ImportError:
         _log.debug("TensorBoard is not installed; the run is logged to log.csv alone")
         return None
-    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import ColormnetError, OutputError
@@ -24,7 +24,7 @@ from .data import loader
 from .distributed import Crew, crew
 from .journal import Journal
 from .settings import TrainSettings
-from .sources import training_clips, validation_clips
+from .sources import Material, material
 from .starting import starting_model
 from .validate import validate
 
@@ -44,6 +44,7 @@ class Progress:
 
     step: int
     steps: int
+    done: int  # steps of this process
     loss: float
     error: float  # mean |ab error| in Lab units
     psnr: float | None  # of the last validation
@@ -117,17 +118,18 @@ class _Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         if saved:
             self._restore(saved)
-        self.held_out: list[Tensor] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+        self.material = self._material()
         if ours.leads:
             (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=2) + "\n", encoding="utf-8")
             self.journal = Journal(folder, self.step)
 
     def go(self, stop_after: int | None, progress: Callable[[Progress], None] | None) -> TrainingResult:
         settings, began, loss, psnr = self.settings, time.monotonic(), math.nan, None
-        data = training_clips(settings)
-        batches = iter(loader(data, settings, step=self.step, rank=self.crew.rank, size=self.crew.size))
+        ours = {"rank": self.crew.rank, "size": self.crew.size}
+        batches = iter(loader(self.material.training, settings, step=self.step, **ours))
         end = settings.steps if stop_after is None else min(settings.steps, self.step + stop_after)
+        start = self.step
         while self.step < end:
             loss, error, norm = self._step(batches)
             self.step += 1
@@ -136,18 +138,32 @@ class _Run:
                 psnr = self._validate()
             if self.crew.leads:
                 self.journal.write(
-                    step=self.step, loss=repr(loss), error=f"{error:.4f}", lr=f"{learning_rate(settings, self.step - 1):.4g}",
-                    grad_norm=f"{norm:.4g}", seconds=f"{time.monotonic() - began:.1f}",
+                    step=self.step,
+                    loss=repr(loss),
+                    error=f"{error:.4f}",
+                    lr=f"{learning_rate(settings, self.step - 1):.4g}",
+                    grad_norm=f"{norm:.4g}",
+                    seconds=f"{time.monotonic() - began:.1f}",
                     **({"psnr": f"{psnr:.3f}"} if due and psnr is not None else {}),
-                )  # fmt: skip
+                )
                 if progress is not None:
-                    progress(Progress(self.step, settings.steps, loss, error, psnr, time.monotonic() - began))
+                    seconds = time.monotonic() - began
+                    progress(Progress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds))
             if self.step % settings.checkpoint_every == 0 or self.step == end:
                 self._checkpoint()
         if self.crew.leads and self.step == settings.steps:
             write_weights(self.folder / "final.pt", self.model)
         best = None if self.best == -math.inf else self.best
         return TrainingResult(self.folder, self.step, loss, best, self.folder / "best.pt")
+
+    def _material(self) -> Material:
+        """Films and made-up clips; on each machine one process unpacks videos, and the others wait for it."""
+        unpacked = self.folder / "frames"
+        if self.crew.size == 1:
+            return material(self.settings, unpacked)
+        found = material(self.settings, unpacked) if self.crew.local_rank == 0 else None
+        self.crew.wait()
+        return found or material(self.settings, unpacked)
 
     def _step(self, batches: Any) -> tuple[float, float, float]:
         """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
@@ -193,15 +209,15 @@ class _Run:
             return
         last = self.folder / "last.pt"
         kept = f"{last} holds the last good state: go on from it" if last.exists() else "start again"
-        raise TrainingError(f"The {what} became {value} at step {self.step + 1}; {kept} with --resume and a lower --lr.")
+        raise TrainingError(
+            f"The {what} became {value} at step {self.step + 1}; {kept} with --resume and a lower --lr."
+        )
 
     def _validate(self) -> float | None:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
         psnr = None
         if self.crew.leads:
-            if self.held_out is None:
-                self.held_out = validation_clips(self.settings)
-            found = validate(self.model, self.held_out, self.device)
+            found = validate(self.model, self.material.validation, self.device)
             psnr = found.psnr
             _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
             self.journal.picture(self.step, found.picture)

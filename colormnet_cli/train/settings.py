@@ -78,11 +78,13 @@ class TrainSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
         for name in ("jumps", "crops"):
-            shares = [share for share, _ in getattr(self, name)]
-            if not shares or shares[0] != 0 or shares != sorted(shares) or min(v for _, v in getattr(self, name)) < 1:
-                raise ValueError(f"{name} must begin at share 0 and rise, with values above 0, got {getattr(self, name)}")
-        if any(crop % self.network.pad_multiple for _, crop in self.crops):
-            raise ValueError(f"crops {self.crops} must be multiples of {self.network.pad_multiple}, as the network pads")
+            given: Schedule = getattr(self, name)
+            shares = [share for share, _ in given]
+            if not shares or shares[0] != 0 or shares != sorted(shares) or min(value for _, value in given) < 1:
+                raise ValueError(f"{name} must begin at share 0 and rise, with values above 0, got {given}")
+        multiple = self.network.pad_multiple
+        if any(crop % multiple for _, crop in self.crops):
+            raise ValueError(f"crops {self.crops} must be multiples of {multiple}, as the network pads")
         if self.schedule not in ("steps", "cosine"):
             raise ValueError(f"schedule must be 'steps' or 'cosine', got {self.schedule!r}")
         if self.precision not in ("fp32", "fp16", "bf16"):

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import UsageError
 from .data import VALIDATION, Batch, SyntheticClips
+from .films import FilmClips, find_films, held_back, validation_clip
 from .settings import TrainSettings
 from .synthetic import synthetic_clip
 
-__all__ = ["training_clips", "validation_clips"]
+__all__ = ["Material", "material"]
 
 _VALIDATION_FRAMES = 24
 
 
-def training_clips(settings: TrainSettings) -> Dataset[Batch]:
-    """The clips to learn from.
+class Material:
+    """Clips to learn from; clips that are never learned from, always the same."""
+
+    def __init__(self, training: Dataset[Batch], validation: list[Tensor]):
+        self.training, self.validation = training, validation
+
+
+def material(settings: TrainSettings, unpacked: Path) -> Material:
+    """What the settings name; videos are unpacked to pictures in that folder.
 
     Raises:
-        UsageError: nothing was given to learn from, or two things at once.
+        UsageError: nothing was given to learn from, or two things at once, or no film is long enough.
+        MediaError: a film cannot be read.
     """
     if settings.synthetic == bool(settings.data):
         raise UsageError("Give something to learn from: --data FOLDER (or a film), or --synthetic, and not both.")
+    size = settings.crops[-1][1]
     if settings.synthetic:
-        return SyntheticClips(settings)
-    raise NotImplementedError
-
-
-def validation_clips(settings: TrainSettings) -> list[Tensor]:
-    """Lab clips [T, 3, H, W] that are never learned from, always the same."""
-    if settings.synthetic:
-        size, jump = settings.crops[-1][1], 2
-        return [
-            torch.from_numpy(
-                synthetic_clip(VALIDATION, index, frames=_VALIDATION_FRAMES, size=size, jump=jump, cut=0.0)
-            )
+        shown = [
+            synthetic_clip(VALIDATION, index, frames=_VALIDATION_FRAMES, size=size, jump=2, cut=0.0)
             for index in range(settings.validation_clips)
         ]
-    raise NotImplementedError
+        return Material(SyntheticClips(settings), [torch.from_numpy(clip) for clip in shown])
+    films = find_films(settings.data, unpacked, shorter_side=2 * size, least=settings.frames)
+    learned, kept = held_back(films, settings.keep_back, settings.seed, settings.frames)
+    shown_films = (kept or learned)[: settings.validation_clips]
+    validation = [validation_clip(film, _VALIDATION_FRAMES, size) for film in shown_films]
+    return Material(FilmClips(learned, settings), validation)

@@ -81,7 +81,7 @@ def make_staging(rng: np.random.Generator, cast: Cast, span: float) -> Staging:
     sway[1], sway[2] = rng.uniform(0.3, 1.8, 5), rng.uniform(0, 2 * np.pi, 5)
     turn = rng.normal(0, 0.15)
     camera = Path(np.array([*(-speed[:2] * span / 2), turn, -speed[3] * span / 2, 0.0]), speed, sway)
-    shadow = 0.9 * np.tanh(2 * texture(rng, size * 2, size * 2)) if rng.random() < 0.35 else None
+    shadow: Array | None = 0.9 * np.tanh(2 * texture(rng, size * 2, size * 2)) if rng.random() < 0.35 else None
     if shadow is not None:
         shadow = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(2, 0.1 * size)) * rng.uniform(0.1, 0.5)
     exposure = (abs(rng.normal(0, 0.12)), rng.uniform(0.05, 0.6), rng.uniform(0, 2 * np.pi))
@@ -191,7 +191,7 @@ def _to_lab(rng: np.random.Generator, frames: Array) -> Array:
     for target, picture in zip(out, lab, strict=True):
         small = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         ab = cv2.resize(cv2.transform(small, turn), (width, height), interpolation=cv2.INTER_LINEAR)
-        target[1:] = cv2.split(cv2.min(cv2.max(ab, -100.0), 100.0))
+        target[1:] = cv2.split(np.clip(ab, -100, 100))
     return out
 
 
@@ -235,7 +235,9 @@ def _times(rng: np.random.Generator, frames: int, jump: int) -> Array:
     return np.asarray(times[-1] - times if rng.random() < 0.5 else times)
 
 
-def synthetic_clip(seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1) -> Array:
+def synthetic_clip(
+    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1
+) -> Array:
     """Clip ``index`` of the endless set ``seed``: Lab [frames, 3, size, size] (L 0..100, a and b in Lab units).
 
     ``cut`` is the share of clips whose first frame shows the same objects in another arrangement (an exemplar that

@@ -6,6 +6,7 @@ Everything is drawn from the generator that is handed in; the pool is the same i
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 __all__ = ["Array", "outline", "paint_shapes", "palette", "surface", "texture"]
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]  # of float32 where nothing else is said
 _POOL_SIZE = 256
 
 
@@ -83,10 +84,8 @@ def palette(rng: np.random.Generator, count: int) -> Array:
     kind = rng.random(count)
     chroma = np.select([kind < 0.3, kind < 0.75], [rng.exponential(5.0, count), rng.uniform(8, 32, count)],
                        rng.uniform(30, 75, count))  # fmt: skip
-    if rng.random() < 0.3:
-        lightness = rng.uniform(35, 75) + rng.normal(0, 5, count)
-    else:
-        lightness = rng.uniform(12, 95, count)
+    alike = rng.random() < 0.3
+    lightness = rng.uniform(35, 75) + rng.normal(0, 5, count) if alike else rng.uniform(12, 95, count)
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], -1).astype(np.float32)
     return np.asarray(np.clip(cv2.cvtColor(lab[None], cv2.COLOR_LAB2RGB)[0], 0.02, 1.0), np.float32)
 
@@ -114,7 +113,7 @@ def outline(rng: np.random.Generator) -> Array:
     return shapes[rng.integers(len(shapes))] @ own
 
 
-def paint_shapes(rng: np.random.Generator, height: int, width: int, shapes: int, largest: float) -> npt.NDArray[np.int32]:
+def paint_shapes(rng: np.random.Generator, height: int, width: int, shapes: int, largest: float) -> Array:
     """Dead leaves: which of the shapes is on top at each pixel [height, width]; 0 is the ground.
 
     Radii follow a power law, so there are shapes of all sizes; the large ones lie further back.
@@ -130,7 +129,7 @@ def paint_shapes(rng: np.random.Generator, height: int, width: int, shapes: int,
     return labels
 
 
-def surface(rng: np.random.Generator, labels: npt.NDArray[np.int32], colours: Array) -> Array:
+def surface(rng: np.random.Generator, labels: Array, colours: Array) -> Array:
     """Paint a label map: RGB [H, W, 3] with each label's colour, texture and shading.
 
     Shading multiplies the colour, as light does: lightness varies within an object far more than hue.

@@ -1,0 +1,108 @@
+"""The command: what it knows, and the one place that turns an exception into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .session import Session
+
+__all__ = ["app", "main"]
+
+# Each is a module of this folder with a function `register(app)`; it imports nothing heavy before it runs.
+COMMANDS = ("colorize", "train", "weights", "doctor")
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """Ctrl-C, carried past typer, which would drop its text."""
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Stopped(str(stop)) from stop
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="colormnet",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Black-and-white film in colour, from one colour picture, with ColorMNet (ECCV 2024).
+
+    Example:  [bold]colormnet colorize old.mp4 --ref photo.jpg -o out.mp4[/bold]""",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"colormnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _name in COMMANDS:
+    import_module(f".{_name}", __package__).register(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    session = Session()
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="colormnet", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        code = _explain(error, session)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: BaseException, session: Session) -> int:
+    """Say what happened, in a sentence; the exit code."""
+    from ..errors import ColormnetError
+
+    if isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort)):
+        session.say(str(error) or "Interrupted.", "error")
+        return 130
+    if session.debug:
+        session.console.print_exception()
+    if isinstance(error, BrokenPipeError):  # the program that read our output has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, ColormnetError):
+        session.say(str(error), "error")
+        return error.exit_code
+    if hasattr(error, "format_message"):  # typer's own: an option that there is not, a value that cannot be
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "colormnet"
+        session.say(f"{str(error.format_message()).rstrip('.')}. `{command} --help` tells more", "error")
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        session.say(what, "error")
+    else:
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        session.say(
+            f"Something went wrong that should not: {told} (the same command with --debug shows where)", "error"
+        )
+    return 1

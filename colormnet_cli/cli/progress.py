@@ -1,0 +1,183 @@
+"""How far it is, in five forms: a bar, plain lines, JSON lines, nothing, and `auto`, which is one of the first two."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .options import ProgressForm
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..settings import Progress
+    from ..train.loop import Progress as TrainProgress
+    from ..weights import FetchProgress
+
+__all__ = ["Reporter", "bytes_text", "clock"]
+
+_EVERY_S = {ProgressForm.plain: 5.0, ProgressForm.json: 0.5}
+_PHASES = {"seek": "finding the place", "color": "", "join": "writing"}
+
+
+@dataclass(frozen=True)
+class _State:
+    """What every form shows."""
+
+    name: str
+    phase: str
+    unit: str  # frames, pictures or bytes
+    done: int
+    total: int | None
+    rate: float
+    elapsed: float
+    remaining: float | None
+    memory: int | None = None
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}, {label}" if (label := _PHASES.get(self.phase, self.phase)) else self.name
+
+    def facts(self, long: bool) -> list[str]:
+        """Count, share, rate, times and memory; `long` says what each of them is."""
+        if self.unit == "bytes":
+            count = bytes_text(self.done) + (f" of {bytes_text(self.total)}" if self.total else "")
+            rate = f"{bytes_text(self.rate)}/s"
+        else:
+            count = f"{self.done:,}" + (f"/{self.total:,}" if self.total else "") + (f" {self.unit}" if long else "")
+            per = "steps/s" if self.unit == "steps" else "fps"
+            rate = f"{self.rate:.3g} {per}" if self.rate < 100 else f"{self.rate:,.0f} {per}"
+        facts = [count]
+        if self.total:
+            facts.append(f"{min(100, 100 * self.done // self.total)}%")
+        if self.rate:
+            facts.append(rate)
+        facts.append(clock(self.elapsed) + (" elapsed" if long else ""))
+        if self.remaining is not None:
+            facts.append(f"{clock(self.remaining)} left")
+        if self.memory:
+            facts.append(bytes_text(self.memory))
+        return [*facts, self.note] if self.note else facts
+
+
+class Reporter:
+    """Shows the progress of downloads and films, in the form that was asked for, while it is entered."""
+
+    def __init__(self, session: Session, form: ProgressForm) -> None:
+        if form is ProgressForm.auto:
+            terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+            form = ProgressForm.bar if terminal else ProgressForm.plain
+            form = ProgressForm.none if session.verbosity < 0 else form
+        self.session = session
+        self.form = form
+        self._bar: Any = None
+        self._shown = (0.0, "")  # when the last line was, and of which name and phase
+        self._began = (0.0, "")  # of a download
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen: what follows is a message."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def message(self, text: str) -> None:
+        """A sentence in between."""
+        self.close()
+        self.session.say(text)
+
+    def step(self, text: str) -> None:
+        """Something that takes a while and cannot be counted."""
+        if self.form is ProgressForm.bar:
+            self._draw(text, 0, None, "")
+        elif self.form is ProgressForm.plain:
+            self.session.say(text)
+        elif self.form is ProgressForm.json:
+            self.session.emit({"event": "step", "text": text})
+
+    def film(self, name: str, progress: Progress, unit: str = "frames") -> None:
+        """A report of colorize_video or colorize_pictures."""
+        self._show(
+            _State(
+                name, progress.phase, unit, progress.frame, progress.total, progress.fps, progress.elapsed,
+                progress.remaining, progress.device_memory,
+            )
+        )  # fmt: skip
+
+    def fetch(self, progress: FetchProgress) -> None:
+        """A report of a download, which brings no clock of its own."""
+        now = time.monotonic()
+        if self._began[1] != progress.source:
+            self._began = now, progress.source
+        elapsed = now - self._began[0]
+        rate = progress.done / elapsed if elapsed > 0.1 else 0.0
+        left = (progress.total - progress.done) / rate if rate else None
+        name = f"weights {progress.name}"
+        self._show(_State(name, "", "bytes", progress.done, progress.total, rate, elapsed, left))
+
+    def training(self, name: str, at: TrainProgress) -> None:
+        """A report of a training run."""
+        rate = at.done / at.seconds if at.seconds else 0.0
+        note = f"error {at.error:.2f}" + (f", validation {at.psnr:.2f} dB" if at.psnr is not None else "")
+        left = (at.steps - at.step) / rate if rate else None
+        self._show(_State(name, "", "steps", at.step, at.steps, rate, at.seconds, left, note=note))
+
+    def _show(self, state: _State) -> None:
+        if self.form is ProgressForm.bar:
+            self._draw(state.title, state.done, state.total, "  ".join(state.facts(long=False)))
+        elif self.form is not ProgressForm.none and self._due(state):
+            if self.form is ProgressForm.json:
+                values = {**state.__dict__, "rate": round(state.rate, 3), "elapsed": round(state.elapsed, 2)}
+                self.session.emit({"event": "progress", **values})
+            else:
+                self.session.console.print(f"{state.title}: {', '.join(state.facts(long=True))}", markup=False)
+
+    def _due(self, state: _State) -> bool:
+        """Every few seconds, where something new begins, and at its end."""
+        now, what = time.monotonic(), f"{state.name} {state.phase}"
+        last, of = self._shown
+        due = what != of or now - last >= _EVERY_S[self.form] or state.done == state.total
+        if due:
+            self._shown = now, what
+        return due
+
+    def _draw(self, title: str, done: int, total: int | None, facts: str) -> None:
+        if self._bar is None:
+            from rich.progress import BarColumn, Progress, TextColumn
+            from rich.table import Column
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False, table_column=Column(max_width=28, no_wrap=True)),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True)),
+                console=self.session.console,
+                transient=True,
+                expand=True,
+            )
+            self._bar.add_task(title, total=None, facts="")
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], description=title, completed=done, total=total or None, facts=facts)
+
+
+def clock(seconds: float) -> str:
+    """0:07, 12:34 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def bytes_text(count: float) -> str:
+    """495 MB for what is stored or sent, as shops and networks count; memory too, so that all figures compare."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count / size:,.0f} {unit}"
+    return f"{count:.0f} B"

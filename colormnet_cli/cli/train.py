@@ -1,0 +1,156 @@
+"""`colormnet train`: train or fine-tune, on films or on clips made on the fly."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Debug, Device, Form, Json, ProgressForm, Quiet, Verbose
+from .progress import Reporter
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..train.settings import TrainSettings
+
+__all__ = ["register"]
+
+MATERIAL, OPTIMISATION, RUN = "Material", "Optimisation", "The run"
+_MATERIAL, _OPTIMISATION, _RUN = (
+    {"rich_help_panel": panel, "show_default": False} for panel in (MATERIAL, OPTIMISATION, RUN)
+)  # type: dict[str, Any], dict[str, Any], dict[str, Any]
+
+
+class Preset(str, Enum):
+    full = "full"
+    preview = "preview"
+
+
+class TrainPrecision(str, Enum):
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+
+
+Out = Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for checkpoints, weights and the log.")]
+Config = Annotated[Preset, typer.Option("--config", help="The network, and how it is trained.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="PATH", rich_help_panel=MATERIAL, show_default=False,
+                 help="A folder of frames, of such folders or of videos, DAVIS, or a video; repeatable."),
+]  # fmt: skip
+Synthetic = Annotated[
+    bool, typer.Option("--synthetic", rich_help_panel=MATERIAL, help="Clips made on the fly instead of films.")
+]
+Frames = Annotated[int | None, typer.Option(min=2, help="Frames of a clip.", **_MATERIAL)]
+Crop = Annotated[int | None, typer.Option(min=16, help="Side of a clip's pictures, in pixels.", **_MATERIAL)]
+Jump = Annotated[int | None, typer.Option(min=1, help="Most frames of the film between two of a clip.", **_MATERIAL)]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", metavar="NAME|PATH", rich_help_panel=OPTIMISATION, show_default=False,
+                 help="Start from random weights, pretrained (ImageNet and DINOv2), colormnet, preview, or a file."),
+]  # fmt: skip
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps.", **_OPTIMISATION)]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Clips a step, over all processes.", **_OPTIMISATION)]
+Accumulate = Annotated[int | None, typer.Option(min=1, help="Parts that a batch is worked off in.", **_OPTIMISATION)]
+Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.", **_OPTIMISATION)]
+Precision = Annotated[TrainPrecision | None, typer.Option("--precision", help="fp16, bf16: autocast.", **_OPTIMISATION)]
+Resume = Annotated[bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on exactly where RUN stopped.")]
+StopAfter = Annotated[int | None, typer.Option(min=1, help="End after so many steps, to go on another day.", **_RUN)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.", **_RUN)]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that prepare clips.", **_RUN)]
+CheckpointEvery = Annotated[int | None, typer.Option(min=1, help="Steps between checkpoints.", **_RUN)]
+ValidateEvery = Annotated[int | None, typer.Option(min=1, help="Steps between validations.", **_RUN)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", rich_help_panel=RUN, show_default=False,
+                 help="Any other setting, named as in settings.json: raw_loss=0.3, network.key_dim=32; repeatable."),
+]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+
+
+def train(
+    ctx: typer.Context, out: Out, config: Config = Preset.full,
+    data: Data = None, synthetic: Synthetic = False, frames: Frames = None, crop: Crop = None, jump: Jump = None,
+    init: Init = None, steps: Steps = None, batch: Batch = None, accumulate: Accumulate = None, lr: Rate = None,
+    precision: Precision = None, device: Device = "auto",
+    resume: Resume = False, stop_after: StopAfter = None, seed: Seed = None, workers: Workers = None,
+    checkpoint_every: CheckpointEvery = None, validate_every: ValidateEvery = None, set_: Set = None,
+    as_json: Json = False, progress: Form = ProgressForm.auto, verbose: Verbose = 0, quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Train ColorMNet, or fine-tune it on films of one's own.
+
+    Examples:  [bold]colormnet train --data DAVIS --init pretrained --out runs/davis[/bold]
+
+    [bold]colormnet train --data film.mp4 --init colormnet --steps 2000 --out runs/film[/bold]
+
+    [bold]colormnet train --config preview --synthetic --out runs/preview[/bold]
+
+    Several GPUs:  [bold]torchrun --nproc-per-node 4 -m colormnet_cli train …[/bold]
+    """
+    import torch
+
+    from ..device import resolve_device
+    from ..train.loop import train as run
+
+    session: Session = ctx.obj
+    given = {
+        "data": tuple(data) if data else None, "synthetic": True if synthetic else (False if data else None),
+        "frames": frames, "crops": ((0.0, crop),) if crop else None, "jumps": ((0.0, jump),) if jump else None,
+        "init": init, "steps": steps, "batch": batch, "accumulate": accumulate, "lr": lr,
+        "precision": precision.value if precision else None, "seed": seed, "workers": workers,
+        "checkpoint_every": checkpoint_every, "validate_every": validate_every,
+    }  # fmt: skip
+    settings = _settings(config.value, out, resume, given, set_ or [])
+    torch.set_flush_denormal(True)
+    with Reporter(session, progress) as reporter:
+        result = run(
+            settings, out, device=resolve_device(device), resume=resume, stop_after=stop_after,
+            progress=lambda at: reporter.training(str(out), at),
+        )  # fmt: skip
+    if as_json:
+        values = {"folder": str(out), "steps": result.steps, "loss": result.loss, "best_psnr": result.best_psnr}
+        session.result(json.dumps({**values, "weights": str(result.weights)}))
+        return
+    best = f", best validation {result.best_psnr:.2f} dB" if result.best_psnr is not None else ""
+    session.say(f"{result.steps} of {settings.steps} steps done{best}: {out}")
+
+
+def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:
+    """The preset (or, going on, the run's own settings) with what was said on the command line."""
+    from ..errors import UsageError
+    from ..train.settings import TrainSettings, preset
+
+    saved = out / "settings.json"
+    try:
+        settings = (
+            TrainSettings(**json.loads(saved.read_text("utf-8"))) if resume and saved.exists() else preset(config)
+        )
+        return _assigned(settings, assignments).with_overrides(**given)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _assigned(settings: TrainSettings, assignments: list[str]) -> TrainSettings:
+    """The settings with each NAME=VALUE; values are JSON, or plain text where they are not."""
+    from ..train.settings import TrainSettings
+
+    values = settings.to_dict()
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        part, _, own = name.rpartition(".")
+        target = values["network"] if part == "network" else values
+        if not equals or part not in ("", "network") or own not in target:
+            raise ValueError(f"--set {assignment} names no setting; {', '.join(sorted(values))} are there")
+        try:
+            target[own] = json.loads(text)
+        except json.JSONDecodeError:
+            target[own] = text
+    return TrainSettings(**values)

@@ -1,0 +1,178 @@
+"""The user's own material: folders of frames, DAVIS's layout, videos; and clips cut out of them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..clips import PICTURES, Clip, find_clips, natural_order, open_clip, read_picture
+from ..errors import MediaError, UsageError
+from ..lab import rgb_to_lab
+from .data import Batch, memory_picks
+from .settings import TrainSettings
+from .textures import Array
+
+__all__ = ["Film", "FilmClips", "find_films", "held_back", "validation_clip"]
+
+_log = logging.getLogger(__name__)
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames in order, each a picture on disk."""
+
+    name: str
+    frames: tuple[Path, ...]
+
+
+def find_films(paths: Sequence[str], unpacked: Path, shorter_side: int, least: int) -> list[Film]:
+    """Every film under the paths. Videos are unpacked once, to pictures in ``unpacked``, so that any frame is at hand.
+
+    Raises:
+        MediaError: a path is neither a film nor a folder with some.
+        UsageError: none has ``least`` frames, as many as a clip.
+    """
+    films = []
+    for path in map(Path, paths):
+        for found in _clips_under(path):
+            clip = open_clip(found)
+            frames = clip.pictures or _unpack(clip, unpacked, shorter_side)
+            if len(frames) >= least:
+                films.append(Film(clip.name, frames))
+            else:
+                _log.warning("%s has %d frames and is left out: a clip needs %d", found, len(frames), least)
+    if not films:
+        raise UsageError(f"No film in {', '.join(paths)} has the {least} frames that a clip needs.")
+    return films
+
+
+def held_back(films: list[Film], share: float, seed: int, least: int) -> tuple[list[Film], list[Film]]:
+    """Films to learn from and films to validate on; of a single film, its end is held back."""
+    if share == 0:
+        return films, []
+    if len(films) == 1:
+        film = films[0]
+        count = max(least, round(share * len(film.frames)))
+        if len(film.frames) - count < least:
+            _log.warning("%s is too short for its end to be held back: validation sees what is learned", film.name)
+            return films, films
+        return [Film(film.name, film.frames[:-count])], [Film(film.name, film.frames[-count:])]
+    order = np.random.default_rng((seed, 11)).permutation(len(films))
+    back = set(order[: max(1, round(share * len(films)))].tolist())
+    return [f for i, f in enumerate(films) if i not in back], [f for i, f in enumerate(films) if i in back]
+
+
+class FilmClips(Dataset[Batch]):
+    """Clips cut out of films; index k is the run's k-th sample. Every film comes up once in a round."""
+
+    def __init__(self, films: list[Film], settings: TrainSettings):
+        self.films, self.settings = films, settings
+
+    def __getitem__(self, k: int) -> Batch:
+        settings, step = self.settings, k // self.settings.batch
+        rng = np.random.default_rng((settings.seed, 3, k))
+        turn, place = divmod(k, len(self.films))
+        order = np.random.default_rng((settings.seed, 13, turn)).permutation(len(self.films))
+        film = self.films[order[place]]
+        chosen = _choose(rng, len(film.frames), settings.frames, settings.at(settings.jumps, step))
+        size = settings.at(settings.crops, step)
+        jitter = settings.affine and step < settings.steps - settings.plain_steps
+        pictures = _cropped(rng, [read_picture(film.frames[i]) for i in chosen], size, settings.crop_scale)
+        if jitter:
+            pictures = [_jittered(rng, picture) for picture in pictures]
+        return rgb_to_lab(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)), memory_picks(settings, k)
+
+
+def validation_clip(film: Film, frames: int, size: int) -> Tensor:
+    """The first frames of a film, the middle square of each: Lab [T, 3, size, size]."""
+    pictures = []
+    for path in film.frames[:frames]:
+        picture = read_picture(path).astype(np.float32) / 255
+        side = min(picture.shape[:2])
+        top, left = ((length - side) // 2 for length in picture.shape[:2])
+        square = picture[top : top + side, left : left + side]
+        pictures.append(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
+    return rgb_to_lab(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
+
+
+def _clips_under(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]  # open_clip says what is wrong with it, if anything is
+    if (path / "JPEGImages").is_dir():  # DAVIS: JPEGImages/480p/<sequence>/00000.jpg
+        path = path / "JPEGImages"
+        path = path / "480p" if (path / "480p").is_dir() else path
+    if any(entry.suffix.lower() in PICTURES for entry in path.iterdir() if not entry.name.startswith(".")):
+        return [path]
+    if found := find_clips(path):
+        return found
+    raise MediaError(f"{path} holds no pictures, no folders of pictures and no videos.")
+
+
+def _unpack(clip: Clip, unpacked: Path, shorter_side: int) -> tuple[Path, ...]:
+    """A video's frames as pictures, made once; the folder is there only when it is whole."""
+    folder = unpacked / f"{clip.name}-{clip.path.stat().st_size}-{shorter_side}"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _log.info("unpacking %s to %s", clip.path, folder)
+        scale = min(1.0, shorter_side / min(clip.size))
+        height, width = (round(length * scale) for length in clip.size)
+        for number, frame in enumerate(clip):
+            small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            (part / f"{number:06d}.jpg").write_bytes(data.tobytes())
+        part.rename(folder)
+    return tuple(sorted(folder.glob("*.jpg"), key=natural_order))
+
+
+def _choose(rng: np.random.Generator, length: int, count: int, jump: int) -> list[int]:
+    """``count`` frame numbers in order, at most ``jump`` apart, in half of the clips reversed."""
+    jump = min(jump, (length - 1) // (count - 1))
+    gaps = rng.integers(1, jump + 1, count - 1)
+    places = np.concatenate([[0], np.cumsum(gaps)]) + rng.integers(0, length - gaps.sum())
+    return [int(place) for place in (places[::-1] if rng.random() < 0.5 else places)]
+
+
+def _cropped(rng: np.random.Generator, pictures: list[Array], size: int, scale: tuple[float, float]) -> list[Array]:
+    """The same part of all pictures [size, size, 3] in 0..1: of random area, shape and place, mirrored or not."""
+    height, width = pictures[0].shape[:2]
+    area = rng.uniform(*scale) * height * width
+    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    h, w = min(height, max(1, round(np.sqrt(area / aspect)))), min(width, max(1, round(np.sqrt(area * aspect))))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    mirrored = rng.random() < 0.5
+    method = cv2.INTER_AREA if min(h, w) > size else cv2.INTER_LINEAR
+    cropped = []
+    for picture in pictures:
+        part: Array = np.ascontiguousarray(picture[top : top + h, left : left + w]).astype(np.float32) / 255
+        part = cv2.resize(part, (size, size), interpolation=method)
+        cropped.append(np.ascontiguousarray(part[:, ::-1]) if mirrored else part)
+    return cropped
+
+
+def _jittered(rng: np.random.Generator, picture: Array) -> Array:
+    """A small turn and shear, and slightly other brightness, contrast and saturation: a frame's own."""
+    middle = (np.array(picture.shape[:2]) - 1) / 2
+    turn, shear = np.deg2rad(rng.uniform(-15, 15)), np.deg2rad(rng.uniform(-10, 10))
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = turned @ np.array([[1, np.tan(shear)], [0, 1]])
+    own = np.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
+    size = picture.shape[1], picture.shape[0]
+    picture = cv2.warpAffine(picture, own, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    brightness, contrast, saturation = rng.uniform(0.9, 1.1), rng.uniform(0.95, 1.05), rng.uniform(0.95, 1.05)
+    picture = picture * brightness
+    picture = (picture - picture.mean()) * contrast + picture.mean()
+    gray = picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    picture = (picture - gray[..., None]) * saturation + gray[..., None]
+    return np.asarray(np.clip(picture, 0, 1), np.float32)
