@@ -2,7 +2,328 @@
 
 from __future__ import annotations
 
-from .receipt import Receipt
-from .settings import ColorizeSettings, Progress, ProgressCallback
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ColorizeSettings", "Progress", "ProgressCallback", "Receipt"]
+import torch
+
+from .colorizer import Colorizer
+from .device import resolve_device, resolve_precision
+from .errors import Interrupted, MediaError, OutputError
+from .exemplar import is_first_frame, split_reference
+from .memory import MemoryConfig
+from .overlap import Ahead, Behind
+from .pace import Pace
+from .painter import ColorPlanes, Painter, lightness_of
+from .plan import FilmPlan, plan_video
+from .receipt import FileRecord, Receipt, versions
+from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, file_identity, model_sha256
+from .settings import ColorizeSettings, Progress, ProgressCallback
+from .video.join import join_film
+from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
+from .video.planes import convert_luma
+from .video.reader import Frame, Reader
+from .video.streams import Window
+
+if TYPE_CHECKING:
+    from .model import ColorMNet
+
+__all__ = ["ColorizeSettings", "FilmPlan", "Progress", "ProgressCallback", "Receipt", "colorize_video", "plan_video"]
+
+log = logging.getLogger(__name__)
+
+LOOKAHEAD = {"cuda": 8}  # frames in one batch, by device; elsewhere one
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
+
+
+def colorize_video(
+    source: str | Path,
+    references: Sequence[str | Path],
+    output: str | Path,
+    *,
+    model: ColorMNet,
+    settings: ColorizeSettings | None = None,
+    memory: MemoryConfig | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Receipt:
+    """Colour a film.
+
+    Args:
+        source: any video that FFmpeg decodes.
+        references: colour pictures, or frames of a film (`film.mp4@12.5`); at least one.
+        output: .mp4, .mov, .mkv or .webm; appears whole or not at all.
+        model: from `load_model`.
+        progress: called with a Progress after every few frames, on this thread.
+
+    Returns:
+        What was done, with what, and what was out of the ordinary.
+
+    Raises:
+        ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
+        Interrupted: Ctrl-C; the same call goes on from where it stopped.
+    """
+    settings, memory = settings or ColorizeSettings(), memory or MemoryConfig()
+    plan = plan_video(source, references, output, settings=settings)
+    chosen = resolve_device(device)
+    run = _Run(plan, model, settings, memory, chosen, resolve_precision(precision, chosen), progress)
+    with run.sentences(), run.folder:
+        run.color()
+        run.join()
+    return run.receipt()
+
+
+class _Run:
+    """One film on its way."""
+
+    def __init__(
+        self,
+        plan: FilmPlan,
+        model: ColorMNet,
+        settings: ColorizeSettings,
+        memory: MemoryConfig,
+        device: torch.device,
+        precision: str,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.plan, self.model, self.settings, self.memory = plan, model, settings, memory
+        self.device, self.precision = device, precision
+        self.batch = settings.lookahead or LOOKAHEAD.get(device.type, 1)
+        self.piece_frames = PIECE_FRAMES.get(device.type, PIECE_FRAMES["cpu"])
+        self.weights = model_sha256(model)
+        self.pace = Pace(plan.frames, device, progress)
+        self.warnings: list[str] = []
+        self.folder = ProgressFolder(plan.output, self._fingerprint(), settings.resume)
+        self.frames = self.resumed_at = self.skipped = self.undecodable = 0
+        for warning in plan.warnings:
+            self.warn(warning)
+
+    def warn(self, sentence: str) -> None:
+        """Collect it, and say it, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+            log.warning("%s", sentence)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        """What the output depends on, under the names that a person is told when it has changed."""
+        settings = asdict(self.settings)
+        for name in ("overwrite", "resume", "strict", "audio", "lookahead"):
+            del settings[name]
+        return {
+            "film": file_identity(self.plan.info.path),
+            "exemplar": [
+                [file_identity(path), str(moment)] for path, moment in map(split_reference, self.plan.references)
+            ],
+            "settings": settings,
+            "encoder": asdict(self.plan.encoder),
+            "memory settings": asdict(self.memory),
+            "weights": self.weights,
+            "device or precision": [self.device.type, self.precision, self.batch, self.piece_frames],
+            "version": {k: v for k, v in versions().items() if k in ("colormnet", "torch", "av")},
+        }
+
+    # The loop
+
+    def color(self) -> None:
+        """Colour every frame that an earlier run has not, into pieces."""
+        plan, done = self.plan, self.folder.checkpoint
+        if done is not None:
+            self.frames = self.resumed_at = done.frames
+            log.info("going on from frame %d", done.frames)
+        if done is None or not done.complete:
+            reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
+            writer = PieceWriter(plan.encoder, self.folder.path, self.piece_frames, done.pieces if done else 0)
+            saver = Saver(self.folder, self.piece_frames)
+            frames = reader.frames(done.frames, done.marks, done.counts) if done else reader.frames()
+            try:
+                self._color(frames, writer, saver)
+            except BaseException:
+                writer.abort()
+                raise
+            saver.finish(self.frames, reader.counts.as_dict())
+        assert self.folder.checkpoint is not None
+        self._note_counts(self.folder.checkpoint.counts)
+
+    def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
+        """The loop itself, with a decoding thread before it and an encoding thread behind."""
+        painter: Painter | None = None
+        with Ahead(self._batches(frames), 2, self._waiting) as batches, Behind(self._encoder(writer), 2) as film:
+            try:
+                for batch in batches:
+                    painter = painter or self._painter(batch[0])
+                    planes = painter.paint([frame.luma for frame in batch])
+                    film.put((batch, planes))
+                    saver.after(batch, painter.colorizer.state_dict, film.put)
+                    self._advance(len(batch))
+                if not self.frames:
+                    raise MediaError(f"{self.plan.info.path}: the part that was asked for holds no frame.")
+            except BaseException:
+                with suppress(Exception):
+                    saver.rescue(film.put)
+                raise
+        writer.close()
+
+    def _advance(self, frames: int) -> None:
+        if self.frames == self.resumed_at:
+            self.pace.begin(self.frames)  # the first batch also waits for the exemplars and for the place to be found
+        self.frames += frames
+        self.pace.report("color", self.frames)
+
+    def _skipped(self, frames: int) -> None:
+        """Frames passed over on the way to the first one (called on the decoding thread)."""
+        self.skipped = frames
+
+    def _waiting(self) -> None:
+        """The decoding thread has nothing yet."""
+        if self.skipped and self.frames == self.resumed_at:
+            self.pace.report("seek", self.skipped, max(self.skipped, self.resumed_at))
+
+    def _batches(self, frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+        """As many frames as the network takes at once; none crosses the end of a piece."""
+        batch: list[Frame] = []
+        for frame in frames:
+            batch.append(frame)
+            if len(batch) == self.batch or (frame.number + 1) % self.piece_frames == 0:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _painter(self, first: Frame) -> Painter:
+        """The network, with its exemplars, or where an earlier run left it."""
+        plan = self.plan
+        colorizer = Colorizer(self.model, self.memory, self.device, self.precision)
+        if self.folder.checkpoint is not None:
+            colorizer.load_state_dict(self.folder.state())
+        else:
+            L = lightness_of(first.luma, plan.source_planes, torch.device("cpu"))
+            for exemplar, is_first in zip(plan.exemplars, self._which_is_first(L), strict=True):
+                colorizer.set_exemplar(exemplar.at_size(plan.working_size, is_first), first_frame=is_first)
+        return Painter(colorizer, plan.working_size, plan.source_planes, plan.output_planes, self.settings.guided)
+
+    def _which_is_first(self, L: torch.Tensor) -> list[bool]:
+        """For each exemplar whether it is the film's first frame; at most one is."""
+        asked = self.settings.ref_is_first
+        exemplars = self.plan.exemplars
+        found = (
+            [asked] + [False] * (len(exemplars) - 1) if asked is not None else [is_first_frame(e, L) for e in exemplars]
+        )
+        return [here and not any(found[:i]) for i, here in enumerate(found)]
+
+    def _encoder(self, writer: PieceWriter) -> Callable[[tuple[list[Frame], ColorPlanes] | Save], None]:
+        """What the encoding thread does with each thing it is handed."""
+        source, target = self.plan.source_planes, self.plan.output_planes
+
+        def work(item: tuple[list[Frame], ColorPlanes] | Save) -> None:
+            if isinstance(item, Save):
+                self.folder.save(item.checkpoint, item.state)
+                return
+            batch, planes = item
+            for frame, (cb, cr) in zip(batch, planes.numpy(), strict=True):
+                luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
+                writer.write((luma, cb, cr), frame.pts, frame.duration)
+
+        return work
+
+    # Its end
+
+    def join(self) -> None:
+        """Pieces and the source's other streams → the output, under its own name at once."""
+        plan, folder, checkpoint = self.plan, self.folder.path, self.folder.checkpoint
+        assert checkpoint is not None
+        self.pace.begin(0)
+        path = folder / f"joined{plan.output.suffix}"
+        notes = join_film(
+            plan.info,
+            plan.encoder,
+            plan.streams,
+            folder,
+            checkpoint.pieces,
+            path,
+            self._window(checkpoint.pieces),
+            lambda frame: self.pace.report("join", frame, self.frames),
+        )
+        for note in notes:
+            self.warn(note)
+        if plan.output.exists() and not self.settings.overwrite:
+            raise OutputError(f"{plan.output} has appeared meanwhile: give another name, or --overwrite.")
+        os.replace(path, plan.output)
+        sync_folder(plan.output.resolve().parent)
+
+    def _window(self, pieces: int) -> Window:
+        """What of the other streams belongs to the part that was coloured; a part with a `start` begins at zero."""
+        plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
+        begin = end = None
+        if plan.start is not None:
+            begin = read_piece(piece_path(folder, 0)).pts[0] * unit
+        if plan.end is not None or plan.duration is not None:
+            last = read_piece(piece_path(folder, pieces - 1))
+            end = last.pts[-1] * unit + (last.durations[-1] * unit or 1 / plan.info.rate)
+        return Window(begin, end, -begin if begin is not None else Fraction(0))
+
+    def _note_counts(self, counts: dict[str, Any]) -> None:
+        """What the reader met becomes sentences."""
+        self.undecodable = counts["undecodable"]
+        if counts["colored"]:
+            self.warn("The film already has colour: it was discarded.")
+        if counts["interlaced"]:
+            self.warn("The film is interlaced: its fields were coloured together; deinterlacing it first gives more.")
+        if counts["undecodable"]:
+            self.warn(f"{counts['undecodable']} packets of the film cannot be decoded and were passed over.")
+        if counts["resized"]:
+            self.warn(f"{counts['resized']} frames of another size than the first one were left out.")
+        if counts["retimed"]:
+            self.warn(f"{counts['retimed']} frames without a usable timestamp were placed after the one before.")
+
+    def receipt(self) -> Receipt:
+        plan = self.plan
+        return Receipt(
+            inputs=(FileRecord.of(plan.info.path),),
+            references=tuple(FileRecord.of(split_reference(r)[0]) for r in plan.references),
+            output=FileRecord.of(plan.output),
+            weights={"sha256": self.weights},
+            settings=asdict(self.settings),
+            memory=asdict(self.memory),
+            versions=versions(),
+            device=str(self.device),
+            precision=self.precision,
+            frames=self.frames,
+            seconds=self.pace.elapsed,
+            fps=self.pace.average,
+            resumed_at=self.resumed_at,
+            undecodable=self.undecodable,
+            peak_memory=self.pace.peak_memory(),
+            streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),
+            warnings=tuple(self.warnings),
+        )
+
+    @contextmanager
+    def sentences(self) -> Iterator[None]:
+        """Ctrl-C and the disk's errors, in words."""
+        output = self.plan.output
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            total = f" of about {self.plan.frames}" if self.plan.frames else ""
+            at = self.folder.checkpoint.frames if self.folder.checkpoint else 0
+            where = f"the same command goes on from frame {at}" if at else "nothing was finished yet"
+            raise Interrupted(f"Interrupted at frame {self.frames}{total}: {where}.") from error
+        except OSError as error:
+            if not isinstance(error.errno, int):
+                raise
+            kept = (
+                "; what is done so far is kept, and the same command goes on with it" if self.folder.checkpoint else ""
+            )
+            if error.errno in _NO_ROOM:
+                text = f"The disk of {output.parent.resolve()} is full: make room{kept}."
+            else:
+                text = f"{output} cannot be written ({os.strerror(error.errno)}): choose another place{kept}."
+            raise OutputError(text) from error

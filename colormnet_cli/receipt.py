@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FileRecord", "Receipt", "sha256_of"]
+__all__ = ["FileRecord", "Receipt", "sha256_of", "versions"]
 
 
 def sha256_of(path: str | Path) -> str:
@@ -17,6 +19,19 @@ def sha256_of(path: str | Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of what the result depends on."""
+    from . import __version__
+
+    found = {"colormnet": __version__, "python": platform.python_version()}
+    for package in ("torch", "torchvision", "av", "opencv-python", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # another build of it, or none
+            continue
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""What would be done with a film: everything is looked at and checked, nothing is written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .chroma import PlaneFormat, working_size
+from .errors import OutputError, UsageError
+from .exemplar import Exemplar, read_exemplar
+from .settings import ColorizeSettings
+from .timecode import Timecode, parse_time
+from .video.codecs import EncoderSpec, choose_encoder, open_encoder
+from .video.join import check_header
+from .video.probe import VideoInfo, open_input, probe
+from .video.streams import StreamPlan, plan_streams
+
+__all__ = ["FilmPlan", "check_output", "plan_video"]
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """A film, where it goes, and how."""
+
+    info: VideoInfo
+    output: Path
+    encoder: EncoderSpec
+    streams: tuple[StreamPlan, ...]
+    working_size: tuple[int, int]  # H, W of what the network sees
+    frames: int | None  # estimated; None where the container does not say
+    start: Timecode | None
+    end: Timecode | None
+    duration: Timecode | None
+    references: tuple[str, ...]
+    exemplars: tuple[Exemplar, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def source_planes(self) -> PlaneFormat:
+        """What the film's luma is."""
+        info = self.info
+        return PlaneFormat(info.layout.bits, info.full_range, info.matrix, info.layout.subsampling)  # type: ignore[arg-type]
+
+    @property
+    def output_planes(self) -> PlaneFormat:
+        """What the encoder gets."""
+        spec = self.encoder
+        return PlaneFormat(spec.bits, spec.full_range, self.info.matrix, spec.subsampling)  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --dry-run: plain values."""
+        info, spec = self.info, self.encoder
+        return {
+            "source": str(info.path),
+            "output": str(self.output),
+            "references": list(self.references),
+            "frames": self.frames,
+            "width": info.width,
+            "height": info.height,
+            "working_width": self.working_size[1],
+            "working_height": self.working_size[0],
+            "rate": float(info.rate),
+            "seconds": info.duration,
+            "source_codec": info.codec,
+            "source_pix_fmt": info.pix_fmt,
+            "codec": spec.encoder,
+            "container": spec.container,
+            "pix_fmt": spec.pix_fmt,
+            "encoder_options": dict(spec.options),
+            "matrix": info.matrix,
+            "full_range": spec.full_range,
+            "streams": [{"stream": s.name, "action": s.action, "note": s.note} for s in self.streams],
+            "warnings": list(self.warnings),
+        }
+
+
+def plan_video(
+    source: str | Path,
+    references: Sequence[str | Path],
+    output: str | Path,
+    *,
+    settings: ColorizeSettings | None = None,
+) -> FilmPlan:
+    """Look at a film, its exemplars and its output, and say what `colorize_video` would do.
+
+    Raises MediaError, OutputError or UsageError for everything that can be known before the first frame.
+    """
+    settings = settings or ColorizeSettings()
+    source, output = Path(source), Path(output)
+    start, end, duration = (
+        None if t is None else parse_time(t) for t in (settings.start, settings.end, settings.duration)
+    )
+    if isinstance(references, (str, Path)) or not references:
+        raise UsageError("Give at least one colour picture as the exemplar (--ref).")
+    info = probe(source)
+    check_output(output, [source], settings.overwrite)
+    encoder, notes = choose_encoder(info, output, settings)
+    open_encoder(encoder)
+    with open_input(source) as container:
+        streams = plan_streams(container, info, encoder.container, settings.audio)
+    with tempfile.TemporaryDirectory(prefix="colormnet-") as folder:
+        check_header(info, encoder, streams, Path(folder) / output.name)
+    warnings = [*notes, *(plan.note for plan in streams if plan.note is not None)]
+    if encoder.container in ("matroska", "webm") and (info.time_base * 1000).denominator != 1:
+        warnings.append(f"{output.suffix} keeps times to the millisecond: frames may move by half of one.")
+    if info.layout.alpha:
+        warnings.append("The film's transparency was left out.")
+    if info.display_matrix is not None and not _writes_rotation():
+        warnings.append("This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV.")
+    return FilmPlan(
+        info=info,
+        output=output,
+        encoder=encoder,
+        streams=streams,
+        working_size=working_size((info.height, info.width), settings.size),
+        frames=_frames(info, start, end, duration),
+        start=start,
+        end=end,
+        duration=duration,
+        references=tuple(map(str, references)),
+        exemplars=tuple(map(read_exemplar, references)),
+        warnings=tuple(warnings),
+    )
+
+
+def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+    """Whether `output` may be written: not an input, not there yet, its folder there and writable."""
+    folder = output.parent
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder: give the output a file name.")
+    if output.exists():
+        if any(path.exists() and path.samefile(output) for path in inputs):
+            raise UsageError(f"{output} is the input itself: give the output another name.")
+        if not overwrite:
+            raise OutputError(f"{output} exists: choose another name, or allow it to be replaced with --overwrite.")
+    if not folder.is_dir():
+        raise OutputError(f"The folder {folder} is not there: make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
+
+
+def _writes_rotation() -> bool:
+    from av.video.stream import VideoStream
+
+    return hasattr(VideoStream, "set_display_matrix")
+
+
+def _frames(info: VideoInfo, start: Timecode | None, end: Timecode | None, duration: Timecode | None) -> int | None:
+    """How many frames the part that is coloured has."""
+
+    def number(moment: Timecode) -> int:
+        return moment.frame if moment.frame is not None else round((moment.seconds or 0) * info.rate)
+
+    first = number(start) if start is not None else 0
+    last = number(end) if end is not None else first + number(duration) if duration is not None else None
+    if info.frames is None:
+        return None if last is None else max(0, last - first)
+    return max(0, min(info.frames, info.frames if last is None else last) - first)

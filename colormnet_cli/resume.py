@@ -1,0 +1,252 @@
+"""A broken run goes on: what is done lies in a folder beside the output, with what it takes to continue.
+
+`<output>.colormnet-part/` holds the pieces of encoded film, the Colorizer's state at the end of one of them, and
+`progress.json`, which names both. Every file appears whole or not at all; the folder goes when the output is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from .errors import OutputError, UsageError
+from .video.pieces import sync_folder
+from .video.reader import Frame, Mark
+
+__all__ = ["Checkpoint", "ProgressFolder", "Save", "Saver", "file_identity", "model_sha256", "snapshot"]
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # of the folder's content
+CHECKPOINT_SECONDS = 60.0  # at least so far apart
+PIECE_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses at most, beyond the last checkpoint
+MARKS = 4  # frames before a checkpoint by which its place is known again
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run stands, at the end of a piece."""
+
+    frames: int  # coloured
+    pieces: int  # whole
+    marks: tuple[Mark, ...]  # of the last frames
+    counts: dict[str, Any]  # of the reader
+    complete: bool = False  # every frame is done; only joining is left
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Checkpoint:
+        values = dict(data)
+        values["marks"] = tuple(Mark(**mark) for mark in values["marks"])
+        return Checkpoint(**values)
+
+
+class ProgressFolder:
+    """The folder beside the output.
+
+    Args:
+        output: the finished film's path.
+        fingerprint: everything that the result depends on, in JSON; a broken run only goes on with an equal one.
+        resume: False forgets a broken run.
+    """
+
+    def __init__(self, output: Path, fingerprint: Mapping[str, Any], resume: bool) -> None:
+        self.path = output.with_name(output.name + ".colormnet-part")
+        self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
+        self.resume = resume
+        self.checkpoint: Checkpoint | None = None
+        self._lock: BinaryIO | None = None
+
+    def __enter__(self) -> ProgressFolder:
+        self.path.mkdir(exist_ok=True)
+        self._lock = _locked(self.path / "lock")
+        try:
+            if self.resume:
+                self.checkpoint = self._read()
+            if self.checkpoint is None:
+                self._clear()
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._lock is not None:
+            self._lock.close()
+        if kind is None or self.checkpoint is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
+        """Make `checkpoint`, with the Colorizer's state at it, the one from which a run goes on."""
+        if state is not None:
+            _write(self._state_path(checkpoint), lambda file: torch.save(dict(state), file))
+        data = json.dumps({"fingerprint": self.fingerprint, "checkpoint": checkpoint.to_json()}, indent=1).encode()
+        _write(self.path / "progress.json", lambda file: file.write(data))
+        before, self.checkpoint = self.checkpoint, checkpoint
+        if before is not None and self._state_path(before) != self._state_path(checkpoint):
+            self._state_path(before).unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Any]:
+        """The Colorizer's state at `checkpoint`."""
+        assert self.checkpoint is not None
+        loaded: dict[str, Any] = torch.load(self._state_path(self.checkpoint), map_location="cpu", weights_only=True)
+        return loaded
+
+    def _state_path(self, checkpoint: Checkpoint) -> Path:
+        return self.path / f"state-{checkpoint.frames:08d}.pt"
+
+    def _read(self) -> Checkpoint | None:
+        path = self.path / "progress.json"
+        if not path.exists():
+            return None
+        try:
+            data = json.loads(path.read_text())
+            found, checkpoint = data["fingerprint"], Checkpoint.from_json(data["checkpoint"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            log.warning("%s is damaged; the run begins anew.", path)
+            return None
+        names = sorted({*found, *self.fingerprint})
+        changed = [name for name in names if found.get(name) != self.fingerprint.get(name)]
+        if changed:
+            raise UsageError(
+                f"{self.path} holds an unfinished run with another {_listed(changed)}: give the command as it was to "
+                "go on with it, or --no-resume to start anew."
+            )
+        if not checkpoint.complete and not self._state_path(checkpoint).exists():
+            log.warning("%s lacks the state of frame %d; the run begins anew.", self.path, checkpoint.frames)
+            return None
+        return checkpoint
+
+    def _clear(self) -> None:
+        for child in self.path.iterdir():
+            if child.name != "lock":
+                child.unlink()
+
+
+@dataclass(frozen=True, eq=False)
+class Save:
+    """A checkpoint that is to be saved when every frame before it is on the disk."""
+
+    checkpoint: Checkpoint
+    state: dict[str, Any]
+
+
+class Saver:
+    """Remembers where the run stood at the end of the last piece, and saves that every minute, or when all ends early.
+
+    `hand_over` gives a Save to the thread that writes the film, behind the frames that it is about.
+    """
+
+    def __init__(self, folder: ProgressFolder, piece_frames: int) -> None:
+        self.folder, self.piece_frames = folder, piece_frames
+        self._marks: deque[Mark] = deque(maxlen=MARKS)
+        self._latest: Save | None = None
+        self._handed = time.monotonic()
+
+    def after(
+        self, frames: Sequence[Frame], state: Callable[[], Mapping[str, Any]], hand_over: Callable[[Save], None]
+    ) -> None:
+        """These frames are coloured; `state` gives the Colorizer's."""
+        self._marks.extend(f.mark() for f in frames[-MARKS:])
+        last = frames[-1]
+        if (last.number + 1) % self.piece_frames:
+            return
+        self._latest = Save(self._checkpoint(last.number + 1, last.counts), snapshot(state()))
+        if time.monotonic() - self._handed >= CHECKPOINT_SECONDS:
+            self.rescue(hand_over)
+
+    def rescue(self, hand_over: Callable[[Save], None]) -> None:
+        """Save the last end of a piece now."""
+        if self._latest is not None:
+            latest, self._latest, self._handed = self._latest, None, time.monotonic()
+            hand_over(latest)
+
+    def finish(self, frames: int, counts: dict[str, Any]) -> None:
+        """All frames are on the disk: only joining is left."""
+        self.folder.save(self._checkpoint(frames, counts, complete=True), None)
+
+    def _checkpoint(self, frames: int, counts: dict[str, Any], complete: bool = False) -> Checkpoint:
+        pieces = -(-frames // self.piece_frames)
+        return Checkpoint(frames, pieces, tuple(self._marks), counts, complete)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _write(path: Path, write: Any) -> None:
+    """Write a file beside its name, flush it to the disk, and give it its name."""
+    part = path.with_suffix(".part")
+    try:
+        with open(part, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Keep a second run of the same command out, where the system has such locks; the lock goes with the process."""
+    file = open(path, "wb")  # noqa: SIM115 (open as long as the run)
+    try:
+        import fcntl
+    except ImportError:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise OutputError(f"{path.parent} is in use: another run is writing the same output.") from error
+    except OSError:  # a file system without locks
+        pass
+    return file
+
+
+def snapshot(state: Any) -> Any:
+    """A copy of nested tensors and plain values on the CPU, which later steps do not touch."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: snapshot(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(snapshot(value) for value in state)
+    return state
+
+
+def file_identity(path: Path) -> dict[str, Any]:
+    """Enough of a large file to notice that it is another one: size, time and both ends."""
+    status = path.stat()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, status.st_size - (1 << 20)))
+        digest.update(file.read(1 << 20))
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
+
+
+def model_sha256(model: torch.nn.Module) -> str:
+    """Of all tensors, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
