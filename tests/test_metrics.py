@@ -170,10 +170,9 @@ def moving_picture(shift: int, size: tuple[int, int] = (96, 160)) -> np.ndarray:
 
 
 def flows(shift: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flow to the past and, brought to the same pixels, back to the future."""
+    """Flow to the past and to the future."""
     past, now = (cv2.cvtColor(moving_picture(s), cv2.COLOR_RGB2GRAY) for s in (0, shift))
-    to_past, to_future = metrics.dis_flow(now, past)[None], metrics.dis_flow(past, now)[None]
-    return to_past, metrics.warp(to_future, to_past)
+    return metrics.dis_flow(now, past)[None], metrics.dis_flow(past, now)[None]
 
 
 def unit(picture: np.ndarray) -> torch.Tensor:
@@ -183,30 +182,52 @@ def unit(picture: np.ndarray) -> torch.Tensor:
 def test_warp_error_follows_the_motion() -> None:
     """A steady film with a moving camera would be called flickering, or a flickering one steady."""
     past, now = unit(moving_picture(0)), unit(moving_picture(5))
-    to_past, back = flows(shift=5)
+    reddened = now + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1)
+    to_past, to_future = flows(shift=5)
     assert to_past[0, 0, 20:-20, 20:-20].median().item() == pytest.approx(5, abs=0.1)
-    visible, warped = metrics.visible_mask(to_past, back), metrics.warp(past, to_past)
-    assert visible.float().mean() > 0.85
-    steady = metrics.warp_error(warped, now, visible).item()
-    unaligned = metrics.warp_error(past, now, torch.ones_like(visible)).item()
-    flicker = metrics.warp_error(warped, now + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1), visible).item()
-    assert steady < unaligned / 50
-    assert flicker == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
+    steady, flicker = metrics.warp_errors((past, past), (now, reddened), to_past, to_future)
+    still = torch.zeros_like(to_past)
+    (unaligned,) = metrics.warp_errors((past,), (now,), still, still)
+    assert unaligned.item() == pytest.approx((past - now).square().mean().item(), rel=1e-4)
+    assert steady.item() < unaligned.item() / 50
+    assert flicker.item() == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
 
 
 def test_warp_error_leaves_out_what_was_hidden() -> None:
     """Whatever comes into view would count as flicker."""
     past, now = unit(moving_picture(0)), unit(moving_picture(5))
-    to_past, back = flows(shift=5)
-    visible, warped = metrics.visible_mask(to_past, back), metrics.warp(past, to_past)
-    assert not visible[0, :, -4:].any()  # came in at the right edge: it lay outside the frame before
+    to_past, to_future = flows(shift=5)
     changed = now.clone()
-    changed[..., -4:] = 1
-    assert metrics.warp_error(warped, changed, visible) == metrics.warp_error(warped, now, visible)
-    disagreeing = to_past.clone()
-    disagreeing[:, :, 40:50, 40:50] += 8  # there the two flows say different things
-    assert not metrics.visible_mask(disagreeing, back)[0, 40:50, 40:50].any()
-    assert metrics.warp_error(warped, now, torch.zeros_like(visible)).isnan().all()
+    changed[..., -4:] = 1  # came in at the right edge: it lay outside the frame before
+    plain, with_change = metrics.warp_errors((past, past), (now, changed), to_past, to_future)
+    assert plain == with_change
+    visible = metrics.visible_mask(to_past, metrics.warp(to_future, to_past))
+    assert visible.float().mean() > 0.85
+    to_past[:, :, 40:50, 40:50] += 8  # there the two flows say different things
+    assert not metrics.visible_mask(to_past, metrics.warp(to_future, to_past))[0, 40:50, 40:50].any()
+    away = torch.full_like(to_past, 1000)
+    assert metrics.warp_errors((past,), (now,), away, away)[0].isnan().all()
+
+
+def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
+    """Rows between two strips would be left out, counted twice, or compared with their neighbours."""
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 2, 3, 300, 601).unbind()  # several strips, the last one cut short
+    flow, back = torch.randn(2, 2, 2, 300, 601).unbind()
+    assert torch.allclose(metrics.psnr(a, b), 10 * torch.log10(1 / (a - b).square().mean((1, 2, 3))))
+    theirs = [
+        structural_similarity(*(x[i].permute(1, 2, 0).numpy() for x in (a, b)), channel_axis=-1, data_range=1)
+        for i in (0, 1)
+    ]
+    assert metrics.ssim(a, b).tolist() == pytest.approx(theirs, rel=1e-4)
+    differences = metrics.ciede2000(100 * a, 100 * b, per_pixel=True)
+    assert torch.equal(
+        differences[:, 200:], metrics.ciede2000(100 * a[..., 200:, :], 100 * b[..., 200:, :], per_pixel=True)
+    )
+    assert torch.allclose(metrics.ciede2000(100 * a, 100 * b), differences.mean((1, 2)))
+    visible = metrics.visible_mask(flow, metrics.warp(back, flow))
+    expected = ((metrics.warp(a, flow) - b).square().mean(1) * visible).sum((1, 2)) / visible.sum((1, 2))
+    assert torch.allclose(metrics.warp_errors((a,), (b,), flow, back)[0], expected, rtol=1e-4)
 
 
 def test_warp_is_opencvs_remap() -> None:

@@ -3,7 +3,7 @@
 from .colour import ciede2000, colourfulness
 from .features import FrechetDistance, lpips
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
-from .temporal import ColourConsistency, dis_flow, visible_mask, warp, warp_error
+from .temporal import ColourConsistency, dis_flow, visible_mask, warp, warp_errors
 
 __all__ = [
     "ColourConsistency",
@@ -18,5 +18,5 @@ __all__ = [
     "ssim",
     "visible_mask",
     "warp",
-    "warp_error",
+    "warp_errors",
 ]

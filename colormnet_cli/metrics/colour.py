@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._inputs import check_frames, check_pair, in_255
+from ._inputs import check_frames, check_pair, in_255, strips
 
 __all__ = ["ciede2000", "colourfulness"]
 
@@ -35,6 +35,13 @@ def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Ten
     Hues enter as unit vectors, not as angles: that is faster, and nothing has to be told apart at 360 degrees.
     """
     check_pair(lab, reference)
+    parts = zip(strips(lab), strips(reference), strict=True)
+    differences = torch.cat([_difference(*pair) for pair in parts], dim=-2)
+    return differences if per_pixel else differences.mean((1, 2))
+
+
+def _difference(lab: Tensor, reference: Tensor) -> Tensor:
+    """CIEDE2000 of every pixel: [N, 3, H, W] twice → [N, H, W]."""
     (l1, a1, b1), (l2, a2, b2) = lab.unbind(1), reference.unbind(1)
     g = 1.5 - 0.5 * _seventh(torch.hypot(a1, b1).add_(torch.hypot(a2, b2)).mul_(0.5))  # 1 + G
     a1, a2 = a1 * g, a2 * g
@@ -51,8 +58,7 @@ def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Ten
     d_c = (c2 - c1).div_(0.045 * c + 1)
     d_h.div_(0.015 * c * _hue_weight(cos, sin) + 1)
     squared = (d_l * d_l).addcmul_(d_c, d_c).addcmul_(d_h, d_h).addcmul_(_rotation(c, cos, sin), d_c * d_h)
-    distance = squared.clamp_min_(0).sqrt_()
-    return distance if per_pixel else distance.mean((1, 2))
+    return squared.clamp_min_(0).sqrt_()
 
 
 def _seventh(c: Tensor) -> Tensor:

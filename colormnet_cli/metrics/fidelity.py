@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._inputs import check_pair, in_255
+from ._inputs import check_pair, in_255, strips
 
 __all__ = ["ab_psnr", "psnr", "psnr_as_published", "ssim"]
 
@@ -69,9 +69,15 @@ def ssim(result: Tensor, reference: Tensor) -> Tensor:
     check_pair(result, reference)
     if min(result.shape[-2:]) < 7:
         raise ValueError(f"SSIM needs pictures of at least 7×7 pixels, got {result.shape[-2]}×{result.shape[-1]}")
+    parts = zip(strips(result, overlap=6), strips(reference, overlap=6), strict=True)
+    total = sum((_similarity(in_255(x), in_255(y)).sum((1, 2, 3)) for x, y in parts), torch.zeros(()))
+    return total / (3 * (result.shape[-2] - 6) * (result.shape[-1] - 6))
+
+
+def _similarity(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of every full window: [N, 3, H, W] in 0..255, twice → [N, 3, H-6, W-6]."""
     n, c1, c2 = 49, (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    # Centred on 128: for 8-bit pictures every sum then is an integer that float32 holds exactly.
-    x, y = in_255(result) - 128, in_255(reference) - 128
+    x, y = x - 128, y - 128  # for 8-bit pictures every sum then is an integer that float32 holds exactly
     sum_x, sum_y = _window_sums(x), _window_sums(y)
     sum_xy = _window_sums(x * y)
     sum_squares = _window_sums(torch.addcmul(x * x, y, y))  # only var(x) + var(y) is needed, never one of them
@@ -83,4 +89,4 @@ def ssim(result: Tensor, reference: Tensor) -> Tensor:
     shift = (sum_x + sum_y).mul_(128 / n)
     means = product.mul_(1 / n**2).add_(shift).add_(128**2).mul_(2).add_(c1)
     powers = squares.mul_(1 / n**2).add_(shift, alpha=2).add_(2 * 128**2 + c1)
-    return means.mul_(covariance).div_(powers.mul_(variance)).mean((1, 2, 3))
+    return means.mul_(covariance).div_(powers.mul_(variance))

@@ -13,6 +13,7 @@ The warp error between frames t-1 and t of a film, as this project defines it:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -21,9 +22,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._inputs import check_frames, check_pair, in_255, in_unit
+from ._inputs import check_frames, check_pair, in_255, strips
 
-__all__ = ["ColourConsistency", "dis_flow", "gray_of", "visible_mask", "warp", "warp_error"]
+__all__ = ["ColourConsistency", "dis_flow", "gray_of", "visible_mask", "warp", "warp_errors"]
 
 DISTANCES = (1, 2, 4)
 
@@ -92,44 +93,65 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(flow).permute(2, 0, 1)
 
 
-def _positions(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """Where flow [N, 2, H, W] points to: x and y in pixels, each [N, H, W]."""
-    height, width = flow.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)
-    return flow[:, 0] + x, flow[:, 1] + y[:, None]
+def warp_errors(
+    before: Sequence[Tensor], current: Sequence[Tensor], to_past: Tensor, to_future: Tensor
+) -> list[Tensor]:
+    """Temporal warp error (see the module's text) of several films with the same motion; lower is steadier.
+
+    before, current: for each film its frames t-1 and t, shape = (N, 3, H, W), RGB, float in 0..1; to_past (t → t-1),
+    to_future (t-1 → t): shape = (N, 2, H, W).  Returns for each film [N], 0..1; nan where no pixel counts.
+    """
+    for pair in zip(before, current, strict=True):
+        check_pair(*pair)
+    if not to_past.shape == to_future.shape == (current[0].shape[0], 2, *current[0].shape[-2:]):
+        raise ValueError(f"flows {list(to_past.shape)} and {list(to_future.shape)} do not fit {list(current[0].shape)}")
+    counted = torch.zeros(to_past.shape[0], device=to_past.device)
+    sums = [torch.zeros_like(counted) for _ in current]
+    top = 0
+    for flow, *now in zip(strips(to_past), *map(strips, current), strict=True):
+        visible = visible_mask(flow, warp(to_future, flow, top), (top, to_past.shape[-2]))
+        counted += visible.sum((1, 2))
+        for total, past, strip in zip(sums, before, now, strict=True):
+            difference = warp(past, flow, top).sub_(strip).square_().sum(1)
+            total += difference.mul_(visible).sum((1, 2)) / 3
+        top += flow.shape[-2]
+    return [total / counted for total in sums]
 
 
-def warp(pictures: Tensor, flow: Tensor) -> Tensor:
-    """Bilinear sampling of pictures [N, C, H, W] (float) at p + flow(p), flow [N, 2, H, W]; outside, edges go on."""
-    if pictures.ndim != 4 or flow.shape != (pictures.shape[0], 2, *pictures.shape[-2:]):
+def warp(pictures: Tensor, flow: Tensor, top: int = 0) -> Tensor:
+    """Bilinear sampling of pictures [N, C, H, W] (float) at p + flow(p); outside, edges go on.
+
+    flow: shape = (N, 2, h, W), for the rows of the picture from `top` on.  Returns [N, C, h, W].
+    """
+    if pictures.ndim != 4 or flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[-1] != pictures.shape[-1]:
         raise ValueError(f"flow {list(flow.shape)} does not fit pictures {list(pictures.shape)}")
-    height, width = flow.shape[-2:]
-    x, y = _positions(flow)
-    grid = torch.stack((x.mul(2 / max(width - 1, 1)).sub_(1), y.mul(2 / max(height - 1, 1)).sub_(1)), dim=-1)
+    height, width = pictures.shape[-2:]
+    x, y = _positions(flow, top)
+    grid = torch.stack((x.mul_(2 / max(width - 1, 1)).sub_(1), y.mul_(2 / max(height - 1, 1)).sub_(1)), dim=-1)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
-def visible_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
+def visible_mask(to_past: Tensor, to_future: Tensor, rows: tuple[int, int] | None = None) -> Tensor:
     """Which pixels of frame t were to be seen in frame t-1 (point 4 above).
 
     to_past: the flow t → t-1; to_future: the flow t-1 → t *warped by to_past*, so that both belong to the pixels of t;
-    shape = (N, 2, H, W).  Returns [N, H, W], bool.
+    shape = (N, 2, h, W).  rows: the first of these rows and how many the whole picture has.  Returns [N, h, W], bool.
     """
-    disagreement = (to_past + to_future).square().sum(1)
-    motion = to_past.square().sum(1) + to_future.square().sum(1)
-    x, y = _positions(to_past)
-    height, width = to_past.shape[-2:]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return inside & (disagreement <= 0.01 * motion + 0.5)
+    top, height = rows or (0, to_past.shape[-2])
+    x, y = _positions(to_past, top)
+    inside = (x >= 0).logical_and_(x <= to_past.shape[-1] - 1).logical_and_(y >= 0).logical_and_(y <= height - 1)
+    motion = _squared_length(to_past).add_(_squared_length(to_future))
+    disagreement = _squared_length(to_past + to_future)
+    return inside.logical_and_(disagreement <= motion.mul_(0.01).add_(0.5))
 
 
-def warp_error(warped: Tensor, current: Tensor, visible: Tensor) -> Tensor:
-    """Temporal warp error of frames t against their predecessors (point 5 above); lower is steadier.
+def _positions(flow: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """Where flow [N, 2, h, W] of the rows from `top` on points to: x and y in pixels, each [N, h, W]."""
+    height, width = flow.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
+    y = torch.arange(top, top + height, device=flow.device, dtype=flow.dtype)
+    return flow[:, 0] + x, flow[:, 1] + y[:, None]
 
-    warped: frames t-1 as `warp` brought them to t; current: frames t; shape = (N, 3, H, W), RGB, uint8 in 0..255 or
-    float in 0..1; visible: [N, H, W], bool.  Returns [N], 0..1; nan where no pixel counts.
-    """
-    check_pair(warped, current)
-    difference = (in_unit(current) - in_unit(warped)).square_().mean(1)
-    return (difference * visible).sum((1, 2)) / visible.sum((1, 2))
+
+def _squared_length(flow: Tensor) -> Tensor:
+    return (flow[:, 0] * flow[:, 0]).addcmul_(flow[:, 1], flow[:, 1])

@@ -1,0 +1,258 @@
+"""Measure results against references, in a stream: one clip or many, or a benchmark that is coloured on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import metrics
+from .clips import ClipPair, Frame, pair_clips
+from .device import describe_device, resolve_device
+from .errors import MediaError, OutputError
+from .flows import batches, prefetched
+from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
+from .perceptual import PerceptualNetworks, load_networks
+from .settings import Progress
+from .worst import WorstFrame, WorstFrames
+
+__all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "evaluate", "measure"]
+
+log = logging.getLogger(__name__)
+
+EvaluationProgress = Callable[[str, Progress], None]  # the clip's name, how far it is
+SMALLEST = 12  # pixels: optical flow needs them
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is measured, besides what always is."""
+
+    paper: bool = False  # also the PSNR and the colourfulness exactly as the authors' script computes them
+    perceptual: bool = False  # also LPIPS and FID
+    worst: int = 6  # frames kept for a look at them
+    batch: int | None = None  # frames at once; None: 1 on the CPU (its caches are small), 8 elsewhere
+
+    def __post_init__(self) -> None:
+        if self.worst < 0:
+            raise ValueError(f"worst is {self.worst}, meant is a number of frames, 0 or more")
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"batch is {self.batch}, meant is a number of frames, 1 or more")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A clip to measure: its name, its frames (result, reference), how many if known, and where they come from."""
+
+    name: str
+    pairs: Iterable[tuple[Frame, Frame]]
+    size: tuple[int, int]
+    frames: int | None
+    rate: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured. Overall figures are means over the clips; by_frame, over all frames."""
+
+    result: str
+    reference: str
+    clips: tuple[ClipFigures, ...]
+    overall: dict[str, float]
+    by_frame: dict[str, float]
+    worst: tuple[WorstFrame, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    device: str
+    seconds: float
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def frames(self) -> int:
+        return sum(clip.frames for clip in self.clips)
+
+    @property
+    def measures(self) -> list[str]:
+        """What was measured, in the order of the tables."""
+        return list(self.overall)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without the frames' own figures (these are what `write_csv` writes)."""
+        return {
+            "result": self.result,
+            "reference": self.reference,
+            "frames": self.frames,
+            "overall": _plain(self.overall),
+            "overall_by_frame": _plain(self.by_frame),
+            "clips": [{"name": c.name, "frames": c.frames, **_plain(c.means())} for c in self.clips],
+            "worst": [{"clip": w.clip, "frame": w.frame, "ciede2000": w.ciede2000} for w in self.worst],
+            "settings": self.settings,
+            "versions": self.versions,
+            "device": self.device,
+            "seconds": round(self.seconds, 3),
+            "warnings": list(self.warnings),
+        }
+
+    def to_json(self, indent: int | None = 2, **more: Any) -> str:
+        """JSON; what is not known is null, an infinite PSNR (identical pictures) the string "inf"."""
+        return json.dumps(self.to_dict() | more, indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def write_csv(self, path: str | Path) -> None:
+        """One line a frame: clip, frame, and every measure that frames have."""
+        keys = [key for key in MEASURES if key in self.clips[0].columns]
+        try:
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["clip", "frame", *keys])
+                for clip in self.clips:
+                    for frame, values in enumerate(zip(*(clip.columns[key] for key in keys), strict=True)):
+                        writer.writerow([clip.name, frame, *("" if math.isnan(v) else f"{v:.7g}" for v in values)])
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _plain(figures: dict[str, float]) -> dict[str, float | str | None]:
+    return {k: None if math.isnan(v) else "inf" if math.isinf(v) else v for k, v in figures.items()}
+
+
+def evaluate(
+    result: str | Path,
+    reference: str | Path,
+    *,
+    settings: EvaluateSettings | None = None,
+    device: str | torch.device = "auto",
+    networks: PerceptualNetworks | None = None,
+    progress: EvaluationProgress | None = None,
+) -> Evaluation:
+    """Measure a film against a film, a folder of frames against another, or a folder of clips against another.
+
+    networks: feature extractors for LPIPS and FID, instead of the usual ones.
+    Raises MediaError where sizes, counts or names do not fit, or a file cannot be read.
+    """
+    pairs = pair_clips(result, reference)
+    return measure(
+        [Measured(pair.name, pair, pair.result.size, _count(pair), pair.result.rate) for pair in pairs],
+        (str(result), str(reference)),
+        settings=settings,
+        device=device,
+        networks=networks,
+        progress=progress,
+    )
+
+
+def _count(pair: ClipPair) -> int | None:
+    return pair.reference.frames if pair.result.frames is None else pair.result.frames
+
+
+def measure(
+    clips: Sequence[Measured],
+    names: tuple[str, str],
+    *,
+    settings: EvaluateSettings | None = None,
+    device: str | torch.device = "auto",
+    networks: PerceptualNetworks | None = None,
+    progress: EvaluationProgress | None = None,
+) -> Evaluation:
+    """The loop over clips and frames; `evaluate` and `benchmark` say where the frames come from."""
+    settings = settings or EvaluateSettings()
+    for clip in clips:
+        if min(clip.size) < SMALLEST:
+            raise MediaError(
+                f"{clip.name} is {clip.size[1]}×{clip.size[0]}: at least {SMALLEST}×{SMALLEST} can be measured."
+            )
+    on = resolve_device(device)
+    if settings.perceptual and networks is None:
+        networks = load_networks(on)
+    frechet = metrics.FrechetDistance() if settings.perceptual else None
+    worst, began = WorstFrames(settings.worst), time.monotonic()
+    found = []
+    for clip in clips:
+        meter = ClipMeter(paper=settings.paper, networks=networks if settings.perceptual else None, frechet=frechet)
+        _measure_clip(clip, meter, worst, on, settings.batch or (1 if on.type == "cpu" else 8), progress)
+        found.append(meter.figures(clip.name))
+    overall = _means(clip.means() for clip in found)
+    by_frame = _means_of_frames(found)
+    if frechet is not None:
+        overall["fid"] = by_frame["fid"] = frechet.compute()
+    order = [key for key in MEASURES if key in overall]
+    return Evaluation(
+        *names,
+        clips=tuple(found),
+        overall={key: overall[key] for key in order},
+        by_frame={key: by_frame[key] for key in order if key in by_frame},
+        worst=worst.frames(),
+        settings=asdict(settings),
+        versions=_versions(),
+        device=describe_device(on),
+        seconds=time.monotonic() - began,
+        warnings=tuple(_warnings(found)),
+    )
+
+
+@torch.inference_mode()
+def _measure_clip(
+    clip: Measured,
+    meter: ClipMeter,
+    worst: WorstFrames,
+    device: torch.device,
+    size: int,
+    progress: EvaluationProgress | None,
+) -> None:
+    began, done = time.monotonic(), 0
+    with prefetched(batches(clip.pairs, size)) as ready:
+        for batch in ready:
+            tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
+            differences = meter.update(*(tensor.to(device) for tensor in tensors)).tolist()
+            for i, difference in enumerate(differences):
+                frames = (batch.result[i], batch.reference[i])
+                worst.offer(clip.name, batch.first + i, difference, *(f.permute(1, 2, 0).numpy() for f in frames))
+            done = batch.first + len(differences)
+            if progress is not None:
+                progress(clip.name, _progress(done, clip.frames, time.monotonic() - began))
+
+
+def _progress(done: int, total: int | None, elapsed: float) -> Progress:
+    fps = done / elapsed if elapsed > 0 else 0.0
+    left = max(0, total - done) / fps if total and fps else None
+    return Progress("color", done, total, fps, elapsed, left, None)
+
+
+def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Mean over clips; each counts once."""
+    rows = list(figures)
+    return {key: mean_of(row[key] for row in rows) for key in rows[0]}
+
+
+def _means_of_frames(clips: Sequence[ClipFigures]) -> dict[str, float]:
+    """Mean over all frames; long clips count more."""
+    return {key: mean_of(value for clip in clips for value in clip.columns[key]) for key in clips[0].columns}
+
+
+def _warnings(clips: Sequence[ClipFigures]) -> Iterable[str]:
+    identical = sum(clip.identical for clip in clips)
+    if identical:
+        yield f"{identical} frames are identical to their reference: an infinite PSNR, which the means leave out."
+
+
+def _versions() -> dict[str, str]:
+    import cv2
+    import numpy as np
+
+    from . import __version__
+
+    return {
+        "colormnet": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+    }

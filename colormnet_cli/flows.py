@@ -1,0 +1,110 @@
+"""Pairs of frames in batches, with the motion between them, made by a thread while others are measured."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Queue
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .clips import Frame
+from .metrics.temporal import dis_flow, gray_of
+
+__all__ = ["Batch", "batches", "prefetched"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive frames of a clip, on the CPU."""
+
+    first: int  # number of the first frame
+    result: Tensor  # (N, 3, H, W) uint8
+    reference: Tensor
+    to_past: Tensor  # (N, 2, H, W) float32; at the clip's beginning (N-1, 2, H, W)
+    to_future: Tensor
+
+
+def batches(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[Batch]:
+    """(result, reference) frames [H, W, 3] → batches of at most `size`, with the reference's motion."""
+    past: NDArray[np.uint8] | None = None
+    first = 0
+    with ThreadPoolExecutor(1) as other:  # the two directions side by side: OpenCV lets go of the interpreter
+        for group in _groups(pairs, size):
+            grays = [gray_of(reference) for _, reference in group]
+            before = grays[:-1] if past is None else [past, *grays[:-1]]
+            after = grays[1:] if past is None else grays
+            to_future = other.map(dis_flow, before, after)
+            to_past = [dis_flow(now, then) for now, then in zip(after, before, strict=True)]
+            nothing = torch.empty(0, 2, *grays[0].shape)
+            yield Batch(
+                first,
+                _stacked([result for result, _ in group]),
+                _stacked([reference for _, reference in group]),
+                torch.stack(to_past) if to_past else nothing,
+                torch.stack(list(to_future)) if to_past else nothing,
+            )
+            past = grays[-1]
+            first += len(group)
+
+
+def _groups(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[list[tuple[Frame, Frame]]]:
+    group: list[tuple[Frame, Frame]] = []
+    for pair in pairs:
+        group.append(pair)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _stacked(frames: list[Frame]) -> Tensor:
+    """[H, W, 3] frames → [N, 3, H, W]."""
+    return torch.stack([torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1) for frame in frames])
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None
+
+
+@contextmanager
+def prefetched(source: Iterable[Batch], depth: int = 2) -> Iterator[Iterator[Batch]]:
+    """What `source` gives, made in a thread at most `depth` ahead. Its errors come out here; leaving ends it."""
+    queue: Queue[Batch | _End] = Queue(depth)
+    stop, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for item in source:
+                queue.put(item)
+                if stop.is_set():
+                    break
+        except BaseException as caught:
+            error = caught
+        queue.put(_End(error))
+
+    def items() -> Iterator[Batch]:
+        while not isinstance(item := queue.get(), _End):
+            yield item
+        ended.set()
+        if item.error is not None:
+            raise item.error
+
+    thread = threading.Thread(target=work, name="colormnet-read", daemon=True)
+    thread.start()
+    try:
+        yield items()
+    finally:
+        stop.set()
+        while not ended.is_set() and not isinstance(queue.get(), _End):
+            pass  # make room for a thread that waits with its next batch
+        thread.join()
