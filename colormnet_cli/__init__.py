@@ -15,19 +15,45 @@ if TYPE_CHECKING:
     from .model import ColorMNet as ColorMNet
     from .model import ColorMNetConfig as ColorMNetConfig
     from .model import load_state as load_state
+    from .pipeline import colorize_video as colorize_video
+    from .plan import FilmPlan as FilmPlan
+    from .plan import plan_video as plan_video
+    from .receipt import Receipt as Receipt
+    from .settings import ColorizeSettings as ColorizeSettings
+    from .settings import Progress as Progress
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
     "ColorMNet": "model",
     "ColorMNetConfig": "model",
+    "ColorizeSettings": "settings",
     "Colorizer": "colorizer",
+    "FilmPlan": "plan",
     "MemoryConfig": "memory",
+    "Progress": "settings",
+    "Receipt": "receipt",
+    "colorize_video": "pipeline",
     "lab_to_rgb": "lab",
     "load_state": "model",
+    "plan_video": "plan",
     "rgb_to_lab": "lab",
 }
 
-__all__ = ["ColorMNet", "ColorMNetConfig", "Colorizer", "MemoryConfig", "lab_to_rgb", "load_state", "rgb_to_lab"]
+__all__ = [
+    "ColorMNet",
+    "ColorMNetConfig",
+    "ColorizeSettings",
+    "Colorizer",
+    "FilmPlan",
+    "MemoryConfig",
+    "Progress",
+    "Receipt",
+    "colorize_video",
+    "lab_to_rgb",
+    "load_state",
+    "plan_video",
+    "rgb_to_lab",
+]
 
 
 def __getattr__(name: str) -> Any:
