@@ -66,7 +66,7 @@ class ColorizeSettings:
 class Progress:
     """One report of a running job."""
 
-    phase: Literal["seek", "color", "join"]  # finding the place where to begin; colouring; writing the file
+    phase: Literal["seek", "color", "join", "measure"]  # finding the beginning; colouring; writing the file; evaluating
     frame: int  # frames done of `total`, those of an earlier, broken run included
     total: int | None  # None where the container does not say; an estimate where it says only the duration
     fps: float  # frames coloured a second, over the last few seconds of this run
