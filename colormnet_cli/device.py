@@ -1,0 +1,92 @@
+"""Which device and which number format a run takes. A device that was asked for and is not there is an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from typing import TYPE_CHECKING
+
+from .errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["PRECISIONS", "describe_device", "free_memory", "list_devices", "resolve_device", "resolve_precision"]
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+_log = logging.getLogger(__name__)
+
+
+def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
+    """`auto` (the first of CUDA, MPS and CPU that is there, logged), `cuda`, `cuda:N`, `mps` or `cpu`."""
+    import torch
+
+    name = str(wanted)
+    if name == "auto":
+        found = list_devices()[0]
+        _log.info("device: %s (chosen because none was asked for)", describe_device(found))
+        return found
+    if not (match := re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)) or (match[2] and match[1] == "cpu"):
+        raise UsageError(f"device {name!r} is unknown: auto, cuda, cuda:N, mps or cpu")
+    kind, index = match[1], int(match[2] or 0)
+    if kind == "cuda":
+        _require_cuda(index)
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("there is no device mps here (it needs a Mac with Apple silicon): try --device auto")
+    return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
+
+
+def _require_cuda(index: int) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        reason = "PyTorch sees no NVIDIA GPU or driver" if torch.version.cuda else "this PyTorch was built without CUDA"
+        raise DeviceError(f"there is no device cuda here ({reason}): `colormnet doctor` tells more, --device cpu works")
+    if index >= (count := torch.cuda.device_count()):
+        raise DeviceError(f"there is no device cuda:{index}: there are {count}, counted from cuda:0")
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """fp32, fp16 or bf16; `auto` is fp16 on CUDA and fp32 elsewhere."""
+    if wanted == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    if wanted not in PRECISIONS:
+        raise UsageError(f"precision {wanted!r} is unknown: auto, {', '.join(PRECISIONS)}")
+    return wanted
+
+
+def list_devices() -> list[torch.device]:
+    """Every device that is there, the fastest kind first."""
+    import torch
+
+    found = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(torch.device("mps"))
+    return [*found, torch.device("cpu")]
+
+
+def describe_device(device: torch.device) -> str:
+    """As people know it: `cuda:0, NVIDIA H200, 139.8 GiB`."""
+    import torch
+
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        return f"{device}, {about.name}, {about.total_memory / 2**30:.1f} GiB"
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return str(device)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that could be had on the device, PyTorch's reserve included; None where it does not tell."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on Windows, not on macOS
+        return None

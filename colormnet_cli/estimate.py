@@ -1,0 +1,142 @@
+"""How much memory and time a film will take, before it does: the network is run on the meta device, where nothing is
+computed and only shapes flow."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from .memory import MemoryBank, MemoryConfig
+from .model import ColorMNet, ColorMNetConfig, Remembered
+
+__all__ = ["Cost", "fitting_size", "frame_cost", "measure_rate"]
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
+_SLOWER_THAN_A_CONVOLUTION = 1.3
+_SIZES = (2160, 1440, 1080, 960, 720, 640, 576, 480, 432, 360, 320, 288, 240, 192, 144, 112, 96, 64)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one film at one working size."""
+
+    memory: int  # bytes at most: weights, what is remembered, and what a step holds at once
+    operations: float  # floating-point operations a frame, on average
+
+    def seconds(self, rate: float) -> float:
+        """A frame's time on a device that convolves at `rate` operations a second."""
+        return self.operations / rate * _SLOWER_THAN_A_CONVOLUTION
+
+
+def frame_cost(
+    config: ColorMNetConfig,
+    size: tuple[int, int],
+    memory: MemoryConfig | None = None,
+    *,
+    precision: str = "fp32",
+    lookahead: int = 1,
+) -> Cost:
+    """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size."""
+    memory = memory or MemoryConfig()
+    with torch.device("meta"):
+        model = ColorMNet(config).to(_DTYPES[precision]).eval()
+    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+    H, W = (-(-side // config.pad_multiple) * config.pad_multiple for side in size)
+    with torch.inference_mode(), _Holding() as holding, torch.device("meta"):
+        L, ab = torch.empty(1, 1, H, W), torch.empty(1, 2, H, W)
+        features = model.features(L)
+        key = model.key(features)
+        value = model.value(L, ab, features)
+        h, w = key.key.shape[-2:]
+        bank = MemoryBank(
+            memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=h * w, permanent=h * w,
+            dtype=model.dtype, device="meta",
+        )  # fmt: skip
+        bank.remember_permanently(key, value)
+        bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * h * w  # as full as it gets
+        last, hidden = Remembered(key.key.clone(), value), model.hidden_zero(h, w)
+        del features, value
+        with FlopCounterMode(display=False) as step:
+            ahead = model.features(L.expand(lookahead, 1, H, W))
+            features, key = ahead.frame(0), model.key(ahead).frame(0)
+            ab, hidden = model.decode(features, bank.read(key), model.local(key, last), hidden, update_hidden=True)
+        with FlopCounterMode(display=False) as remembering:
+            model.value(L, ab, features)
+    # features are counted for every frame that was looked at; the rest of the step is small beside them
+    operations = step.get_total_flops() / lookahead + remembering.get_total_flops() / memory.gamma
+    return Cost(weights + holding.peak, operations)
+
+
+class _Holding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that are alive, and the most that were at once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alive = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return out
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        address, size = storage._cdata, storage.nbytes()
+        if address in self._known:
+            return
+        self._known.add(address)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(storage, self._forget, address, size)
+
+    def _forget(self, address: int, size: int) -> None:
+        self._known.discard(address)
+        self.alive -= size
+
+
+def fitting_size(
+    config: ColorMNetConfig,
+    size: tuple[int, int],
+    budget: int | None,
+    memory: MemoryConfig | None = None,
+    *,
+    precision: str = "fp32",
+    lookahead: int = 1,
+) -> int | None:
+    """The largest usual shorter side, below that of `size` (H, W, which did not fit), whose cost fits; or None.
+
+    `budget` are the bytes that the device can give, where it tells. What did not fit took more than was there, whatever
+    it was estimated at, so the answer also stays well below its estimate.
+    """
+    failed = frame_cost(config, size, memory, precision=precision, lookahead=lookahead).memory
+    bound = 0.85 * min(failed, budget or failed)
+    shorter = min(size)
+    for candidate in _SIZES:
+        scaled = (round(size[0] * candidate / shorter), round(size[1] * candidate / shorter))
+        if candidate < shorter and frame_cost(config, scaled, memory, precision=precision).memory <= bound:
+            return candidate
+    return None
+
+
+def measure_rate(device: torch.device, precision: str) -> float:
+    """Operations a second of a 3×3 convolution of 256 channels: the yardstick for everything else."""
+    dtype = _DTYPES[precision]
+    picture = torch.zeros(1, 256, 70, 112, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    kernel = torch.zeros(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            started = time.perf_counter()
+            float(torch.nn.functional.conv2d(picture, kernel, padding=1)[0, 0, 0, 0])  # waits for the device
+            times.append(time.perf_counter() - started)
+    return 2 * 256 * 256 * 9 * 70 * 112 / min(times)
