@@ -1,0 +1,47 @@
+"""What this FFmpeg can encode. NVENC is tried, not only looked up: it is compiled in where no GPU is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+__all__ = ["EncoderSupport", "encoder_support", "ffmpeg_version"]
+
+_SOFTWARE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "dnxhd")
+_HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
+
+
+@dataclass(frozen=True)
+class EncoderSupport:
+    """An encoder, and why it does not work, where it does not."""
+
+    name: str
+    problem: str = ""
+
+
+def ffmpeg_version() -> str:
+    """The version of the FFmpeg libraries inside PyAV."""
+    return str(av.ffmpeg_version_info)
+
+
+def encoder_support() -> list[EncoderSupport]:
+    """The encoders that `--codec` is likely to name."""
+    av.logging.set_level(av.logging.PANIC)  # what NVENC says where there is no GPU is told by `problem`
+    return [EncoderSupport(name, _problem(name)) for name in _SOFTWARE + _HARDWARE]
+
+
+def _problem(name: str) -> str:
+    try:
+        context = av.VideoCodecContext.create(name, "w")
+    except (av.error.FFmpegError, ValueError):
+        return "not in this FFmpeg"
+    if name in _HARDWARE:
+        context.width, context.height, context.pix_fmt = 256, 144, "yuv420p"
+        context.time_base = Fraction(1, 25)
+        try:
+            context.open()
+        except (av.error.FFmpegError, ValueError, OSError):
+            return "needs an NVIDIA GPU that encodes, and its driver"
+    return ""
