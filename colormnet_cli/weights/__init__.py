@@ -1,10 +1,10 @@
 """Weights: exactly the file that weights.lock means, from the cache, the Hub or a plain URL; loaded without trust."""
 
 from .checked import cache_folder, file_sha256
-from .load import load_model, model_from_file, weights_path
+from .load import config_of, load_model, model_from_file, weights_path
 from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
 from .resolve import Notice, candidates, ensure, find, locate
-from .sources import FetchProgress, OnFetch
+from .sources import FetchProgress, OnFetch, hub_cache_folder, is_offline
 
 __all__ = [
     "LOCK_VARIABLE",
@@ -16,10 +16,13 @@ __all__ = [
     "UrlSource",
     "cache_folder",
     "candidates",
+    "config_of",
     "default_lock_path",
     "ensure",
     "file_sha256",
     "find",
+    "hub_cache_folder",
+    "is_offline",
     "load_model",
     "locate",
     "model_from_file",

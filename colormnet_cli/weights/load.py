@@ -15,9 +15,9 @@ from .resolve import Notice, ensure, locate
 from .sources import OnFetch
 
 if TYPE_CHECKING:
-    from ..model import ColorMNet
+    from ..model import ColorMNet, ColorMNetConfig
 
-__all__ = ["load_model", "model_from_file", "weights_path"]
+__all__ = ["config_of", "load_model", "model_from_file", "weights_path"]
 
 
 def load_model(
@@ -41,22 +41,26 @@ def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, prog
 
 
 def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
-    """A network from our own form, {"config": sizes, "state": tensors}, or from the published plain list of tensors."""
-    from ..model import ColorMNet, ColorMNetConfig, load_state
+    """A network from a file of our own form, with its sizes, or from the published checkpoint."""
+    from ..model import model_from_file_content
 
     content = _read_tensors(path)
-    sizes: Any = {}
-    if set(content) >= {"config", "state"}:
-        sizes, content = content["config"], content["state"]
     try:
-        model = ColorMNet(ColorMNetConfig(**sizes))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} names sizes that no network can have: {error}") from error
-    try:
-        load_state(model, content)
+        model = model_from_file_content(content)
     except CheckpointError as error:
-        raise CheckpointError(f"{path} does not fit the network: {error}") from error
+        raise CheckpointError(f"{path}: {error}") from error
     return model.to(device).eval()
+
+
+def config_of(path: Path) -> ColorMNetConfig:
+    """The sizes of the network in a file; its tensors are mapped, not read."""
+    from ..model import ColorMNetConfig
+
+    sizes = _read_tensors(path).get("config", {})
+    try:
+        return ColorMNetConfig(**sizes)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has network sizes that are not ours: {error}") from error
 
 
 def _read_tensors(path: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from ..errors import WeightsError
 from .checked import cache_folder
 from .lock import HubSource, LockEntry, UrlSource
 
-__all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from"]
+__all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from", "hub_cache_folder", "is_offline"]
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0  # without a byte from a plain URL
@@ -49,6 +49,16 @@ class Refused(Exception):  # noqa: N818 - it is an answer, and never leaves this
         self.retry = retry
 
 
+def hub_cache_folder() -> Path:
+    """Where huggingface_hub keeps what it downloads."""
+    return Path(_hub().constants.HF_HUB_CACHE)
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids every request."""
+    return bool(_hub().constants.HF_HUB_OFFLINE)
+
+
 def cached_path(entry: LockEntry, source: HubSource | UrlSource) -> Path | None:
     """Where this source's file lies on disk, unchecked, without any request; None if it does not."""
     if isinstance(source, HubSource):
@@ -60,7 +70,7 @@ def cached_path(entry: LockEntry, source: HubSource | UrlSource) -> Path | None:
 
 def fetch_from(entry: LockEntry, source: HubSource | UrlSource, progress: OnFetch | None) -> Path:
     """Download the file anew and return its path; its hash is the caller's to check. Raises Refused."""
-    if _hub().constants.HF_HUB_OFFLINE:
+    if is_offline():
         raise Refused("was not asked, because HF_HUB_OFFLINE is set")
     report = _Report(entry, str(source), progress)
     if isinstance(source, HubSource):
@@ -106,6 +116,7 @@ def _hub() -> ModuleType:
     """huggingface_hub, imported late (it is slow) and without its extra request at start."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub
+    import huggingface_hub.constants
 
     return huggingface_hub
 
@@ -120,7 +131,7 @@ def _fetch_hub(entry: LockEntry, source: HubSource, report: _Report) -> Path:
         )
         if meta.size is not None and meta.size != entry.size:
             raise Refused(f"offers a file of {meta.size:,} bytes instead of {entry.size:,}")
-        _require_space(Path(hub.constants.HF_HUB_CACHE), entry)
+        _require_space(hub_cache_folder(), entry)
         _drop_cached(entry, source)
         bar = {"tqdm_class": _bar_class(report)} if "tqdm_class" in signature(hub.hf_hub_download).parameters else {}
         with _quiet(hub):

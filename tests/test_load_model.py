@@ -1,0 +1,116 @@
+"""Weight files that people give: good ones load, bad ones are refused in a sentence that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+
+import pytest
+import torch
+
+from colormnet_cli.errors import CheckpointError, WeightsError
+from colormnet_cli.model import ColorMNet, save_model
+from colormnet_cli.weights import load_model
+
+
+@pytest.fixture
+def film(small_model, tmp_path):
+    path = tmp_path / "film.pt"
+    save_model(small_model, path)
+    return path
+
+
+def test_our_own_file_loads_with_its_sizes(small_model, film):
+    """What `train` writes must come back as the same network, ready to run."""
+    loaded = load_model(film)
+    assert loaded.config == small_model.config
+    assert not loaded.training
+    for name, tensor in small_model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def test_a_file_of_the_old_format_loads(small_model, film):
+    """Files of before PyTorch 1.6 cannot be mapped into memory; they load all the same."""
+    torch.save(torch.load(film, weights_only=True), film, _use_new_zipfile_serialization=False)
+    assert load_model(str(film)).config == small_model.config
+
+
+def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
+    """`--model preview` is a file of the package, found by the lock and checked."""
+    from colormnet_cli.weights import resolve
+
+    content = film.read_bytes()
+    lock = tmp_path / "lock"
+    lock.write_text(
+        f'[preview]\nbundled = "film.pt"\nsize = {len(content)}\nlicence = "Apache-2.0"\n'
+        f'sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+    )
+    monkeypatch.setenv("COLORMNET_LOCK", str(lock))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(resolve, "_PACKAGE", tmp_path)
+    assert isinstance(load_model("preview"), ColorMNet)
+    with pytest.raises(WeightsError, match=r"neither a file of weights 'colormnet' nor a model of that name \(preview\)"):
+        load_model("colormnet")
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("pwned",)
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "pickle"])
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch, form):
+    """A weight file from a stranger must not be able to run anything."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "evil.pt"
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(Evil(), protocol=2))
+    else:
+        torch.save({"config": {}, "state": Evil()}, path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(CheckpointError, match=r"evil\.pt is refused: .*posix\.mkdir.*could run code") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_wrong_shapes_and_names_are_named(film):
+    """Someone who mixes up two files needs to see which tensor differs, and how."""
+    content = torch.load(film, weights_only=True)
+    first, second = sorted(content["state"])[:2]
+    content["state"][first] = torch.zeros(3, 1, 4)
+    del content["state"][second]
+    torch.save(content, film)
+    with pytest.raises(CheckpointError, match=r"film\.pt: .*1 missing: .*1 of another shape: .* is \[3, 1, 4\] instead"):
+        load_model(film)
+
+
+@pytest.mark.parametrize("config", [{"vit_dim": 7}, {"colour": 3}, {"trunk_block": "other"}, 5])
+def test_sizes_that_no_network_has(film, config):
+    """A file of a later version, or a damaged one, is not guessed at."""
+    content = torch.load(film, weights_only=True)
+    torch.save({**content, "config": config}, film)
+    with pytest.raises(CheckpointError, match=r"film\.pt"):
+        load_model(film)
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "png", "cut", "list"])
+def test_a_file_that_is_no_weights(film, kind):
+    """Giving the photo as --model happens: say so, instead of a traceback of an unpickler."""
+    whole = film.read_bytes()
+    contents = {"empty": b"", "text": b"hello world\n", "png": b"\x89PNG\r\n\x1a\n" + whole[:300], "cut": whole[:-100]}
+    if kind == "list":
+        torch.save([torch.zeros(2)], film)
+    else:
+        film.write_bytes(contents[kind])
+    with pytest.raises(CheckpointError, match=r"film\.pt") as caught:
+        load_model(film)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_name_that_is_nothing(tmp_path):
+    """The sentence lists the names there are."""
+    with pytest.raises(WeightsError, match=r"is a folder: give a file of weights, or one of the names colormnet"):
+        load_model(tmp_path)
+    with pytest.raises(WeightsError, match=r"'colormet' nor a model of that name \(colormnet"):
+        load_model("colormet")
