@@ -54,7 +54,7 @@ class _State:
         facts = [count]
         if self.total:
             facts.append(f"{min(100, 100 * self.done // self.total)}%")
-        if self.rate:
+        if 0 < self.rate * 0.1 <= self.done:  # a rate from less than a tenth of a second is none
             facts.append(rate)
         facts.append(clock(self.elapsed) + (" elapsed" if long else ""))
         if self.remaining is not None:
@@ -99,7 +99,7 @@ class Reporter:
         """Something that takes a while and cannot be counted."""
         if self.form is ProgressForm.bar:
             self._draw(text, 0, None, "")
-        elif self.form is ProgressForm.plain:
+        elif self.form is ProgressForm.plain and self.session.verbosity > 0:
             self.session.say(text)
         elif self.form is ProgressForm.json:
             self.session.emit({"event": "step", "text": text})

@@ -1,0 +1,152 @@
+"""`colormnet doctor`: what is here, and whether `colorize` could run; if not, why."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+
+from .options import Debug, Json, Quiet, Verbose
+from .progress import bytes_text
+from .session import Session
+
+__all__ = ["register"]
+
+_PACKAGES = ("torch", "torchvision", "av", "opencv-python", "numpy", "huggingface-hub", "typer", "rich", "platformdirs")
+_MUST_ENCODE = "libx264"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; a `problem` says why colorize could not run."""
+
+    topic: str
+    what: str
+    problem: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+def doctor(
+    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """Show versions, devices, codecs, caches and weights; exit 1 where colorize could not run, and why.
+
+    Example:  [bold]colormnet doctor[/bold]
+    """
+    session: Session = ctx.obj
+    checks: tuple[Callable[[], list[Finding]], ...] = (_versions, _devices, _codecs, _caches, _weights)
+    findings = [finding for check in checks for finding in _guarded(check)]
+    problems = [finding.problem for finding in findings if finding.problem]
+    if as_json:
+        session.result(json.dumps({"findings": [asdict(f) for f in findings], "problems": problems}, indent=2))
+    else:
+        for finding in findings:
+            session.result(f"{finding.topic:<9} {finding.what}")
+    if problems:
+        session.say(f"colorize cannot run here: {'; '.join(problems)}", "error")
+        raise typer.Exit(1)
+    session.say("colorize can run here")
+
+
+def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
+    """What breaks a check would break colorize, and is a finding itself."""
+    topic = check.__name__.strip("_")
+    try:
+        return check()
+    except Exception as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return [Finding(topic, f"failed: {told}", told)]
+
+
+def _versions() -> list[Finding]:
+    from .. import __version__
+
+    findings = [
+        Finding("version", f"colormnet {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    ]
+    for name in _PACKAGES:
+        try:
+            findings.append(Finding("version", f"{name} {version(name)}"))
+        except PackageNotFoundError:
+            # opencv-python has sisters that bring the same module
+            alike = name == "opencv-python" and _importable("cv2")
+            missing = "" if alike else f"{name} is not installed (pip install {name})"
+            findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
+    return findings
+
+
+def _importable(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _devices() -> list[Finding]:
+    import torch
+
+    from ..device import describe_device, free_memory, list_devices
+
+    findings = []
+    for index, device in enumerate(list_devices()):
+        free = free_memory(device)
+        memory = f", {bytes_text(free)} free" if free else ""
+        auto = " (what --device auto takes)" if index == 0 else ""
+        findings.append(Finding("device", f"{describe_device(device)}{memory}{auto}"))
+    if not torch.cuda.is_available():
+        built = (
+            f"built for CUDA {torch.version.cuda}, but sees no GPU or driver" if torch.version.cuda else "built without"
+        )
+        findings.append(Finding("device", f"no CUDA: this PyTorch is {built}"))
+    return findings
+
+
+def _codecs() -> list[Finding]:
+    from ..video.support import encoder_support, ffmpeg_version
+
+    findings = [Finding("codec", f"FFmpeg {ffmpeg_version()}")]
+    for encoder in encoder_support():
+        vital = encoder.name == _MUST_ENCODE and encoder.problem
+        problem = f"the default encoder {encoder.name} is {encoder.problem}" if vital else ""
+        findings.append(Finding("codec", f"{encoder.name}: {encoder.problem or 'yes'}", problem))
+    return findings
+
+
+def _caches() -> list[Finding]:
+    from ..weights import cache_folder, hub_cache_folder
+
+    findings = []
+    for what, folder in (("ours", cache_folder()), ("Hugging Face", hub_cache_folder())):
+        there = folder
+        while not there.exists():
+            there = there.parent
+        writable = os.access(there, os.W_OK) and there.is_dir()
+        free = f"{bytes_text(shutil.disk_usage(there).free)} free"
+        findings.append(Finding("cache", f"{folder} ({what}), {free}" + ("" if writable else ", NOT writable")))
+    return findings
+
+
+def _weights() -> list[Finding]:
+    from ..weights import candidates, default_lock_path, find, is_offline, read_lock
+
+    findings = [Finding("weights", f"named by {default_lock_path()}")]
+    for entry in read_lock().values():
+        problem = ""
+        if path := find(entry):
+            what = f"on disk, {path}"
+        elif wrong := candidates(entry):
+            what = f"NOT the right file: {wrong[0]}"
+        else:
+            what = f"not on disk yet, {bytes_text(entry.size)} to fetch when first used"
+        if not path and entry.name == "colormnet" and is_offline():
+            problem = "the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"
+        findings.append(Finding("weights", f"{entry.name}: {what}", problem))
+    return findings

@@ -1,0 +1,88 @@
+"""`--dry-run`: what would be done, and about what it would cost; nothing is fetched, and nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .progress import bytes_text, clock
+
+if TYPE_CHECKING:
+    from ..memory import MemoryConfig
+    from ..plan import FilmPlan
+
+__all__ = ["Forecast", "film_text", "forecast"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would take, by the network's operations and the device's measured rate."""
+
+    device: str
+    precision: str
+    weights: str  # where they lie, or what would be fetched
+    memory: int  # bytes
+    seconds_per_frame: float
+    seconds: float | None  # None where the number of frames is not known
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        rate = f"{self.seconds_per_frame:.3g} s a frame"
+        time = f"{rate}, {clock(self.seconds)} in all" if self.seconds is not None else rate
+        return f"about {bytes_text(self.memory)} of memory on {self.device} in {self.precision}, about {time}"
+
+
+def forecast(
+    working_size: tuple[int, int],
+    frames: int | None,
+    *,
+    model: str,
+    device: str,
+    precision: str,
+    memory: MemoryConfig,
+    lookahead: int,
+) -> Forecast:
+    """The cost of a film (or folder) whose network sees `working_size` (H, W)."""
+    from ..device import describe_device, resolve_device, resolve_precision
+    from ..estimate import frame_cost, measure_rate
+    from ..model import ColorMNetConfig
+    from ..weights import LockEntry, config_of, find, locate
+
+    chosen = resolve_device(device)
+    number_format = resolve_precision(precision, chosen)
+    found = locate(model)
+    path: Path | None = find(found) if isinstance(found, LockEntry) else found
+    to_fetch = f"{bytes_text(found.size)} would be fetched" if isinstance(found, LockEntry) else ""
+    config = config_of(path) if path else ColorMNetConfig()
+    cost = frame_cost(config, working_size, memory, precision=number_format, lookahead=lookahead)
+    each = cost.seconds(measure_rate(chosen, number_format))
+    return Forecast(
+        device=describe_device(chosen),
+        precision=number_format,
+        weights=str(path) if path else to_fetch,
+        memory=cost.memory,
+        seconds_per_frame=each,
+        seconds=None if frames is None else each * frames,
+    )
+
+
+def film_text(plan: FilmPlan, cost: Forecast) -> str:
+    """A film's plan for people."""
+    facts = plan.to_dict()
+    frames = "an unknown number of frames" if plan.frames is None else f"{plan.frames:,} frames"
+    options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
+    lines = [
+        f"{facts['source']} → {facts['output']}",
+        f"  film      {frames} of {facts['width']}×{facts['height']} at {facts['rate']:.5g} a second, "
+        f"{facts['source_codec']} {facts['source_pix_fmt']}",
+        f"  network   at {facts['working_width']}×{facts['working_height']}, weights {cost.weights}",
+        f"  colours   {', '.join(facts['references'])}",
+        f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}",
+    ]
+    lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts["streams"]]
+    lines.append(f"  cost      {cost}")
+    lines += [f"  note      {note}" for note in facts["warnings"]]
+    return "\n".join(lines)

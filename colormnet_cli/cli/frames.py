@@ -1,0 +1,131 @@
+"""`colormnet frames`: a folder of pictures in, a folder of pictures in colour out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options as o
+from .progress import Reporter
+from .running import make_ready, named, summary, tell_what_fits
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..memory import MemoryConfig
+    from ..pictures import PicturesPlan
+
+__all__ = ["register"]
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures of one size, taken in natural order.")]
+OutputFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", show_default=False, help="Folder to write; FOLDER-color if not said.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(frames)
+
+
+def frames(
+    ctx: typer.Context,
+    folder: Folder,
+    ref: o.References,
+    output: OutputFolder = None,
+    ref_is_first: o.RefIsFirst = None,
+    model: o.Model = "colormnet",
+    device: o.Device = "auto",
+    precision: o.PrecisionOption = o.Precision.auto,
+    size: o.Size = "480",
+    lookahead: o.Lookahead = None,
+    guided: o.Guided = True,
+    strict: o.Strict = False,
+    overwrite: o.Overwrite = False,
+    resume: o.Resume = True,
+    gamma: o.Gamma = 5,
+    ns: o.Ns = 10,
+    ne: o.Ne = 5,
+    m: o.M = 128,
+    top_k: o.TopK = 30,
+    long_term: o.LongTerm = 10_000,
+    progress: o.Form = o.ProgressForm.auto,
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+    verbose: o.Verbose = 0,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Colour a folder of pictures as if they were a film; PNG files of the same names and bit depths come out.
+
+    Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
+    """
+    from ..settings import ColorizeSettings
+
+    settings = ColorizeSettings(
+        size=o.parse_size(size), lookahead=lookahead, guided=guided, ref_is_first=ref_is_first, overwrite=overwrite,
+        resume=resume, strict=strict,
+    )  # fmt: skip
+    memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
+    session: Session = ctx.obj
+    from ..pictures import colorize_pictures, plan_pictures
+
+    plan = plan_pictures(folder, ref, output, settings=settings)
+    with Reporter(session, progress) as reporter:
+        if dry_run:
+            _show_plan(session, reporter, plan, memory, (model, device, precision.value), as_json=as_json)
+            return
+        ready = make_ready(session, reporter, model, device, precision.value)
+        with tell_what_fits(ready, memory, _working_size(plan)):
+            receipt = colorize_pictures(
+                folder, ref, output, model=ready.model, settings=settings, memory=memory, device=ready.device,
+                precision=ready.precision, progress=lambda p: reporter.film(folder.name, p, "pictures"),
+            )  # fmt: skip
+        reporter.message(summary(receipt, "pictures"))
+        if as_json:
+            session.result(named(receipt, ready).to_json())
+
+
+def _working_size(plan: PicturesPlan) -> tuple[int, int]:
+    from ..chroma import working_size
+    from ..imagefile import read_image
+
+    height, width = read_image(plan.pictures[0]).shape[:2]
+    return working_size((height, width), plan.settings.size)
+
+
+def _show_plan(
+    session: Session, reporter: Reporter, plan: PicturesPlan, memory: MemoryConfig, how: tuple[str, str, str], *,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """--dry-run: the same checks, and what it would cost."""
+    from .dryrun import forecast
+
+    model, device, precision = how
+    working = _working_size(plan)
+    reporter.step("Estimating")
+    cost = forecast(
+        working, len(plan.pictures), model=model, device=device, precision=precision, memory=memory,
+        lookahead=plan.settings.lookahead or 1,
+    )  # fmt: skip
+    reporter.close()
+    if as_json:
+        facts = {
+            "source": str(plan.folder),
+            "output": str(plan.output),
+            "pictures": len(plan.pictures),
+            "references": list(plan.references),
+            "working_width": working[1],
+            "working_height": working[0],
+            "estimate": cost.to_dict(),
+        }
+        session.result(json.dumps(facts, indent=2))
+        return
+    session.result(
+        f"{plan.folder} → {plan.output}\n"
+        f"  pictures  {len(plan.pictures):,}, from {plan.pictures[0].name} to {plan.pictures[-1].name}\n"
+        f"  network   at {working[1]}×{working[0]}, weights {cost.weights}\n"
+        f"  colours   {', '.join(plan.references)}\n"
+        f"  cost      {cost}"
+    )

@@ -1,0 +1,106 @@
+"""What `colorize` and `frames` have in common: getting the network ready, and saying what came of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DeviceError
+from .progress import Reporter, bytes_text, clock
+from .session import Session
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..memory import MemoryConfig
+    from ..model import ColorMNet
+    from ..receipt import Receipt
+
+__all__ = ["Ready", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network with its weights, and where and how it will run."""
+
+    model: ColorMNet
+    name: str  # as it was asked for
+    path: Path  # the file behind it
+    device: torch.device
+    precision: str
+
+
+def make_ready(session: Session, reporter: Reporter, model: str, device: str, precision: str) -> Ready:
+    """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
+    reporter.step("Starting PyTorch")
+    from ..device import describe_device, resolve_device, resolve_precision
+    from ..weights import model_from_file, weights_path
+
+    chosen = resolve_device(device)
+    number_format = resolve_precision(precision, chosen)
+    reporter.close()
+    if device == "auto":
+        session.say(f"Running on {describe_device(chosen)}, in {number_format}")
+    path = weights_path(model, notice=reporter.message, progress=reporter.fetch)
+    reporter.step(f"Loading the weights {model}")
+    loaded = model_from_file(path)
+    reporter.close()
+    return Ready(loaded, model, path, chosen, number_format)
+
+
+def summary(receipt: Receipt, unit: str = "frames") -> str:
+    """The last line: what was written, how long, how fast, how much memory, and what was out of the ordinary."""
+    memory = f", {bytes_text(receipt.peak_memory)} of memory at most" if receipt.peak_memory else ""
+    text = (
+        f"Wrote {receipt.output.path}: {receipt.frames:,} {unit} in {clock(receipt.seconds)}, {receipt.fps:.3g} a "
+        f"second{memory}, on {receipt.device} in {receipt.precision}."
+    )
+    notes = list(receipt.warnings)
+    if receipt.resumed_at:
+        notes.insert(0, f"an earlier run had done {receipt.resumed_at:,} of them")
+    return text + (f" Out of the ordinary: {'; '.join(note.rstrip('.') for note in notes)}." if notes else "")
+
+
+def named(receipt: Receipt, ready: Ready) -> Receipt:
+    """The receipt with the file of weights that was used, beside the hash of its tensors."""
+    from ..weights import file_sha256
+
+    weights = {"name": ready.name, "path": str(ready.path), "file_sha256": file_sha256(ready.path)}
+    return replace(receipt, weights={**weights, **receipt.weights})
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA, MPS and the CPU each say it in their own way."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+@contextmanager
+def tell_what_fits(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int]) -> Iterator[None]:
+    """Turn an out-of-memory error into a sentence that says what --size would fit. `working_size` is H, W."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        height, width = working_size
+        raise DeviceError(
+            f"{ready.device} has too little memory for a working size of {width}×{height}: "
+            + _advice(ready, memory, (height, width))
+        ) from error
+
+
+def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int]) -> str:
+    from ..device import free_memory
+    from ..estimate import fitting_size
+
+    budget = free_memory(ready.device)
+    fits = fitting_size(ready.model.config, working_size, budget, memory, precision=ready.precision)
+    if fits:
+        return f"--size {fits} should fit (the film keeps its own size)"
+    return "no smaller --size would fit either; close what else uses it, or take --device cpu"

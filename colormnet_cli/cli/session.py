@@ -1,0 +1,90 @@
+"""What holds for one run of the command whatever it does: how much is said, and where."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Session", "sentence"]
+
+_LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+_STYLES = {"warning": "yellow", "error": "bold red"}
+
+
+@dataclass
+class Session:
+    """Filled by the options as they are read, so that an error while reading them is shown the right way already."""
+
+    verbosity: int = 0  # -1 quiet, 1 and 2 verbose
+    debug: bool = False
+    as_json: bool = False  # messages as JSON lines, for other programs (--progress json)
+
+    @cached_property
+    def console(self) -> Console:
+        """The terminal for people: stderr. Results go to stdout, by `result`."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    def say(self, text: str, level: str = "note") -> None:
+        """A message to a person (or a JSON line to a program). Notes are dropped by --quiet, errors never."""
+        if self.verbosity < 0 and level != "error":
+            return
+        text = sentence(text)
+        if self.as_json:
+            self.emit({"event": level, "text": text})
+        elif level == "note":
+            self.console.print(text, markup=False)
+        else:
+            self.console.print(f"[{_STYLES[level]}]{level.capitalize()}:[/] ", end="")
+            self.console.print(text, markup=False)
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """One object, one line."""
+        print_line(json.dumps(event, ensure_ascii=False), sys.stderr)
+
+    def result(self, text: str) -> None:
+        """What was asked for, to stdout."""
+        print_line(text, sys.stdout)
+
+    def start_logging(self) -> None:
+        """Send the package's log messages here, and Python's warnings only where someone asked for more."""
+        logger = logging.getLogger("colormnet_cli")
+        logger.setLevel(_LEVELS[2] if self.debug else _LEVELS[max(-1, min(2, self.verbosity))])
+        logger.handlers = [_Handler(self)]
+        logger.propagate = False
+        if self.verbosity < 1 and not self.debug:
+            warnings.simplefilter("ignore")
+
+
+class _Handler(logging.Handler):
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "note" if record.levelno < logging.WARNING else "warning"
+        self.session.say(self.format(record), "error" if record.levelno >= logging.ERROR else level)
+
+
+def sentence(text: str) -> str:
+    """Capitalised and with an end, as errors of every module are shown."""
+    text = text.strip()
+    first = text.split(maxsplit=1)[0] if text else ""
+    if first.isalpha() and first.islower():  # a word, and no path, option or name of a file
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
+
+
+def print_line(text: str, stream: TextIO) -> None:
+    """Write and flush: a program at the other end of a pipe waits for each line."""
+    stream.write(text + "\n")
+    stream.flush()

@@ -1,0 +1,149 @@
+"""`colormnet weights`: what weights.lock names, what of it is on disk, and whether it is right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Debug, Form, Json, ProgressForm, Quiet, Verbose
+from .progress import Reporter, bytes_text
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..weights import LockEntry
+
+__all__ = ["register"]
+
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A name that weights.lock has.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All of them if none is given.")]
+
+_app = typer.Typer(
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    help="""What weights.lock names, what of it is on disk, and its hash. Alone: the list.
+
+    Example:  [bold]colormnet weights fetch[/bold]
+
+    COLORMNET_LOCK names another lock file (a mirror, say); HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work
+    as in every program that uses the Hugging Face Hub.""",
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(_app, name="weights")
+
+
+def entry_named(name: str) -> LockEntry:
+    """The lock's entry; a name that it does not have is wrong usage."""
+    from ..errors import UsageError
+    from ..weights import read_lock
+
+    lock = read_lock()
+    if name not in lock:
+        raise UsageError(f"weights.lock has no {name!r}: it has {', '.join(lock)}")
+    return lock[name]
+
+
+@_app.callback()
+def _alone(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        show_list(ctx)
+
+
+@_app.command("list")
+def show_list(
+    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """List the models that weights.lock names, and what of them is on disk.
+
+    Example:  [bold]colormnet weights list[/bold]
+    """
+    from ..weights import read_lock
+
+    session: Session = ctx.obj
+    rows = [_row(entry) for entry in read_lock().values()]
+    if as_json:
+        session.result(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        session.result(f"{row['name']}\n  {row['file']}, {bytes_text(row['size'])}\n  sha256 {row['sha256']}")
+        session.result(f"  licence: {row['licence']}" + (f" ({row['credit']})" if row["credit"] else ""))
+        session.result("\n".join(f"  from {source}" for source in row["sources"]))
+        session.result(f"  on disk: {row['path'] or 'no'}")
+
+
+def _row(entry: LockEntry) -> dict[str, Any]:
+    from ..weights import find
+
+    path = find(entry)
+    return {
+        "name": entry.name,
+        "file": entry.file,
+        "size": entry.size,
+        "sha256": entry.sha256,
+        "licence": entry.licence,
+        "credit": entry.credit,
+        "sources": [str(source) for source in entry.sources] or ["this package"],
+        "path": str(path) if path else None,
+    }
+
+
+@_app.command()
+def fetch(
+    ctx: typer.Context, name: Name = "colormnet", progress: Form = ProgressForm.auto, verbose: Verbose = 0,
+    quiet: Quiet = False, debug: Debug = False,
+) -> None:  # fmt: skip
+    """Download a model's weights, if they are not there, and print their path.
+
+    Example:  [bold]colormnet weights fetch colormnet[/bold]
+    """
+    from ..weights import ensure
+
+    session: Session = ctx.obj
+    with Reporter(session, progress) as reporter:
+        path = ensure(entry_named(name), notice=session.say, progress=reporter.fetch)
+    session.result(str(path))
+
+
+@_app.command()
+def verify(
+    ctx: typer.Context, names: Names = None, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """Hash what is on disk anew; exit 1 where a file is missing or not exactly the one that was meant.
+
+    Example:  [bold]colormnet weights verify[/bold]
+    """
+    from ..weights import candidates, find, read_lock
+
+    session: Session = ctx.obj
+    right = True
+    for name in names or read_lock():
+        entry = entry_named(name)
+        if path := find(entry, rehash=True):
+            session.result(f"{name}: right, {path}")
+            continue
+        right = False
+        wrong = ", ".join(map(str, candidates(entry)))
+        session.result(f"{name}: NOT the file that was meant, {wrong}" if wrong else f"{name}: not on disk")
+    if not right:
+        session.say("`colormnet weights fetch NAME` gets the right file")
+        raise typer.Exit(1)
+
+
+@_app.command()
+def path(
+    ctx: typer.Context, name: Name = "colormnet", verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    """Print where a model's file lies; exit 1 where it is not on disk. Downloads nothing.
+
+    Example:  [bold]colormnet weights path colormnet[/bold]
+    """
+    from ..errors import WeightsError
+    from ..weights import find
+
+    found = find(entry_named(name))
+    if not found:
+        raise WeightsError(f"the weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
+    ctx.obj.result(str(found))
