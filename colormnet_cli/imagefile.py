@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .errors import MediaError, OutputError
 
-__all__ = ["read_image", "to_rgb", "write_png"]
+__all__ = ["read_image", "to_pixels", "to_rgb", "write_png"]
 
 
 def read_image(path: str | Path) -> NDArray[Any]:
@@ -47,6 +47,14 @@ def to_rgb(pixels: NDArray[Any]) -> Tensor:
     """[H,W,3] uint8 or uint16 → float32 [3,H,W] in 0…1."""
     top = np.iinfo(pixels.dtype).max
     return torch.from_numpy(pixels.astype(np.float32) / top).permute(2, 0, 1)
+
+
+def to_pixels(rgb: Tensor, bits: int) -> NDArray[Any]:
+    """Float [3,H,W] in 0…1 on any device → [H,W,3] uint8 or uint16, rounded."""
+    top = 2**bits - 1
+    codes = (rgb.clamp(0, 1) * top).round().to(torch.uint8 if bits == 8 else torch.int32).permute(1, 2, 0)
+    pixels: NDArray[Any] = codes.cpu().numpy().astype(np.uint8 if bits == 8 else np.uint16, copy=False)
+    return pixels
 
 
 def write_png(path: str | Path, pixels: NDArray[Any]) -> None:

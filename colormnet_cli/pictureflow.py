@@ -1,0 +1,89 @@
+"""Pictures read ahead of the network and written behind it, a bounded number of them at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import MediaError
+from .imagefile import read_image, to_rgb, write_png
+
+__all__ = ["Picture", "Writer", "read_ahead"]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One of a folder: `rgb` float32 [3,H,W] in 0…1, or the sentence that says why it cannot be read."""
+
+    path: Path
+    rgb: Tensor | None
+    bits: int = 8
+    problem: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)"""
+        if self.rgb is None:
+            raise ValueError(f"{self.path} was not read")
+        return self.rgb.shape[-2], self.rgb.shape[-1]
+
+
+def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator[Picture, None, None]:
+    """The pictures in order, `ahead` of them being read while the caller works on another.
+
+    Raises:
+        MediaError: the file system says no; a picture that is merely damaged comes as one with a `problem`.
+    """
+    pool = ThreadPoolExecutor(workers, "read")
+    waiting: deque[Future[Picture]] = deque()
+    rest = iter(paths)
+    try:
+        while True:
+            waiting.extend(pool.submit(_read, path) for path in islice(rest, ahead - len(waiting)))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(path: Path) -> Picture:
+    try:
+        pixels = read_image(path)
+    except MediaError as error:
+        if isinstance(error.__cause__, OSError):  # the folder vanished, say: none of the others will be read either
+            raise
+        return Picture(path, None, problem=str(error))
+    return Picture(path, to_rgb(pixels), pixels.dtype.itemsize * 8)
+
+
+class Writer:
+    """Writes PNG files in the background; an error of an earlier one is raised by the next call."""
+
+    def __init__(self, waiting: int, workers: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(workers, "write")
+        self._waiting: deque[Future[None]] = deque()
+        self._most = waiting
+
+    def write(self, path: Path, pixels: NDArray[Any]) -> None:
+        """Give one to be written; waits where too many are under way."""
+        self._waiting.append(self._pool.submit(write_png, path, pixels))
+        while len(self._waiting) > self._most:
+            self._waiting.popleft().result()
+
+    def flush(self) -> None:
+        """Wait until all of them are on the disk."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        """Give up what has not begun; pictures appear whole or not at all."""
+        self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,129 @@
+"""What would be done with a folder of pictures: everything is looked at and checked, nothing is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .clips import PICTURES, natural_order
+from .errors import MediaError, OutputError, UsageError
+from .exemplar import Exemplar, read_exemplar
+from .settings import ColorizeSettings
+
+__all__ = ["HEEDED", "PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
+
+# What a folder of pictures heeds of the settings; the others belong to films.
+HEEDED = frozenset({"size", "lookahead", "guided", "ref_is_first", "overwrite", "resume", "strict"})
+
+
+@dataclass(frozen=True)
+class PicturesPlan:
+    """A folder, where it goes, and how: everything is looked at and checked, nothing is written."""
+
+    folder: Path
+    output: Path
+    pictures: tuple[Path, ...]
+    references: tuple[str, ...]
+    settings: ColorizeSettings
+    exemplars: tuple[Exemplar, ...] = field(repr=False)
+
+    def target(self, picture: Path) -> Path:
+        """Where a picture goes."""
+        return self.output / f"{picture.stem}.png"
+
+    @property
+    def part(self) -> Path:
+        """The folder from which a broken run goes on."""
+        return self.output.with_name(self.output.name + ".colormnet-part")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --dry-run: plain values."""
+        return {
+            "source": str(self.folder),
+            "output": str(self.output),
+            "references": list(self.references),
+            "frames": len(self.pictures),
+            "first": self.pictures[0].name,
+            "last": self.pictures[-1].name,
+        }
+
+
+def plan_pictures(
+    folder: str | Path,
+    references: Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    settings: ColorizeSettings | None = None,
+) -> PicturesPlan:
+    """Look at a folder, its exemplars and its output, and say what `colorize_pictures` would do.
+
+    Raises MediaError, OutputError or UsageError for everything that can be known before the first picture.
+    """
+    settings, folder = settings or ColorizeSettings(), Path(folder)
+    alien = [f.name for f in fields(settings) if f.name not in HEEDED and getattr(settings, f.name) != f.default]
+    if alien:
+        raise UsageError(f"{', '.join(alien)}: that is for films; a folder of pictures has no use for it.")
+    if isinstance(references, (str, Path)) or not references:
+        raise UsageError("Give at least one colour picture as the exemplar (--ref).")
+    pictures = find_pictures(folder)
+    target = default_output(folder) if output is None else Path(output)
+    exemplars = tuple(read_exemplar(reference) for reference in references)
+    plan = PicturesPlan(folder, target, pictures, tuple(map(str, references)), settings, exemplars)
+    _check_output(plan)
+    return plan
+
+
+def _check_output(plan: PicturesPlan) -> None:
+    """Whether the output folder may be written: not the input, writable, none of the names taken."""
+    output = plan.output
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file; the output of a folder of pictures is a folder.")
+    if output.is_dir() and output.samefile(plan.folder):
+        raise UsageError(f"{output} is the input itself: give the output another folder.")
+    parent = output if output.is_dir() else output.parent
+    if not parent.is_dir():
+        raise OutputError(f"The folder {parent} is not there: make it first.")
+    for folder in {parent, output.parent}:  # the progress of the run lies beside the output
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
+    if plan.settings.overwrite or plan.part.exists():  # then they are a broken run's
+        return
+    taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)
+    if taken is not None:
+        raise OutputError(f"{taken} exists: choose another folder, or allow it to be replaced with --overwrite.")
+
+
+def find_pictures(folder: str | Path) -> tuple[Path, ...]:
+    """The pictures of a folder in natural order (2 before 10), hidden files left out.
+
+    Raises:
+        MediaError: it is no folder, cannot be read, or holds no picture, or two of the same name (a.jpg and a.png).
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is no folder; for a film there is `colormnet colorize`" if folder.exists() else "does not exist"
+        raise MediaError(f"{folder} {what}.")
+    try:
+        entries = [p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix.lower() in PICTURES]
+    except OSError as error:
+        raise MediaError(f"The folder {folder} cannot be read ({error.strerror or error}).") from error
+    pictures = tuple(sorted((p for p in entries if p.is_file()), key=lambda p: (natural_order(p), p.name)))
+    if not pictures:
+        raise MediaError(f"{folder} holds no picture ({', '.join(sorted(s[1:] for s in PICTURES))}).")
+    names: dict[str, Path] = {}
+    for picture in pictures:
+        other = names.setdefault(picture.stem, picture)
+        if other is not picture:
+            raise MediaError(
+                f"{other.name} and {picture.name} in {folder} would both become {picture.stem}.png; rename one of them."
+            )
+    return pictures
+
+
+def default_output(folder: str | Path) -> Path:
+    """``scans/`` → ``scans-color``, beside it."""
+    folder = Path(folder).resolve()
+    return folder.with_name(folder.name + "-color")
