@@ -119,7 +119,7 @@ def paint_shapes(rng: np.random.Generator, height: int, width: int, shapes: int,
     Radii follow a power law, so there are shapes of all sizes; the large ones lie further back.
     """
     labels = np.zeros((height, width), np.int32)
-    smallest = 2.0
+    smallest = min(np.exp(rng.uniform(np.log(2), np.log(9))), largest / 2)
     u = rng.random(shapes)
     radii = np.sort(1 / np.sqrt(u / smallest**2 + (1 - u) / largest**2))[::-1].astype(np.float32)
     centres = rng.uniform(0, [width, height], (shapes, 2)).astype(np.float32)
