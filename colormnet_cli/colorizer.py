@@ -40,7 +40,7 @@ class Colorizer:
             raise ValueError(f"precision must be one of {', '.join(_DTYPES)}, got {precision!r}")
         self.memory, self.device, self.precision = memory or MemoryConfig(), torch.device(device), precision
         copied = copy.deepcopy(model).eval().requires_grad_(False)
-        self.model = copied.to(self.device, _DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = copied.to(self.device, _DTYPES[precision]).to(memory_format=torch.channels_last)
         self.reset()
 
     def reset(self) -> None:
@@ -62,7 +62,9 @@ class Colorizer:
         """
         _check_picture(lab, 3, "an exemplar", "Lab: L in 0..100, a and b in Lab units")
         if self.frame:
-            raise ValueError(f"an exemplar must come before the first step, but {self.frame} frames are done; reset first")
+            raise ValueError(
+                f"an exemplar must come before the first step, but {self.frame} frames are done; reset first"
+            )
         lab = lab.to(self.device, torch.float32)
         if first_frame:
             if self._first is not None:
@@ -93,10 +95,11 @@ class Colorizer:
         return _AB_SCALE * self._cropped(torch.cat(answers)).float()
 
     def _advance(self, L: Tensor, f: Features, q: Key) -> Tensor:
-        """One frame, in order: read, decode, and remember it if it is due. Padded L [1, 1, H, W] to ab/110 [1, 2, H, W]."""
+        """One frame, in order: read, decode, remember if it is due. Padded L [1, 1, H, W] to ab/110 [1, 2, H, W]."""
         if self.bank is None:
             self._begin(q)
-        assert self.bank is not None and self.hidden is not None
+        assert self.bank is not None
+        assert self.hidden is not None
         if self.frame == 0 and self._first is not None:
             ab = self._padded(self._first[None], 0)
             self._remember(L, ab, f, q, deep_update=True, permanently=True)
@@ -117,7 +120,8 @@ class Colorizer:
         self, L: Tensor, ab: Tensor, f: Features, q: Key, *, deep_update: bool, permanently: bool = False
     ) -> None:
         """Keep a frame with its colour, and make it the one that LA looks at."""
-        assert self.bank is not None and self.hidden is not None
+        assert self.bank is not None
+        assert self.hidden is not None
         value = self.model.value(L, ab, f)
         (self.bank.remember_permanently if permanently else self.bank.remember)(q, value)
         self.last, self.last_frame = Remembered(q.key.clone(), value), self.frame
@@ -127,14 +131,12 @@ class Colorizer:
     def _begin(self, q: Key) -> None:
         """The first frame's size is known: reserve the whole memory, and move the exemplars into it."""
         h, w = q.key.shape[-2:]
-        self.bank = self._new_bank(h * w, sum(key.key[0, 0].numel() for key, _ in self._others) + self._first_elements(h * w))
+        permanent = sum(key.key[0, 0].numel() for key, _ in self._others)
+        self.bank = self._new_bank(h * w, permanent + (0 if self._first is None else h * w))
         for key, value in self._others:
             self.bank.remember_permanently(key, value)
         self._others = []
         self.hidden = self.model.hidden_zero(h, w)
-
-    def _first_elements(self, elements: int) -> int:
-        return 0 if self._first is None else elements
 
     def _new_bank(self, elements: int, permanent: int) -> MemoryBank:
         config = self.model.config

@@ -1,6 +1,7 @@
 """sRGB ↔ CIE Lab (D65), as scikit-image computes it, on any device.
 
-Shapes: a colour axis of three before the picture's two, ``[..., 3, H, W]``. RGB is in 0..1, L in 0..100, a and b in Lab units.
+Shapes: a colour axis of three before the picture's two, ``[..., 3, H, W]``. RGB is in 0..1, L in 0..100, a and b in
+Lab units.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """MFP: a memory of bounded size that links far-apart frames.
 
-Elements lie in one buffer, allocated once at its bound and always read as one run of rows:
+Elements lie in one buffer, allocated once at its bound and always read as one run of rows, oldest knowledge first:
 
-    … free … | long-term ← grows | permanent (exemplars) | recent → grows | … free …
+    long-term | permanent (exemplars) | recent | … free …
+
+The order matters only where two elements match a query equally well: top-k then takes the same one as the published
+model, which keeps them in this order.
 """
 
 from __future__ import annotations
@@ -55,7 +58,6 @@ class MemoryBank:
     ):  # fmt: skip
         """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`."""
         self.config, self.elements = config, elements
-        self.origin = config.long_term  # row of the first permanent element
         self.permanent_bound = permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
 
@@ -96,9 +98,7 @@ class MemoryBank:
             weights = best.values.softmax(dim=1)
             use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
-            parts.append(
-                F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum")
-            )
+            parts.append(F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
         readout = torch.cat(parts)  # (hw, 2·Cv)
         return readout.T.reshape(1, 2, -1, h, w)
@@ -117,7 +117,7 @@ class MemoryBank:
             raise ValueError(
                 f"no room for an exemplar of {count} elements: {self.permanent} of {self.permanent_bound} are taken"
             )
-        self._write(self.origin + self.permanent, key, value)
+        self._append(key, value)
         self.permanent += count
 
     def remember(self, key: Key, value: Tensor) -> None:
@@ -125,18 +125,19 @@ class MemoryBank:
         count = key.key[0, 0].numel()
         if count != self.elements:
             raise ValueError(f"a frame of {count} elements came, where frames have {self.elements}")
-        self._write(self.origin + self.permanent + self.recent, key, value)
+        self._append(key, value)
         self._keys[self.recent : self.recent + count] = torch.cat([part.flatten(2)[0] for part in key]).T
         self.recent += count
         if self.recent_frames == self.config.n_s - 1:
-            self._evict()
             self._consolidate()
 
-    def _write(self, row: int, key: Key, value: Tensor) -> None:
+    def _append(self, key: Key, value: Tensor) -> None:
         keys, shrinkage = (part.flatten(2)[0].T for part in (key.key, key.shrinkage))
-        self._fill(slice(row, row + len(keys)), keys, shrinkage, value.flatten(3)[0].flatten(0, 1).T)
+        self._fill(len(self), keys, shrinkage, value.flatten(3)[0].flatten(0, 1).T)
 
-    def _fill(self, rows: slice, keys: Tensor, shrinkage: Tensor, values: Tensor) -> None:
+    def _fill(self, row: int, keys: Tensor, shrinkage: Tensor, values: Tensor) -> None:
+        """Write new elements from that row on."""
+        rows = slice(row, row + len(keys))
         self._compared[rows] = _compared(keys, shrinkage)
         self._values[rows] = values
         self._use[rows] = 0
@@ -144,35 +145,41 @@ class MemoryBank:
 
     # Long-term memory
 
-    def _evict(self) -> None:
-        """Drop the least used prototypes, so that M more fit; those that tie with the last one dropped go too."""
-        dropped = self.long - (self.config.long_term - self.config.m)
-        if dropped <= 0:
-            return
-        rows = slice(self.origin - self.long, self.origin)
-        use = self._use[rows] / self._life[rows]
-        kept = (use > use.kthvalue(dropped).values).nonzero()[:, 0] + rows.start
-        self.long = len(kept)
-        target = slice(self.origin - self.long, self.origin)
-        for buffer in (self._compared, self._values, self._use, self._life):
-            buffer[target] = buffer[kept]
-
     def _consolidate(self) -> None:
-        """Turn the oldest N_e recent frames into their M most used elements, each averaged over all that resemble it."""
+        """Turn the oldest N_e recent frames into their M most used elements, averaged over what resembles them."""
         count = self.config.n_e * self.elements
-        first = self.origin + self.permanent
-        rows = slice(first, first + count)
+        first = self.long + self.permanent
         key_dim = self._keys.shape[1] // 2
         keys, shrinkage, selection = self._keys[:count].split((key_dim, 1, key_dim), dim=1)
-        chosen = (self._use[rows] / self._life[rows]).topk(min(self.config.m, count)).indices
+        chosen = self.normalised_use()[first : first + count].topk(min(self.config.m, count)).indices
         weights = similarity(keys, shrinkage, keys[chosen], selection[chosen]).softmax(dim=1)  # (M, candidates)
-        values = weights.to(self._values.dtype) @ self._values[rows]
-        start = self.origin - self.long - len(chosen)
-        self._fill(slice(start, start + len(chosen)), keys[chosen], weights @ shrinkage, values)
-        self.long += len(chosen)
+        values = weights.to(self._values.dtype) @ self._values[first : first + count]
+        prototypes = keys[chosen], weights @ shrinkage, values
+
+        kept = self._survivors()
+        rows = torch.arange(len(self), device=kept.device)
+        whole = torch.cat((rows[self.long : first], rows[first + count :]))  # exemplars, and the newer recent frames
+        self._move(kept, whole, gap=len(chosen))
+        self._keys[: self.recent - count] = self._keys[count : self.recent].clone()
+        self.long = len(kept) + len(chosen)
         self.recent -= count
-        for buffer, begin in ((self._compared, first), (self._values, first), (self._use, first), (self._life, first), (self._keys, 0)):
-            buffer[begin : begin + self.recent] = buffer[begin + count : begin + count + self.recent].clone()
+        self._fill(len(kept), *prototypes)
+
+    def _survivors(self) -> Tensor:
+        """Long-term rows that stay when M more come: all but the least used, ties with the last of those included."""
+        dropped = self.long - (self.config.long_term - self.config.m)
+        use = self.normalised_use()[: self.long]
+        if dropped > 0:
+            return (use > use.kthvalue(dropped).values).nonzero()[:, 0]
+        return torch.arange(self.long, device=use.device)
+
+    def _move(self, first: Tensor, second: Tensor, gap: int) -> None:
+        """Put the rows named first at the front, then a gap, then those named second."""
+        begin = len(first) + gap
+        for buffer in (self._compared, self._values, self._use, self._life):
+            moved = buffer[second]
+            buffer[: len(first)] = buffer[first]
+            buffer[begin : begin + len(second)] = moved
 
     # Another day
 
@@ -197,7 +204,7 @@ class MemoryBank:
         self._keys[: self.recent] = state["keys"].to(self._use.device)
 
     def _rows(self) -> slice:
-        return slice(self.origin - self.long, self.origin + self.permanent + self.recent)
+        return slice(0, len(self))
 
 
 def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def _renamed(name: str, prefixes: Iterable[tuple[str, ...]], parts: Iterable[tup
 
 
 def load_state(model: ColorMNet, state: Mapping[str, Tensor]) -> None:
-    """Fill the model from the published checkpoint's names, or from our own. Strict: every tensor, each of its shape."""
+    """Fill the model from the published checkpoint's names, or from our own. Strict: every tensor, in its shape."""
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError("The weights are no table of tensors by name; give a ColorMNet checkpoint.")
     wanted = model.state_dict()
@@ -128,7 +128,9 @@ def model_from_file_content(content: Any) -> ColorMNet:
     try:
         model = ColorMNet(ColorMNetConfig(**content["config"]))
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"The weight file's network sizes are not ours ({error}); was it written by a later version?") from error
+        raise CheckpointError(
+            f"The weight file's network sizes are not ours ({error}); was it written by a later version?"
+        ) from error
     load_state(model, content["state"])
     return model
 

@@ -51,15 +51,15 @@ class ColorMNet(nn.Module):
 
     def features(self, L: Tensor) -> Features:
         """PVGFE: [B, 1, H, W] to f16, f8, f4."""
-        return self.pvgfe(self._lightness(L))  # type: ignore[no-any-return]
+        return self.pvgfe(self._lightness(L))
 
     def key(self, f: Features) -> Key:
         """What the frame asks, and is found by once it is remembered."""
-        return self.key_projection(f.f16)  # type: ignore[no-any-return]
+        return self.key_projection(f.f16)
 
     def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
         """What a frame with this colour [B, 2, H, W] tells the memory: [B, 2, Cv, h, w]."""
-        return self.value_encoder(self._lightness(L), ab.to(self.dtype), f.f16)  # type: ignore[no-any-return]
+        return self.value_encoder(self._lightness(L), ab.to(self.dtype), f.f16)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         """The hidden state after a frame was remembered."""
@@ -67,13 +67,13 @@ class ColorMNet(nn.Module):
 
     def local(self, query: Key, last: Remembered) -> Tensor:
         """LA: what the last remembered frame says of this one, [B, 2, Cv, h, w]."""
-        return self.local_attention(query, last.key, last.value)  # type: ignore[no-any-return]
+        return self.local_attention(query, last.key, last.value)
 
     def decode(
         self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
     ) -> tuple[Tensor, Tensor]:
         """Features and what memory and LA say, to ab/110 [B, 2, H, W] in float32 and the hidden state."""
-        return self.decoder(f, memory, local, hidden, update_hidden=update_hidden)  # type: ignore[no-any-return]
+        return self.decoder(f, memory, local, hidden, update_hidden=update_hidden)
 
     def hidden_zero(self, h: int, w: int, batch: int = 1) -> Tensor:
         """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""

@@ -11,7 +11,7 @@ __all__ = ["ColorMNetConfig"]
 
 @dataclass(frozen=True)
 class ColorMNetConfig:
-    """Sizes of one ColorMNet; saved beside its weights. Tuples go from the coarse map to the fine one only where said."""
+    """Sizes of one ColorMNet; saved beside its weights. Tuples say which way they run."""
 
     # PVGFE: the ResNet trunk. A stem stride of 1 puts the same three maps at 1/8, 1/4, 1/2 instead of 1/16, 1/8, 1/4.
     stem_stride: int = 2

@@ -41,9 +41,12 @@ class HiddenUpdate(nn.Module):
 
     def forward(self, g16: Tensor, g8: Tensor, g4: Tensor, hidden: Tensor) -> Tensor:
         """Maps [B, 2, C, …] at strides 16, 8, 4 and the hidden state [B, 2, Ch, h, w] to the new one."""
-        g8, g4 = (F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2]) for g, k in ((g8, self.step), (g4, 2 * self.step)))
+        g8, g4 = (
+            F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2])
+            for g, k in ((g8, self.step), (g4, 2 * self.step))
+        )
         news = per_channel(self.from16, g16) + per_channel(self.from8, g8) + per_channel(self.from4, g4)
-        return self.update(news, hidden)  # type: ignore[no-any-return]
+        return self.update(news, hidden)
 
 
 class Decoder(nn.Module):
@@ -68,7 +71,7 @@ class Decoder(nn.Module):
     def forward(
         self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
     ) -> tuple[Tensor, Tensor]:
-        """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W] and the new hidden."""
+        """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W], new hidden."""
         readout = memory if local is None else memory + local
         raw = None
         if self.raw_ab:  # the remembered ab as the memory and as LA see it, apart
@@ -86,7 +89,9 @@ class Decoder(nn.Module):
     def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
         if raw is None:
             return upsample(logits[:, :, 0].float(), self.scale).tanh()
-        raw = upsample(raw.flatten(0, 1).float(), 2 * self.step).unflatten(0, raw.shape[:2])  # to the logits' resolution
+        raw = upsample(raw.flatten(0, 1).float(), 2 * self.step).unflatten(
+            0, raw.shape[:2]
+        )  # to the logits' resolution
         gate, correction = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction

@@ -17,7 +17,7 @@ __all__ = ["CBAM", "FeatureFusion", "GatedUpdate", "ResidualBlock", "per_channel
 
 def per_channel(module: nn.Module, x: Tensor) -> Tensor:
     """Apply a module for maps to a's and b's: [B, 2, C, h, w] to [B, 2, C', h', w']."""
-    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
 class ResidualBlock(nn.Module):
@@ -32,14 +32,14 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, h, w] to [N, C', h, w]."""
         out = self.conv2(self.conv1(x.relu()).relu_())
-        return out + (x if self.shortcut is None else self.shortcut(x))  # type: ignore[no-any-return]
+        return out + (x if self.shortcut is None else self.shortcut(x))
 
     def forward_joined(self, frame: Tensor, colour: Tensor) -> Tensor:
         """The same for x = [frame [B, F, h, w] | colour [B, 2, G, h, w]] concatenated, to [B, 2, C', h, w]."""
         assert self.shortcut is not None
         inner = _conv_joined(self.conv1, frame.relu(), colour.relu())
         out = self.conv2(inner.flatten(0, 1).relu_()).unflatten(0, colour.shape[:2])
-        return out + _conv_joined(self.shortcut, frame, colour)  # type: ignore[no-any-return]
+        return out + _conv_joined(self.shortcut, frame, colour)
 
     def forward_skip(self, skip: Tensor, coarse: Tensor, factor: int) -> Tensor:
         """The same for x = skip [B, C, H, W] + upsampled coarse [B, 2, C, H/factor, W/factor], to [B, 2, C', H, W]."""
@@ -48,10 +48,10 @@ class ResidualBlock(nn.Module):
         x = skip[:, None] + up.unflatten(0, (B, two))
         out = self.conv2(self.conv1(x.flatten(0, 1).relu()).relu_()).unflatten(0, (B, two))
         if self.shortcut is None:
-            return out + x  # type: ignore[no-any-return]
+            return out + x
         shared = self.shortcut(skip)[:, None]  # bias included, once
         apart = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)
-        return out.add_(shared).add_(apart.unflatten(0, (B, two)))  # type: ignore[no-any-return]
+        return out.add_(shared).add_(apart.unflatten(0, (B, two)))
 
 
 def _conv_joined(conv: nn.Conv2d, frame: Tensor, colour: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class CBAM(nn.Module):
         gate = self.channels(x.mean((2, 3))) + self.channels(x.amax((2, 3)))
         x = x * gate.sigmoid()[:, :, None, None]
         gate = self.pixels(torch.stack((x.amax(1), x.mean(1)), dim=1))
-        return x * gate.sigmoid()  # type: ignore[no-any-return]
+        return x * gate.sigmoid()
 
 
 class FeatureFusion(nn.Module):
@@ -89,11 +89,11 @@ class FeatureFusion(nn.Module):
     def forward(self, frame: Tensor, colour: Tensor) -> Tensor:
         """[B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
         x = self.block1.forward_joined(frame, colour).flatten(0, 1)
-        return self.block2(x + self.gates(x)).unflatten(0, colour.shape[:2])  # type: ignore[no-any-return]
+        return self.block2(x + self.gates(x)).unflatten(0, colour.shape[:2])
 
 
 class GatedUpdate(nn.Module):
-    """The GRU that renews the hidden state. Its third part does not see the gated state: so the weights were trained."""
+    """The GRU that renews the hidden state. Its third part does not see the gated state: so it was trained."""
 
     def __init__(self, dim_in: int, hidden_dim: int):
         super().__init__()

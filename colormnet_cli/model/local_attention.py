@@ -30,7 +30,7 @@ class LocalAttention(nn.Module):
         self.projection = nn.Linear(dim, dim)
 
     def forward(self, query: Key, key: Tensor, value: Tensor) -> Tensor:
-        """The current key, the last remembered frame's key [B, Ck, h, w] and value [B, 2, Cv, h, w]: [B, 2, Cv, h, w]."""
+        """This frame's key; the last remembered one's key [B, Ck, h, w] and value [B, 2, Cv, h, w]: [B, 2, Cv, h, w]."""
         attended = self.attend(query.key, key, value.flatten(1, 2)).view(value.shape)
         learned = attended[:, :, : value.shape[2] - self.raw_ab]
         x = self.depthwise(learned.flatten(1, 2).to(self.depthwise.weight.dtype))
@@ -49,15 +49,15 @@ class LocalAttention(nn.Module):
         k, v = (_tiles(x, _TILE, self.radius, rows, columns) for x in (key, value))  # (B·tiles, 21², Ck), (…, 21², C)
         logits = q @ k.transpose(1, 2) / query.shape[1] ** 0.5
         logits = logits + bias.gather(2, offset.expand(len(q), -1, -1))
-        weights = logits.masked_fill(~inside.repeat(B, 1, 1), -torch.inf).softmax(dim=2)
+        weights = logits.masked_fill(~inside.repeat(B, 1, 1), torch.finfo(logits.dtype).min).softmax(dim=2)
         out = weights.to(v.dtype) @ v  # (B·tiles, 49, C)
         out = out.view(B, rows, columns, _TILE, _TILE, C).permute(0, 5, 1, 3, 2, 4)
         return out.reshape(B, C, rows * _TILE, columns * _TILE)[:, :, :h, :w]
 
     def _windows(self, h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Which window offset each (query, key) of a tile has [1, 49, 21²], and which pairs are allowed [tiles, 49, 21²]."""
+        """The window offset of each (query, key) of a tile [1, 49, 21²], and which pairs are allowed [tiles, 49, 21²]."""
         side, diameter = _TILE + 2 * self.radius, 2 * self.radius + 1
-        step = torch.arange(side, device=device) - torch.arange(_TILE, device=device)[:, None]  # (7, 21): 0..2r is inside
+        step = torch.arange(side, device=device) - torch.arange(_TILE, device=device)[:, None]  # (7, 21)
         near = (step >= 0) & (step < diameter)
         step = step.clamp(0, diameter - 1)
         offset = step[:, None, :, None] * diameter + step[None, :, None, :]  # (qy, qx, ky, kx)
@@ -69,7 +69,8 @@ class LocalAttention(nn.Module):
             return (at >= 0) & (at < size)  # (tiles along this axis, 21)
 
         exists = on_map(h)[:, None, :, None] & on_map(w)[None, :, None, :]
-        # Queries of the last tiles may lie beyond the map and see nothing: their softmax is NaN, and cropped.
+        # Queries of the last tiles may lie beyond the map and see nothing: they are cropped, but a NaN there would spoil
+        # all gradients, so what is masked is the lowest number instead of minus infinity.
         inside = seen.reshape(1, _TILE**2, side**2) & exists.reshape(-1, 1, side**2)
         return offset.reshape(1, _TILE**2, side**2), inside
 

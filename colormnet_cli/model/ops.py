@@ -21,7 +21,7 @@ def upsample(x: Tensor, factor: int) -> Tensor:
 
 def channel_norm(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     """LayerNorm over the channels of a map [B, C, H, W]."""
-    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def conv3x3_of_upsampled(x: Tensor, conv: nn.Conv2d, factor: int, *, bias: bool = True) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
-from .ops import channel_norm, conv3x3_of_upsampled, upsample
+from .ops import channel_norm, conv3x3_of_upsampled
 from .transformer import VisionTransformer
 from .trunk import Trunk
 
@@ -35,9 +35,10 @@ class CrossChannelAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        for name in ("q", "k", "v"):
-            self.add_module(f"to_{name}", nn.Conv2d(dim, 2 * dim, 1))
-            self.add_module(f"to_{name}_dw", nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim))
+        self.to_q, self.to_k, self.to_v = (nn.Conv2d(dim, 2 * dim, 1) for _ in range(3))
+        self.to_q_dw, self.to_k_dw, self.to_v_dw = (
+            nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim) for _ in range(3)
+        )
         self.out = nn.Conv2d(2 * dim, dim, 1)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ class CrossChannelAttention(nn.Module):
         folded = (out @ attention).transpose(1, 2).flatten(2)  # (B, C, 2C)
         if B == 1:
             return F.conv2d(v, folded[0, :, :, None, None], self.out.bias)
-        return (folded @ v.flatten(2)).unflatten(2, (H, W)) + self.out.bias[:, None, None]  # type: ignore[index]
+        return (folded @ v.flatten(2)).unflatten(2, (H, W)) + self.out.bias.view(-1, 1, 1)  # type: ignore[union-attr]
 
     def _per_head(self, x: Tensor) -> Tensor:
         return x.flatten(2).unflatten(1, (self.heads, -1))
@@ -91,7 +92,12 @@ class PVGFE(nn.Module):
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
         self.trunk = Trunk(
-            3, config.trunk_block, config.trunk_stem, config.stem_stride, config.trunk_widths, config.trunk_depths,
+            3,
+            config.trunk_block,
+            config.trunk_stem,
+            config.stem_stride,
+            config.trunk_widths,
+            config.trunk_depths,
             config.coarse_step,
         )
         self.transformer = VisionTransformer(config)

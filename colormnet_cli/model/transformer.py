@@ -26,7 +26,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(B, N, 3, self.heads, C // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, heads, N, C/heads]
         x = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(x.transpose(1, 2).reshape(B, N, C))  # type: ignore[no-any-return]
+        return self.proj(x.transpose(1, 2).reshape(B, N, C))
 
 
 class Block(nn.Module):

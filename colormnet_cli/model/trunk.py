@@ -27,9 +27,7 @@ class Trunk(nn.Module):
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         kind = BasicBlock if block == "basic" else Bottleneck
         inputs, strides = (stem, *widths), (1, 2, coarse_step)
-        self.stages = nn.ModuleList(
-            _stage(kind, inputs[i], widths[i], depths[i], strides[i]) for i in range(3)
-        )
+        self.stages = nn.ModuleList(_stage(kind, inputs[i], widths[i], depths[i], strides[i]) for i in range(3))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """A picture [B, C, H, W] to the three stages' maps, fine to coarse."""

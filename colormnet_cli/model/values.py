@@ -52,7 +52,12 @@ class ValueEncoder(nn.Module):
         super().__init__()
         self.raw_ab, self.stride = config.raw_ab, config.stride
         self.trunk = Trunk(
-            5, "basic", config.value_stem, config.stem_stride, config.value_widths, config.value_depths,
+            5,
+            "basic",
+            config.value_stem,
+            config.stem_stride,
+            config.value_widths,
+            config.value_depths,
             config.coarse_step,
         )
         self.fuser = FeatureFusion(
@@ -71,8 +76,8 @@ class ValueEncoder(nn.Module):
         value = self.fuser(f16, coarse)
         if self.raw_ab:
             value = torch.cat((value, F.avg_pool2d(ab, self.stride)[:, :, None]), dim=2)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         """The hidden state [B, 2, Ch, h, w] renewed by what was just remembered."""
-        return self.reinforce(value[:, :, : value.shape[2] - self.raw_ab], hidden)  # type: ignore[no-any-return]
+        return self.reinforce(value[:, :, : value.shape[2] - self.raw_ab], hidden)

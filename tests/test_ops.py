@@ -1,0 +1,66 @@
+"""Exact shortcuts beside the plain forms that they stand for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from colormnet_cli.model.fusion import FeatureFusion, ResidualBlock
+from colormnet_cli.model.ops import conv3x3_of_upsampled
+from colormnet_cli.model.pvgfe import CrossChannelAttention
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (7, 4)])
+@pytest.mark.parametrize("bias", [True, False])
+@torch.inference_mode()
+def test_conv_of_an_upsampled_map(factor: int, size: tuple[int, int], bias: bool) -> None:
+    """Fails where the low-resolution evaluation changes features, at borders above all."""
+    conv, x = nn.Conv2d(6, 5, 3, padding=1), torch.randn(2, 6, *size)
+    large = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    plain = F.conv2d(large, conv.weight, conv.bias if bias else None, padding=1)
+    assert torch.allclose(conv3x3_of_upsampled(x, conv, factor, bias=bias), plain, atol=1e-5)
+
+
+def plain_block(block: ResidualBlock, x: torch.Tensor) -> torch.Tensor:
+    out = block.conv2(block.conv1(x.relu()).relu())
+    return out + (x if block.shortcut is None else block.shortcut(x))
+
+
+@torch.inference_mode()
+def test_parts_shared_between_a_and_b() -> None:
+    """Fails where computing the shared part once gives a and b another colour than computing it twice."""
+    fusion = FeatureFusion(6, 4, 8, reduction=2)
+    frame, colour = torch.randn(2, 6, 5, 7), torch.randn(2, 2, 4, 5, 7)
+    out = fusion(frame, colour)
+    for i in range(2):
+        y = plain_block(fusion.block1, torch.cat((frame, colour[:, i]), dim=1))
+        plain = plain_block(fusion.block2, y + fusion.gates(y))
+        assert torch.allclose(out[:, i], plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dim_in", "dim"), [(6, 4), (5, 5)])
+@torch.inference_mode()
+def test_shortcut_of_skip_plus_upsampled(dim_in: int, dim: int) -> None:
+    """Fails where the decoder's finer scales differ from skip + upsampled, convolved."""
+    block = ResidualBlock(dim_in, dim)
+    skip, coarse = torch.randn(2, dim_in, 6, 10), torch.randn(2, 2, dim_in, 3, 5)
+    out = block.forward_skip(skip, coarse, factor=2)
+    for i in range(2):
+        up = F.interpolate(coarse[:, i], scale_factor=2, mode="bilinear", align_corners=False)
+        assert torch.allclose(out[:, i], plain_block(block, skip + up), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@torch.inference_mode()
+def test_folded_channel_attention(batch: int) -> None:
+    """Fails where folding the attention into the projection changes the fused features."""
+    module = CrossChannelAttention(8, heads=4)
+    source, target = torch.randn(2, batch, 8, 5, 6)
+    q, k, v = (
+        getattr(module, f"to_{name}_dw")(getattr(module, f"to_{name}")(x)).flatten(2).unflatten(1, (4, -1))
+        for name, x in (("q", source), ("k", target), ("v", target))
+    )
+    scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-1, -2) * module.temperature
+    plain = module.out((scores.softmax(-1) @ v).flatten(1, 2).unflatten(2, (5, 6)))
+    assert torch.allclose(module(source, target), plain, atol=1e-5)
