@@ -30,7 +30,7 @@ class LocalAttention(nn.Module):
         self.projection = nn.Linear(dim, dim)
 
     def forward(self, query: Key, key: Tensor, value: Tensor) -> Tensor:
-        """This frame's key; the last remembered one's key [B, Ck, h, w] and value [B, 2, Cv, h, w]: [B, 2, Cv, h, w]."""
+        """This frame's key, the last remembered one's key [B, Ck, h, w] and value [B, 2, Cv, h, w]; as that value."""
         attended = self.attend(query.key, key, value.flatten(1, 2)).view(value.shape)
         learned = attended[:, :, : value.shape[2] - self.raw_ab]
         x = self.depthwise(learned.flatten(1, 2).to(self.depthwise.weight.dtype))
@@ -55,7 +55,7 @@ class LocalAttention(nn.Module):
         return out.reshape(B, C, rows * _TILE, columns * _TILE)[:, :, :h, :w]
 
     def _windows(self, h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The window offset of each (query, key) of a tile [1, 49, 21²], and which pairs are allowed [tiles, 49, 21²]."""
+        """The window offset of each (query, key) of a tile [1, 49, 21²]; which pairs are allowed [tiles, 49, 21²]."""
         side, diameter = _TILE + 2 * self.radius, 2 * self.radius + 1
         step = torch.arange(side, device=device) - torch.arange(_TILE, device=device)[:, None]  # (7, 21)
         near = (step >= 0) & (step < diameter)
@@ -69,8 +69,8 @@ class LocalAttention(nn.Module):
             return (at >= 0) & (at < size)  # (tiles along this axis, 21)
 
         exists = on_map(h)[:, None, :, None] & on_map(w)[None, :, None, :]
-        # Queries of the last tiles may lie beyond the map and see nothing: they are cropped, but a NaN there would spoil
-        # all gradients, so what is masked is the lowest number instead of minus infinity.
+        # Queries of the last tiles may lie beyond the map and see nothing. They are cropped, but a NaN there would spoil
+        # all gradients: so what is masked is the lowest number, not minus infinity.
         inside = seen.reshape(1, _TILE**2, side**2) & exists.reshape(-1, 1, side**2)
         return offset.reshape(1, _TILE**2, side**2), inside
 
