@@ -69,8 +69,8 @@ class LocalAttention(nn.Module):
             return (at >= 0) & (at < size)  # (tiles along this axis, 21)
 
         exists = on_map(h)[:, None, :, None] & on_map(w)[None, :, None, :]
-        # Queries of the last tiles may lie beyond the map and see nothing. They are cropped, but a NaN there would spoil
-        # all gradients: so what is masked is the lowest number, not minus infinity.
+        # Queries of the last tiles may lie beyond the map and see nothing. They are cropped, but a NaN would
+        # spoil all gradients: so what is masked is the lowest number, not minus infinity.
         inside = seen.reshape(1, _TILE**2, side**2) & exists.reshape(-1, 1, side**2)
         return offset.reshape(1, _TILE**2, side**2), inside
 
