@@ -13,7 +13,6 @@ import pytest
 import torch
 from conftest import small_config
 
-import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError, OutputError, UsageError
 from colormnet_cli.train import loop
 from colormnet_cli.train.clip import ClipLoss, draw_memory
@@ -22,6 +21,7 @@ from colormnet_cli.train.loop import TrainingError, learning_rate, train
 from colormnet_cli.train.settings import TrainSettings, preset
 from colormnet_cli.train.starting import starting_model
 from colormnet_cli.train.synthetic import synthetic_clip
+from colormnet_cli.weights import load_model
 
 SMALL = TrainSettings(
     network=small_config(), synthetic=True, frames=4, crops=((0.0, 32),), jumps=((0.0, 2),), steps=6, plain_steps=0,
@@ -104,7 +104,7 @@ def test_a_run_leaves_what_it_should(tmp_path):
     result = train(SMALL, tmp_path)
     assert result.best_psnr is not None
     assert TrainSettings(**json.loads((tmp_path / "settings.json").read_text())) == SMALL
-    model = cm.load_model(result.weights)
+    model = load_model(result.weights)
     assert model.config == SMALL.network
     with pytest.raises(OutputError, match="--resume"):
         train(SMALL, tmp_path)
