@@ -43,10 +43,13 @@ def read_image(path: str | Path) -> NDArray[Any]:
     return pixels
 
 
-def to_rgb(pixels: NDArray[Any]) -> Tensor:
-    """[H,W,3] uint8 or uint16 → float32 [3,H,W] in 0…1."""
-    top = np.iinfo(pixels.dtype).max
-    return torch.from_numpy(pixels.astype(np.float32) / top).permute(2, 0, 1)
+def to_rgb(pixels: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
+    """[H,W,3] uint8 or uint16 → float32 [3,H,W] in 0…1, on the device."""
+    signed = pixels if pixels.dtype == np.uint8 else pixels.view(np.int16)  # not every device knows uint16
+    codes = torch.from_numpy(np.ascontiguousarray(signed)).to(device)
+    if pixels.dtype != np.uint8:
+        codes = codes.to(torch.int32) & 0xFFFF
+    return (codes.permute(2, 0, 1).to(torch.float32) / np.iinfo(pixels.dtype).max).contiguous()
 
 
 def to_pixels(rgb: Tensor, bits: int) -> NDArray[Any]:
@@ -78,7 +81,9 @@ def write_png(path: str | Path, pixels: NDArray[Any]) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"The picture {path} cannot be written ({error.strerror or error}).") from error
+        raise OutputError(
+            f"The picture {path} cannot be written ({error.strerror or error}); mend that, and give the command again."
+        ) from error
 
 
 def _umask() -> int:

@@ -10,30 +10,32 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .errors import MediaError
-from .imagefile import read_image, to_rgb, write_png
+from .imagefile import read_image, write_png
 
 __all__ = ["Picture", "Writer", "read_ahead"]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One of a folder: `rgb` float32 [3,H,W] in 0…1, or the sentence that says why it cannot be read."""
+    """One of a folder: `pixels` [H,W,3] RGB, uint8 or uint16; none where `problem` says why it is unreadable."""
 
     path: Path
-    rgb: Tensor | None
-    bits: int = 8
+    pixels: NDArray[Any]
     problem: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W)"""
-        if self.rgb is None:
-            raise ValueError(f"{self.path} was not read")
-        return self.rgb.shape[-2], self.rgb.shape[-1]
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def bits(self) -> int:
+        """8 or 16"""
+        return self.pixels.dtype.itemsize * 8
 
 
 def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator[Picture, None, None]:
@@ -57,12 +59,11 @@ def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator
 
 def _read(path: Path) -> Picture:
     try:
-        pixels = read_image(path)
+        return Picture(path, read_image(path))
     except MediaError as error:
         if isinstance(error.__cause__, OSError):  # the folder vanished, say: none of the others will be read either
             raise
-        return Picture(path, None, problem=str(error))
-    return Picture(path, to_rgb(pixels), pixels.dtype.itemsize * 8)
+        return Picture(path, np.empty((0, 0, 3), np.uint8), problem=str(error))
 
 
 class Writer:

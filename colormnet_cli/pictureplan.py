@@ -70,6 +70,8 @@ def plan_pictures(
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     pictures = find_pictures(folder)
     target = default_output(folder) if output is None else Path(output)
+    if target.name in ("", ".."):  # "." has no name that the progress beside it could bear
+        target = target.resolve()
     exemplars = tuple(read_exemplar(reference) for reference in references)
     plan = PicturesPlan(folder, target, pictures, tuple(map(str, references)), settings, exemplars)
     _check_output(plan)

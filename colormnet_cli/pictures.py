@@ -26,7 +26,7 @@ from .device import resolve_device, resolve_precision
 from .errors import Interrupted, MediaError, OutputError
 from .exemplar import Exemplar, first_frame_among, split_reference
 from .gamut import lab_to_rgb_keeping_lightness
-from .imagefile import to_pixels
+from .imagefile import to_pixels, to_rgb
 from .lab import rgb_to_lab
 from .memory import MemoryConfig
 from .model import ColorMNet
@@ -65,10 +65,12 @@ class _Painter:
         small = resize_lightness(L, working_size(self.size, self.settings.size))
         if self.colorizer.frame == 0:
             self._show_exemplars(L[0], small[0])
-        ab = self.colorizer.steps(small)
-        ab = upsample_ab(ab, small, L, self.settings.guided)
-        results = torch.cat([L, ab], dim=1)
-        return [(p, lab_to_rgb_keeping_lightness(result)) for p, result in zip(pictures, results, strict=True)]
+        results = zip(pictures, self.colorizer.steps(small), small, L, strict=True)
+        return [(picture, self._full(*result)) for picture, *result in results]  # one by one: a batch takes memory
+
+    def _full(self, ab: Tensor, small: Tensor, L: Tensor) -> Tensor:
+        """ab [2,h,w] and L [1,h,w] of the working size, L [1,H,W] → sRGB [3,H,W]."""
+        return lab_to_rgb_keeping_lightness(torch.cat([L, upsample_ab(ab, small, L, self.settings.guided)]))
 
     def counts(self) -> dict[str, Any]:
         """What a resumed run must know, in JSON."""
@@ -80,7 +82,6 @@ class _Painter:
         self.first, self.colored, self.first_exemplar = Path(counts["first"]), counts["colored"], counts["exemplar"]
 
     def _lab(self, picture: Picture) -> Tensor:
-        assert picture.rgb is not None
         if self.size is None:
             self.size, self.first = picture.size, picture.path
         if picture.size != self.size:
@@ -88,7 +89,7 @@ class _Painter:
                 f"{picture.path} is {picture.size[1]}×{picture.size[0]}, but {self.first.name} is "
                 f"{self.size[1]}×{self.size[0]}; all pictures of a folder must have one size."
             )
-        lab = rgb_to_lab(picture.rgb.to(self.colorizer.device))
+        lab = rgb_to_lab(to_rgb(picture.pixels, self.colorizer.device))
         lab[0].clamp_(0, 100)
         if not self.colored and float(lab[1:].norm(dim=0).mean()) > _COLORED:
             self.colored = True
@@ -177,8 +178,8 @@ class _Run:
             rest.unlink()
         nothing_done = None if self.part.checkpoint else self._checkpoint()
         workers, saved = min(8, os.cpu_count() or 1), time.monotonic()
-        pictures = read_ahead(plan.pictures[self.done :], 2 * self.lookahead, workers)
-        with closing(pictures), closing(Writer(2 * self.lookahead, workers)) as writer:
+        pictures = read_ahead(plan.pictures[self.done :], self.lookahead + workers, workers)
+        with closing(pictures), closing(Writer(workers, workers)) as writer:
             for batch in _batches(pictures, self.lookahead):
                 painted = self.painter.paint([picture for picture in batch if self._is_readable(picture)])
                 if nothing_done is not None and painted:  # from here on there are files that a later run may replace
@@ -198,7 +199,7 @@ class _Run:
 
     def _is_readable(self, picture: Picture) -> bool:
         """Damaged pictures are counted and passed over."""
-        if picture.rgb is not None:
+        if not picture.problem:
             return True
         if self.plan.settings.strict:
             raise MediaError(picture.problem)
@@ -268,7 +269,7 @@ def _fingerprint(plan: PicturesPlan, weights: str, colorizer: Colorizer) -> dict
     lookahead = settings.pop("lookahead") or _LOOKAHEAD.get(colorizer.device.type, 1)
     return {
         "pictures": listing.hexdigest(),
-        "exemplar": [[file_identity(split_reference(r)[0]), r.rpartition("@")[2]] for r in plan.references],
+        "exemplar": [(file_identity(path), str(moment)) for path, moment in map(split_reference, plan.references)],
         "settings": settings,
         "memory settings": asdict(colorizer.memory),
         "weights": weights,
