@@ -50,7 +50,9 @@ def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(resolve, "_PACKAGE", tmp_path)
     assert isinstance(load_model("preview"), ColorMNet)
-    with pytest.raises(WeightsError, match=r"neither a file of weights 'colormnet' nor a model of that name \(preview\)"):
+    with pytest.raises(
+        WeightsError, match=r"neither a file of weights 'colormnet' nor a model of that name \(preview\)"
+    ):
         load_model("colormnet")
 
 
@@ -81,7 +83,9 @@ def test_wrong_shapes_and_names_are_named(film):
     content["state"][first] = torch.zeros(3, 1, 4)
     del content["state"][second]
     torch.save(content, film)
-    with pytest.raises(CheckpointError, match=r"film\.pt: .*1 missing: .*1 of another shape: .* is \[3, 1, 4\] instead"):
+    with pytest.raises(
+        CheckpointError, match=r"film\.pt: .*1 missing: .*1 of another shape: .* is \[3, 1, 4\] instead"
+    ):
         load_model(film)
 
 

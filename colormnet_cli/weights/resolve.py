@@ -32,7 +32,7 @@ def locate(name_or_path: str | Path, lock: dict[str, LockEntry] | None = None) -
     names = ", ".join(entries)
     if path.is_dir():
         raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
-    raise WeightsError(f"there is neither a file of weights {str(name_or_path)!r}, nor a model of that name ({names})")
+    raise WeightsError(f"there is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
 
 
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:

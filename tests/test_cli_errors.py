@@ -1,0 +1,200 @@
+"""Every error that a person can make the command run into: its exit code and its sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+from cli_world import make_world
+
+from colormnet_cli.cli import main
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def command(world, tmp_path, monkeypatch, capsys):
+    """Run the command here, offline, beside the world's files; gives exit code, stdout and stderr."""
+    for path in world.iterdir():
+        os.symlink(path, tmp_path / path.name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    logger = logging.getLogger("colormnet_cli")
+    before = logger.handlers, logger.propagate, logger.level
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end, warnings.catch_warnings():
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    yield run
+    logger.handlers, logger.propagate, logger.level = before
+
+
+COLORIZE = "colorize old.mp4 --ref photo.jpg --model small.pt --device cpu"
+FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
+
+WRONG_USAGE = [
+    ("nonsense", "No such command 'nonsense'"),
+    ("colorize", "Missing argument 'FILM"),
+    ("colorize old.mp4", r"Missing option '--ref'.*`colormnet colorize --help`"),
+    (f"{COLORIZE} --sise 480", r"No such option: --sise.*--size"),
+    (f"{COLORIZE} --size huge", "'huge' is no --size: give the shorter side in pixels, at least 16, or 'source'"),
+    (f"{COLORIZE} --size 8", "'8' is no --size"),
+    (f"{COLORIZE} --device gpu", "device 'gpu' is unknown: auto, cuda, cuda:N, mps or cpu"),
+    (f"{COLORIZE} --device cpu:1", "device 'cpu:1' is unknown"),
+    (f"{COLORIZE} --precision fp8", "'--precision'.*fp8"),
+    (f"{COLORIZE} --progress loud", "'--progress'.*loud"),
+    (f"{COLORIZE} --start noon", "'noon' is no time; write seconds"),
+    (f"{COLORIZE} --end 1 --duration 2", "an end or a duration, not both"),
+    (f"{COLORIZE} --archive --crf 3", "--archive means FFV1"),
+    (f"{COLORIZE} --archive -o out.mp4", "--archive writes FFV1 in Matroska: name the output out.mkv"),
+    (f"{COLORIZE} --crf 99", "'--crf'"),
+    (f"{COLORIZE} --codec nonsense", "'nonsense' is no encoder"),
+    (f"{COLORIZE} --codec prores --crf 3", "prores_ks has no --crf"),
+    (f"{COLORIZE} --encoder-option fast", "--encoder-option 'fast' is not of the form KEY=VALUE"),
+    (f"{COLORIZE} --encoder-option fastness=1", "no option fastness"),
+    (f"{COLORIZE} -o out.avi", r"out\.avi.*endings"),
+    (f"{COLORIZE} -o old.mp4", r"old\.mp4 is the input itself"),
+    (f"{COLORIZE} -q -v", "--quiet and --verbose contradict"),
+    (f"{COLORIZE} --gamma 0", "'--gamma'"),
+    (f"{COLORIZE} --ns 4 --ne 4", r"n_e \(4\) frames cannot leave n_s - 1 = 3"),
+    (f"{COLORIZE} --m 200 --long-term 100", r"m \(200\) prototypes do not fit long_term \(100\)"),
+    ("colorize old.mp4 two.mp4 --ref photo.jpg -o out.mp4", r"2 films cannot all become out\.mp4: name a folder"),
+    ("colorize old.mp4 scans/../old.mp4 --ref photo.jpg -o out", r"would both become out/old\.mp4"),
+    ("colorize old.mp4 --ref two.mp4@noon", "'noon' is no time"),
+    (f"{FRAMES} -o scans", "scans is the input itself"),
+    (f"{FRAMES} --codec h264", "No such option: --codec"),
+    ("weights path nonsense", "weights.lock has no 'nonsense': it has colormnet"),
+]
+
+FAILED = [
+    ("colorize gone.mp4 --ref photo.jpg", r"gone\.mp4"),
+    ("colorize text.mp4 --ref photo.jpg", r"text\.mp4"),
+    ("colorize scans --ref photo.jpg -o out.mp4", "scans"),
+    ("colorize old.mp4 --ref gone.jpg", r"gone\.jpg does not exist"),
+    ("colorize old.mp4 --ref gray.png", r"gray\.png is gray: it has no colours to give"),
+    ("colorize old.mp4 --ref text.mp4", r"text\.mp4"),
+    ("colorize old.mp4 --ref scans", "scans is a folder"),
+    ("colorize old.mp4 --ref two.mp4@99", r"two\.mp4 has no frame at 99: it ends after 0\.12 s"),
+    (f"{COLORIZE} -o two.mp4", r"two\.mp4 exists: choose another name, or .*--overwrite"),
+    (f"{COLORIZE} -o gone/out.mp4", "folder gone is not there: make it first"),
+    (f"{COLORIZE} --start 1:00", "holds no frame"),
+    (f"{COLORIZE} --codec prores -o out.webm", "prores.*webm|webm.*prores"),
+    (
+        "colorize old.mp4 --ref photo.jpg --model gone.pt",
+        r"neither a file of weights .* nor a model",
+    ),
+    ("colorize old.mp4 --ref photo.jpg --model scans", "scans is a folder: give a file of weights"),
+    ("colorize old.mp4 --ref photo.jpg --model photo.jpg", r"photo\.jpg is not a file of PyTorch weights"),
+    ("frames gone --ref photo.jpg", "gone does not exist"),
+    ("frames old.mp4 --ref photo.jpg", r"old\.mp4 is no folder; for a film there is `colormnet colorize`"),
+    ("frames empty --ref photo.jpg", "empty holds no picture"),
+    ("frames scans --ref gray.png", r"gray\.png is gray"),
+    ("colorize old.mp4 --ref photo.jpg", r"'colormnet' could not be had: .*HF_HUB_OFFLINE.*--model PATH"),
+    ("weights path", "the weights 'colormnet' are not on disk: `colormnet weights fetch colormnet`"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), WRONG_USAGE, ids=[line for line, _ in WRONG_USAGE])
+def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
+    """A slip of the hand costs a second and tells what was meant, before anything heavy begins."""
+    code, out, err = command(*line.split())
+    assert_told(err, told)
+    assert (code, out) == (2, "")
+
+
+@pytest.mark.parametrize(("line", "told"), FAILED, ids=[line for line, _ in FAILED])
+def test_a_failure_ends_with_1_and_a_sentence(command, line, told):
+    """What, where, what to do; no traceback, nothing on stdout, no file left."""
+    before = set(os.listdir())
+    code, out, err = command(*line.split())
+    assert_told(err, told)
+    assert (code, out) == (1, "")
+    assert {name for name in os.listdir() if name.endswith((".mp4", ".mkv", ".webm"))} <= before
+
+
+def assert_told(err: str, told: str) -> None:
+    """The last line is the error: one line that starts with a capital or a path, and ends like a sentence."""
+    last = err.rstrip("\n").splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert re.search(told, last, re.IGNORECASE), err
+    assert last.endswith((".", "?"))
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("device", ["cuda", "cuda:3", "mps"])
+def test_a_device_that_is_not_there_is_no_silent_cpu_run(command, device):
+    """An hour's job started on the wrong device would be a day's job."""
+    code, _, err = command(*COLORIZE.replace("--device cpu", f"--device {device}").split())
+    assert code == 1
+    assert_told(err, f"there is no device {device[:4].rstrip(':')} here .*--device (cpu|auto)")
+
+
+def test_debug_shows_where(command):
+    """Who reports a bug needs the traceback; nobody else does."""
+    code, _, err = command(*["colorize", "gone.mp4", "--ref", "photo.jpg", "--debug"])
+    assert code == 1
+    assert "Traceback" in err
+    assert err.rstrip().splitlines()[-1].startswith("Error: ")
+
+
+def test_what_should_not_happen_is_said_too(command, monkeypatch):
+    """A bug of ours ends in a sentence as well, which says how to see more."""
+    from colormnet_cli import plan
+
+    monkeypatch.setattr(plan, "plan_video", lambda *_, **__: 1 / 0)
+    code, _, err = command(*COLORIZE.split())
+    assert code == 1
+    assert_told(err, "Something went wrong that should not: ZeroDivisionError: division by zero .*--debug")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), MemoryError(),
+     RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory")],
+)  # fmt: skip
+def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error):
+    """The figure must be below what was tried, and be a size that the option takes."""
+    from colormnet_cli import pipeline
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pipeline, "colorize_video", fails)
+    code, _, err = command(*f"{COLORIZE} --size source".split())
+    assert code == 1
+    assert_told(err, r"cpu has too little memory for a working size of 96×64: (--size \d+ should fit|no smaller)")
+
+
+def test_an_unwritable_folder(command, tmp_path, monkeypatch):
+    """Known before the first frame."""
+    from colormnet_cli import plan
+
+    nowhere = SimpleNamespace(W_OK=os.W_OK, X_OK=os.X_OK, access=lambda *_: False)  # root may write anywhere
+    monkeypatch.setattr(plan, "os", nowhere)
+    code, _, err = command(*f"{COLORIZE} -o out.mp4".split())
+    assert code == 1
+    assert_told(err, "may not be written to")
+
+
+def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_path):
+    """Twenty films overnight, the third of them damaged: nineteen are done in the morning, and it is said."""
+    line = "colorize text.mp4 old.mp4 gone.mp4 two.mp4 --ref photo.jpg --model small.pt --device cpu -o colour"
+    code, out, err = command(*line.split(), "--json")
+    assert code == 1
+    assert sorted(path.name for path in (tmp_path / "colour").iterdir()) == ["old.mp4", "two.mp4"]
+    assert_told(err, "2 of 4 films could not be coloured, see above")
+    assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
+    assert out.count('"frames": ') == 2
