@@ -6,7 +6,6 @@ import csv
 import json
 import logging
 import math
-import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,13 +18,15 @@ from . import metrics
 from .clips import ClipPair, Frame, pair_clips
 from .device import describe_device, resolve_device
 from .errors import MediaError, OutputError
-from .flows import batches, prefetched
+from .flows import batches
 from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
+from .overlap import Ahead
 from .perceptual import PerceptualNetworks, load_networks
+from .receipt import versions
 from .settings import Progress
 from .worst import WorstFrame, WorstFrames
 
-__all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "evaluate", "measure"]
+__all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "Measured", "evaluate", "measure"]
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def measure(
         by_frame={key: by_frame[key] for key in order if key in by_frame},
         worst=worst.frames(),
         settings=asdict(settings),
-        versions=_versions(),
+        versions=versions(),
         device=describe_device(on),
         seconds=time.monotonic() - began,
         warnings=tuple(_warnings(found)),
@@ -208,7 +209,7 @@ def _measure_clip(
     progress: EvaluationProgress | None,
 ) -> None:
     began, done = time.monotonic(), 0
-    with prefetched(batches(clip.pairs, size)) as ready:
+    with Ahead(batches(clip.pairs, size), depth=2) as ready:  # read and find the motion while others are measured
         for batch in ready:
             tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
             differences = meter.update(*(tensor.to(device) for tensor in tensors)).tolist()
@@ -223,7 +224,7 @@ def _measure_clip(
 def _progress(done: int, total: int | None, elapsed: float) -> Progress:
     fps = done / elapsed if elapsed > 0 else 0.0
     left = max(0, total - done) / fps if total and fps else None
-    return Progress("color", done, total, fps, elapsed, left, None)
+    return Progress("measure", done, total, fps, elapsed, left, None)
 
 
 def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:
@@ -241,18 +242,3 @@ def _warnings(clips: Sequence[ClipFigures]) -> Iterable[str]:
     identical = sum(clip.identical for clip in clips)
     if identical:
         yield f"{identical} frames are identical to their reference: an infinite PSNR, which the means leave out."
-
-
-def _versions() -> dict[str, str]:
-    import cv2
-    import numpy as np
-
-    from . import __version__
-
-    return {
-        "colormnet": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "opencv": cv2.__version__,
-        "numpy": np.__version__,
-    }

@@ -1,13 +1,10 @@
-"""Pairs of frames in batches, with the motion between them, made by a thread while others are measured."""
+"""Pairs of frames in batches, with the motion between them."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Queue
 
 import numpy as np
 import torch
@@ -17,7 +14,7 @@ from torch import Tensor
 from .clips import Frame
 from .metrics.temporal import dis_flow, gray_of
 
-__all__ = ["Batch", "batches", "prefetched"]
+__all__ = ["Batch", "batches"]
 
 
 @dataclass(frozen=True)
@@ -68,43 +65,3 @@ def _groups(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[list[tu
 def _stacked(frames: list[Frame]) -> Tensor:
     """[H, W, 3] frames → [N, 3, H, W]."""
     return torch.stack([torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1) for frame in frames])
-
-
-@dataclass(frozen=True)
-class _End:
-    error: BaseException | None
-
-
-@contextmanager
-def prefetched(source: Iterable[Batch], depth: int = 2) -> Iterator[Iterator[Batch]]:
-    """What `source` gives, made in a thread at most `depth` ahead. Its errors come out here; leaving ends it."""
-    queue: Queue[Batch | _End] = Queue(depth)
-    stop, ended = threading.Event(), threading.Event()
-
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            for item in source:
-                queue.put(item)
-                if stop.is_set():
-                    break
-        except BaseException as caught:
-            error = caught
-        queue.put(_End(error))
-
-    def items() -> Iterator[Batch]:
-        while not isinstance(item := queue.get(), _End):
-            yield item
-        ended.set()
-        if item.error is not None:
-            raise item.error
-
-    thread = threading.Thread(target=work, name="colormnet-read", daemon=True)
-    thread.start()
-    try:
-        yield items()
-    finally:
-        stop.set()
-        while not ended.is_set() and not isinstance(queue.get(), _End):
-            pass  # make room for a thread that waits with its next batch
-        thread.join()

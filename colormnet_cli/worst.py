@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
 from .clips import Frame
 
@@ -24,31 +25,41 @@ class WorstFrame:
 
 
 class WorstFrames:
-    """The `keep` frames of the largest CIEDE2000, at most one from any dozen in a row; flat memory."""
+    """The `keep` frames of the largest CIEDE2000, no two of them neighbours; flat memory.
+
+    Of every dozen frames only the worst is a candidate, and three times as many candidates are held as are wanted.
+    """
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self._found: list[WorstFrame] = []  # worst first
+        self._found: dict[tuple[str, int], WorstFrame] = {}  # clip, dozen → its worst frame
 
     def offer(self, clip: str, frame: int, ciede2000: float, result: Frame, reference: Frame) -> None:
-        near = [w for w in self._found if w.clip == clip and abs(w.frame - frame) < APART]
-        if any(w.ciede2000 >= ciede2000 for w in near):
+        dozen = (clip, frame // APART)
+        if dozen in self._found and self._found[dozen].ciede2000 >= ciede2000:
             return
-        others = [w for w in self._found if w not in near]
-        if sum(w.ciede2000 >= ciede2000 for w in others) >= self._keep:
-            return
-        others.append(WorstFrame(clip, frame, ciede2000, _reduced(result), _reduced(reference)))
-        self._found = sorted(others, key=lambda w: -w.ciede2000)[: self._keep]
+        least = min(self._found, key=lambda key: self._found[key].ciede2000, default=None)
+        if least is not None and dozen not in self._found and len(self._found) >= 3 * self._keep:
+            if self._found[least].ciede2000 >= ciede2000:
+                return
+            del self._found[least]
+        if self._keep:
+            self._found[dozen] = WorstFrame(clip, frame, ciede2000, _reduced(result), _reduced(reference))
 
     def frames(self) -> tuple[WorstFrame, ...]:
         """Worst first."""
-        return tuple(self._found)
+        chosen: list[WorstFrame] = []
+        for worst in sorted(self._found.values(), key=lambda w: -w.ciede2000):
+            near = any(w.clip == worst.clip and abs(w.frame - worst.frame) < APART for w in chosen)
+            if not near and len(chosen) < self._keep:
+                chosen.append(worst)
+        return tuple(chosen)
 
 
 def _reduced(frame: Frame) -> Frame:
     height, width = frame.shape[:2]
     if width <= WIDTH:
-        return frame.copy()
+        return np.array(frame)
     size = (WIDTH, max(1, round(height * WIDTH / width)))
     reduced: Frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return reduced

@@ -1,0 +1,139 @@
+"""Colour every clip of a folder from its first frame, as the papers do, and measure what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .chroma import resize_lightness, upsample_ab, working_size
+from .clips import Clip, Frame, find_clips, open_clip
+from .colorizer import Colorizer
+from .device import resolve_device, resolve_precision
+from .errors import MediaError
+from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
+from .exemplar import Exemplar
+from .imagefile import write_png
+from .lab import lab_to_rgb, rgb_to_lab
+from .memory import MemoryConfig
+from .perceptual import PerceptualNetworks
+
+if TYPE_CHECKING:
+    from .model import ColorMNet
+
+__all__ = ["BenchmarkSettings", "benchmark"]
+
+LOOKAHEAD = {"cuda": 8}  # frames in one batch, by device; elsewhere one
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """How clips are coloured."""
+
+    size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
+    guided: bool = (
+        True  # colour brought to full size along edges; nothing to do where the clip is no larger than `size`
+    )
+
+
+def benchmark(
+    folder: str | Path,
+    *,
+    model: ColorMNet,
+    memory: MemoryConfig | None = None,
+    colouring: BenchmarkSettings | None = None,
+    settings: EvaluateSettings | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    output: str | Path | None = None,
+    networks: PerceptualNetworks | None = None,
+    progress: EvaluationProgress | None = None,
+) -> Evaluation:
+    """Measure the model on a folder of clips in colour (films, or folders of frames), or on one such clip.
+
+    Each clip's first frame is the exemplar; the network sees the Lab lightness of all frames. What is measured is the
+    8-bit RGB result, the first frame included.
+    output: folder that receives the results as PNG files, one folder a clip.
+    Raises MediaError where there is no clip.
+    """
+    colouring, memory = colouring or BenchmarkSettings(), memory or MemoryConfig()
+    on = resolve_device(device)
+    number_format = resolve_precision(precision, on)
+    colorizer = Colorizer(model, memory, on, number_format)
+    clips = _clips(Path(folder))
+    measured = [
+        Measured(clip.name, _Coloured(clip, colorizer, colouring, output), clip.size, clip.frames, clip.rate)
+        for clip in clips
+    ]
+    evaluation = measure(
+        measured,
+        ("coloured from the first frame", str(folder)),
+        settings=settings,
+        device=on,
+        networks=networks,
+        progress=progress,
+    )
+    how: dict[str, Any] = {"precision": number_format, "memory": asdict(memory), **asdict(colouring)}
+    return replace(evaluation, settings=evaluation.settings | how)
+
+
+def _clips(folder: Path) -> list[Clip]:
+    """The clips of a folder; of a film or a folder of frames, itself."""
+    if folder.is_dir() and (found := find_clips(folder)):
+        return [open_clip(path) for path in found]
+    try:
+        return [open_clip(folder)]
+    except MediaError as error:
+        raise MediaError(f"{folder} holds no clips: give a folder of films, or of folders of frames.") from error
+
+
+@dataclass(frozen=True)
+class _Coloured:
+    """(result, reference) frames of one clip; iterating colours it."""
+
+    clip: Clip
+    colorizer: Colorizer
+    settings: BenchmarkSettings
+    output: str | Path | None
+
+    def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
+        self.colorizer.reset()
+        frames, number = iter(self.clip), 0
+        lookahead = LOOKAHEAD.get(self.colorizer.device.type, 1)
+        while group := list(islice(frames, lookahead)):
+            for result, frame in zip(self._colour(group, first=number == 0), group, strict=True):
+                self._save(result, number)
+                yield result, frame
+                number += 1
+
+    @torch.inference_mode()
+    def _colour(self, frames: list[Frame], first: bool) -> list[Frame]:
+        """K frames [H, W, 3] → their colours as the network gives them, on the frames' own lightness."""
+        lab = torch.stack([self._lab(frame) for frame in frames])  # [K, 3, H, W]
+        lightness = lab[:, :1]
+        size = working_size(self.clip.size, self.settings.size)
+        if first:
+            exemplar = Exemplar(lab[0], self.clip.name).at_size(size, first_frame=True)
+            self.colorizer.set_exemplar(exemplar, first_frame=True)
+        small = resize_lightness(lightness, size)
+        ab = upsample_ab(self.colorizer.steps(small), small, lightness, guided=self.settings.guided)
+        rgb = lab_to_rgb(torch.cat((lightness, ab), 1))
+        return list((rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+
+    def _lab(self, frame: Frame) -> Tensor:
+        rgb = torch.from_numpy(np.ascontiguousarray(frame)).to(self.colorizer.device)
+        return rgb_to_lab(rgb.permute(2, 0, 1) / 255)
+
+    def _save(self, frame: Frame, number: int) -> None:
+        if self.output is None:
+            return
+        folder = Path(self.output) / self.clip.name
+        folder.mkdir(parents=True, exist_ok=True)
+        name = self.clip.pictures[number].stem if self.clip.pictures else f"{number:05d}"
+        write_png(folder / f"{name}.png", frame)

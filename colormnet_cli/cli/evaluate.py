@@ -1,0 +1,243 @@
+"""`colormnet evaluate`: measure results against references, or the model on a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options as o
+from .progress import Reporter
+from .session import Session
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..evaluate import EvaluateSettings, Evaluation, EvaluationProgress
+
+__all__ = ["register"]
+
+WHAT, BENCHMARK = "What is measured", "Benchmark"
+CLIP_MEASURES = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
+
+Result = Annotated[
+    Path | None,
+    typer.Argument(metavar="RESULT", show_default=False, help="A film, a folder of frames, or a folder of such clips."),
+]
+Reference = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="REFERENCE", show_default=False, help="The same in true colour: as many, as large, same names."
+    ),
+]
+Benchmark = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", rich_help_panel=BENCHMARK, show_default=False,
+                 help="Colour every clip of a folder from its first frame, as the papers do, and measure that."),
+]  # fmt: skip
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", rich_help_panel=BENCHMARK, show_default=False,
+                 help="Keep the coloured frames, as PNG."),
+]  # fmt: skip
+Paper = Annotated[
+    bool,
+    typer.Option("--paper", rich_help_panel=WHAT,
+                 help="Also PSNR and colourfulness exactly as the authors' script computes them (uint8 wrap)."),
+]  # fmt: skip
+Perceptual = Annotated[
+    bool,
+    typer.Option("--perceptual", rich_help_panel=WHAT,
+                 help="Also LPIPS and FID; needs pip install 'colormnet\\[eval]', and fetches their weights."),
+]  # fmt: skip
+WithPublished = Annotated[
+    bool, typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Print the papers' figures beside one's own.")
+]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", rich_help_panel=o.OUTPUT, show_default=False,
+                              help="Every frame's figures."),
+]  # fmt: skip
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", rich_help_panel=o.OUTPUT, show_default=False,
+                              help="One page with curves and the worst frames; needs no network."),
+]  # fmt: skip
+Worst = Annotated[int, typer.Option("--worst", min=0, rich_help_panel=o.OUTPUT, help="Frames shown in the report.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    ctx: typer.Context, result: Result = None, reference: Reference = None,
+    paper: Paper = False, perceptual: Perceptual = False,
+    report: Report = None, csv: Csv = None, with_published: WithPublished = False, worst: Worst = 6,
+    benchmark: Benchmark = None, output: Output = None,
+    model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
+    size: o.Size = "480", guided: o.Guided = True,
+    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
+    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:  # fmt: skip
+    """Measure how near colours are to the true ones, and how steady they are.
+
+    Examples:  [bold]colormnet evaluate out.mp4 true.mp4 --report out.html[/bold]
+
+    [bold]colormnet evaluate results/ DAVIS/ --paper --with-published[/bold]
+
+    [bold]colormnet evaluate --benchmark DAVIS/ --csv frames.csv[/bold]
+    """
+    _check_usage(result, reference, benchmark, output)
+    session: Session = ctx.obj
+    memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
+    with Reporter(session, progress) as reporter:
+        reporter.step("Starting PyTorch")
+        from ..evaluate import EvaluateSettings
+        from ..evaluate import evaluate as measure
+
+        settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst)
+        if benchmark is not None:
+            from ..benchmark import BenchmarkSettings
+
+            colouring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
+            how = {"memory": memory, "colouring": colouring, "output": output}
+            found = _benchmark(session, reporter, benchmark, (model, device, precision.value), settings, how)
+        else:
+            assert result is not None
+            assert reference is not None
+            found = measure(result, reference, settings=settings, device=device, progress=reporter.film)
+    _write(session, found, report, csv, with_published)
+    if as_json:
+        session.result(found.to_json(**_published(with_published)))
+        return
+    _print(found, with_published)
+
+
+def _check_usage(result: Path | None, reference: Path | None, benchmark: Path | None, output: Path | None) -> None:
+    from ..errors import UsageError
+
+    if benchmark is None and (result is None or reference is None):
+        raise UsageError("give a RESULT and its REFERENCE, or --benchmark DIR")
+    if benchmark is not None and result is not None:
+        raise UsageError("--benchmark makes its own results: give it alone, without RESULT and REFERENCE")
+    if output is not None and benchmark is None:
+        raise UsageError("--output keeps what --benchmark colours: it has no use without it")
+
+
+def _benchmark(
+    session: Session, reporter: Reporter, folder: Path, how: tuple[str, str, str], settings: EvaluateSettings,
+    more: dict[str, Any],
+) -> Evaluation:  # fmt: skip
+    from ..benchmark import benchmark
+    from .running import make_ready
+
+    ready = make_ready(session, reporter, *how)
+    progress: EvaluationProgress = reporter.film
+    return benchmark(
+        folder, model=ready.model, settings=settings, device=ready.device, precision=ready.precision, progress=progress,
+        **more,
+    )  # fmt: skip
+
+
+def _write(session: Session, found: Evaluation, report: Path | None, csv: Path | None, with_published: bool) -> None:
+    if csv is not None:
+        found.write_csv(csv)
+        session.say(f"Wrote {csv}")
+    if report is not None:
+        from ..report import write_report
+
+        write_report(found, report, with_published=with_published)
+        session.say(f"Wrote {report}")
+    for warning in found.warnings:
+        session.say(warning, "warning")
+
+
+def _published(wanted: bool) -> dict[str, Any]:
+    from ..published import NOTE, PUBLISHED
+
+    if not wanted:
+        return {}
+    rows = [{"method": row.method, "dataset": row.dataset, **row.figures} for row in PUBLISHED]
+    return {"published": rows, "published_note": NOTE}
+
+
+def _print(found: Evaluation, with_published: bool) -> None:
+    """The tables on stdout; as wide as they need to be where that is no terminal."""
+    import sys
+
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console.print(_overall(found))
+    if len(found.clips) > 1:
+        console.print(_clips(found))
+    if with_published:
+        from ..published import NOTE
+
+        console.print(_beside_published(found))
+        console.print(NOTE, markup=False)
+
+
+def _overall(found: Evaluation) -> Table:
+    from rich.table import Table
+
+    from ..meter import MEASURES
+    from ..report.page import figure_text
+
+    clips = f", mean of {len(found.clips)} clips" if len(found.clips) > 1 else ""
+    table = Table(title=f"{found.frames:,} frames{clips}", title_justify="left")
+    table.add_column("Measure")
+    table.add_column("Result", justify="right")
+    table.add_column("Reference", justify="right")
+    table.add_column("")
+    for key, value in found.overall.items():
+        if key.endswith("_reference"):
+            continue
+        measure = MEASURES[key]
+        reference = found.overall.get(f"{key}_reference")
+        theirs = "" if reference is None else figure_text(reference, measure.digits)
+        better = f"{measure.better} is better; " if measure.better else ""
+        table.add_row(measure.label, figure_text(value, measure.digits), theirs, better + measure.about)
+    return table
+
+
+def _clips(found: Evaluation) -> Table:
+    from rich.table import Table
+
+    from ..meter import MEASURES
+    from ..report.page import figure_text
+
+    keys = [key for key in found.measures if key in CLIP_MEASURES]
+    table = Table(title="Clips (--report and --json have all measures)", title_justify="left")
+    table.add_column("Clip", overflow="fold")
+    table.add_column("Frames", justify="right")
+    for key in keys:
+        table.add_column(MEASURES[key].label, justify="right")
+    for clip in found.clips:
+        means = clip.means()
+        table.add_row(clip.name, f"{clip.frames:,}", *(figure_text(means[key], MEASURES[key].digits) for key in keys))
+    return table
+
+
+def _beside_published(found: Evaluation) -> Table:
+    from rich.table import Table
+
+    from ..meter import MEASURES
+    from ..published import MEASURES as KEYS
+    from ..published import PUBLISHED
+    from ..report.page import figure_text
+
+    table = Table(title="Published figures", title_justify="left")
+    table.add_column("Method")
+    table.add_column("Data set")
+    for key in KEYS:
+        table.add_column(MEASURES[key].label, justify="right")
+    nothing = float("nan")
+    table.add_row(
+        "Yours", Path(found.reference).name, *(figure_text(found.overall.get(k, nothing), d) for k, d in KEYS.items()),
+        style="bold", end_section=True,
+    )  # fmt: skip
+    for row in PUBLISHED:
+        table.add_row(row.method, row.dataset, *(figure_text(row.figures[key], KEYS[key]) for key in KEYS))
+    return table

@@ -1,0 +1,49 @@
+"""What the papers report, to stand beside one's own figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["MEASURES", "NOTE", "PUBLISHED", "PublishedRow"]
+
+# Measure → with how many digits it was published
+MEASURES = {"psnr_published": 2, "ssim": 3, "lpips": 3, "fid": 2}
+
+NOTE = (
+    "Published PSNRs come from a script that subtracts uint8 arrays, which wraps: compare them with PSNR, script "
+    "(--paper). ColorMNet's row is second-hand; its figures on Videvo and NVCC2023 were not to be had."
+)
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    method: str
+    dataset: str
+    figures: Mapping[str, float]  # the keys of meter.MEASURES
+
+
+def _rows(method: str, *by_dataset: tuple[float, float, float, float]) -> list[PublishedRow]:
+    datasets = ("DAVIS", "Videvo", "NVCC2023")
+    return [
+        PublishedRow(method, name, dict(zip(MEASURES, row, strict=True)))
+        for name, row in zip(datasets, by_dataset, strict=False)
+    ]
+
+
+PUBLISHED: tuple[PublishedRow, ...] = tuple(
+    sorted(
+        [
+            *_rows(
+                "DeepExemplar", (33.24, 0.950, 0.062, 69.56), (33.11, 0.956, 0.053, 54.93), (32.03, 0.930, 0.073, 35.39)
+            ),
+            *_rows(
+                "DeepRemaster", (33.25, 0.961, 0.060, 92.28), (32.95, 0.964, 0.053, 68.15), (32.25, 0.951, 0.071, 53.03)
+            ),
+            *_rows("BiSTNet", (34.02, 0.964, 0.043, 44.69), (34.12, 0.968, 0.036, 32.25), (33.18, 0.949, 0.054, 25.55)),
+            *_rows("DDColor", (30.84, 0.926, 0.085, 65.13), (30.76, 0.925, 0.079, 45.08), (29.95, 0.888, 0.114, 48.50)),
+            *_rows("ColorMNet", (35.77, 0.970, 0.035, 38.39)),
+        ],
+        key=lambda row: ("DAVIS", "Videvo", "NVCC2023").index(row.dataset),
+    )
+)

@@ -1,0 +1,59 @@
+"""The worst frames, as pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..clips import Frame
+from ..lab import lab_to_rgb, rgb_to_lab
+from ..metrics import ciede2000
+from ..worst import WorstFrame
+
+__all__ = ["TOP_OF_SCALE", "data_uri", "scale_colours", "views"]
+
+TOP_OF_SCALE = 30.0  # CIEDE2000 that the error map shows as its brightest; the same in all reports
+
+
+def views(worst: WorstFrame) -> list[tuple[str, str]]:
+    """(caption, data URI) of input, result, reference and error map."""
+    result, reference = _lab(worst.result), _lab(worst.reference)
+    gray = torch.cat((reference[:, :1], torch.zeros_like(reference[:, 1:])), 1)
+    error = ciede2000(result, reference, per_pixel=True)[0]
+    return [
+        ("Input", data_uri(_bytes(lab_to_rgb(gray)))),
+        ("Result", data_uri(worst.result)),
+        ("Reference", data_uri(worst.reference)),
+        ("Error (CIEDE2000)", data_uri(_heat((error / TOP_OF_SCALE).clamp(0, 1).numpy()))),
+    ]
+
+
+def data_uri(frame: Frame) -> str:
+    """[H, W, 3] RGB → a JPEG inside a URI."""
+    bgr = np.ascontiguousarray(frame[..., ::-1])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def scale_colours(steps: int = 9) -> list[str]:
+    """The error map's colours from none to most, for its key."""
+    row = _heat(np.linspace(0, 1, steps)[None])[0]
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in row]
+
+
+def _heat(share: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Frame:
+    """0..1 [H, W] → colours [H, W, 3] that a colour-blind person can order."""
+    bgr = cv2.applyColorMap((share * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+
+
+def _lab(frame: Frame) -> Tensor:
+    return rgb_to_lab(torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None] / 255)
+
+
+def _bytes(rgb: Tensor) -> Frame:
+    return np.asarray((rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
