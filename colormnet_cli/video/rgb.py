@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from .planes import Plane
 from .probe import VideoInfo, open_input, probe, video_stream
 from .reader import Counts, decoded_frames
 
-__all__ = ["RgbFilm"]
+__all__ = ["RgbFilm", "planes_of"]
 
 # swscale: bilinear, chroma at every pixel, rounded properly, the same on every machine
 _SCALER = 2 | 0x2000 | 0x40000 | 0x80000
@@ -52,3 +54,22 @@ class RgbFilm:
             interpolation=_SCALER,
         )
         return rgb.to_ndarray().astype(np.uint8, copy=False)
+
+
+def planes_of(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:
+    """RGB [H, W, 3] → the planes (Y′, Cb, Cr) of a planar YUV format, for an encoder."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
+        format=pix_fmt,
+        dst_colorspace=_SWS_MATRIX[matrix],
+        src_color_range=_FULL,
+        dst_color_range=_FULL if full_range else _LIMITED,
+        interpolation=_SCALER,
+    )
+    bits = frame.format.components[0].bits
+    y, cb, cr = (_samples(plane, np.uint8 if bits == 8 else np.uint16) for plane in frame.planes)
+    return y, cb, cr
+
+
+def _samples(plane: Any, dtype: type[np.uint8] | type[np.uint16]) -> Plane:
+    rows = np.frombuffer(plane, dtype=dtype).reshape(plane.height, -1)
+    return np.array(rows[:, : plane.width])
