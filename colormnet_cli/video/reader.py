@@ -79,7 +79,9 @@ def decoded_frames(
 ) -> Iterator[av.VideoFrame]:
     """All frames from the container's place on; what cannot be decoded is counted and passed over."""
     counts, fed = counts or Counts(), fed or _Fed()
-    stream.codec_context.thread_type = "AUTO"  # frame threads
+    # Frame threads; but where PyAV hands FFmpeg's messages to Python, a frame thread that has something to say and a
+    # decoder that is being closed wait for each other.
+    stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
     stream.codec_context.thread_count = threads
     for packet in _packets(container, stream, counts):
         fed.packets += bool(packet.size and not packet.is_discard)

@@ -28,7 +28,6 @@ def ffmpeg_version() -> str:
 
 def encoder_support() -> list[EncoderSupport]:
     """The encoders that `--codec` is likely to name."""
-    av.logging.set_level(av.logging.PANIC)  # what NVENC says where there is no GPU is told by `problem`
     return [EncoderSupport(name, _problem(name)) for name in _SOFTWARE + _HARDWARE]
 
 
