@@ -36,7 +36,9 @@ def read_image(path: str | Path) -> NDArray[Any]:
     except cv2.error as error:
         raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
     if bgr is None:
-        raise MediaError(f"{path} is no picture that OpenCV can read, or it is damaged; save it as PNG, TIFF or JPEG.")
+        raise MediaError(
+            f"The file {path} is no picture that OpenCV can read, or it is damaged; save it as PNG, TIFF or JPEG."
+        )
     if bgr.dtype not in (np.uint8, np.uint16):
         raise MediaError(f"The picture {path} holds {bgr.dtype} samples; save it with 8 or 16 bit a channel.")
     pixels: NDArray[Any] = np.ascontiguousarray(bgr[..., ::-1])

@@ -82,9 +82,9 @@ def _check_output(plan: PicturesPlan) -> None:
     """Whether the output folder may be written: not the input, writable, none of the names taken."""
     output = plan.output
     if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file; the output of a folder of pictures is a folder.")
+        raise OutputError(f"The output {output} is a file; pictures go into a folder.")
     if output.is_dir() and output.samefile(plan.folder):
-        raise UsageError(f"{output} is the input itself: give the output another folder.")
+        raise UsageError(f"The output {output} is the input itself: give the output another folder.")
     parent = output if output.is_dir() else output.parent
     if not parent.is_dir():
         raise OutputError(f"The folder {parent} is not there: make it first.")
@@ -95,7 +95,9 @@ def _check_output(plan: PicturesPlan) -> None:
         return
     taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)
     if taken is not None:
-        raise OutputError(f"{taken} exists: choose another folder, or allow it to be replaced with --overwrite.")
+        raise OutputError(
+            f"The picture {taken} exists: choose another folder, or allow it to be replaced with --overwrite."
+        )
 
 
 def find_pictures(folder: str | Path) -> tuple[Path, ...]:
@@ -106,21 +108,24 @@ def find_pictures(folder: str | Path) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is no folder; for a film there is `colormnet colorize`" if folder.exists() else "does not exist"
-        raise MediaError(f"{folder} {what}.")
+        what = (
+            "is none: it is a file; for a film there is `colormnet colorize`" if folder.exists() else "does not exist"
+        )
+        raise MediaError(f"The folder {folder} {what}.")
     try:
         entries = [p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix.lower() in PICTURES]
     except OSError as error:
         raise MediaError(f"The folder {folder} cannot be read ({error.strerror or error}).") from error
     pictures = tuple(sorted((p for p in entries if p.is_file()), key=lambda p: (natural_order(p), p.name)))
     if not pictures:
-        raise MediaError(f"{folder} holds no picture ({', '.join(sorted(s[1:] for s in PICTURES))}).")
+        raise MediaError(f"The folder {folder} holds no picture ({', '.join(sorted(s[1:] for s in PICTURES))}).")
     names: dict[str, Path] = {}
     for picture in pictures:
         other = names.setdefault(picture.stem, picture)
         if other is not picture:
             raise MediaError(
-                f"{other.name} and {picture.name} in {folder} would both become {picture.stem}.png; rename one of them."
+                f"The pictures {other.name} and {picture.name} in {folder} would both become {picture.stem}.png; "
+                "rename one of them."
             )
     return pictures
 

@@ -86,14 +86,14 @@ class _Painter:
             self.size, self.first = picture.size, picture.path
         if picture.size != self.size:
             raise MediaError(
-                f"{picture.path} is {picture.size[1]}×{picture.size[0]}, but {self.first.name} is "
+                f"The picture {picture.path} is {picture.size[1]}×{picture.size[0]}, but {self.first.name} is "
                 f"{self.size[1]}×{self.size[0]}; all pictures of a folder must have one size."
             )
         lab = rgb_to_lab(to_rgb(picture.pixels, self.colorizer.device))
         lab[0].clamp_(0, 100)
         if not self.colored and float(lab[1:].norm(dim=0).mean()) > _COLORED:
             self.colored = True
-            _log.warning("%s has colour already; it is discarded, here and in other pictures", picture.path)
+            _log.warning("The picture %s has colour already; it is discarded, here and in others", picture.path)
         return lab
 
     def _show_exemplars(self, L: Tensor, small: Tensor) -> None:
@@ -133,15 +133,19 @@ def colorize_pictures(
     target = resolve_device(device)
     colorizer = Colorizer(model, memory or MemoryConfig(), target, resolve_precision(precision, target))
     weights = model_sha256(model)
+    run = None
     try:
         with ProgressFolder(plan.output, _fingerprint(plan, weights, colorizer), plan.settings.resume) as part:
             run = _Run(plan, colorizer, part, progress)
             run.color()
             return run.receipt(weights)
     except OSError as error:
-        raise OutputError(f"{error.filename or plan.output} cannot be written ({error.strerror or error}).") from error
+        raise OutputError(
+            f"The folder {plan.output.parent} cannot be written ({error.strerror or error}); mend that, and give the "
+            "command again."
+        ) from error
     except KeyboardInterrupt as error:
-        raise Interrupted("Interrupted; the same command goes on from where it was.") from error
+        raise Interrupted(run.break_off() if run is not None else "Interrupted before the first picture.") from error
 
 
 class _Run:
@@ -155,7 +159,7 @@ class _Run:
         self.unreadable: list[str] = []
         self.done = 0
         if part.checkpoint is not None and not self._still_there(part.checkpoint):
-            _log.warning("pictures that the unfinished run wrote are gone from %s; it begins anew", plan.output)
+            _log.warning("Pictures that the unfinished run wrote are gone from %s; it begins anew", plan.output)
             part.checkpoint = None
         if part.checkpoint is not None:
             colorizer.load_state_dict(part.state())
@@ -183,7 +187,7 @@ class _Run:
             for batch in _batches(pictures, self.lookahead):
                 painted = self.painter.paint([picture for picture in batch if self._is_readable(picture)])
                 if nothing_done is not None and painted:  # from here on there are files that a later run may replace
-                    self.part.save(*nothing_done)
+                    self._save(nothing_done)
                     nothing_done = None
                 for picture, rgb in painted:
                     writer.write(plan.target(picture.path), to_pixels(rgb, picture.bits))
@@ -191,7 +195,7 @@ class _Run:
                 self._report()
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS:
                     writer.flush()
-                    self.part.save(*self._checkpoint())
+                    self._save(self._checkpoint())
                     saved = time.monotonic()
             writer.flush()
         if len(self.unreadable) == len(plan.pictures):
@@ -213,6 +217,12 @@ class _Run:
         checkpoint = Checkpoint(self.done, pieces=0, marks=(), counts=counts)
         return checkpoint, snapshot(self.painter.colorizer.state_dict())
 
+    def _save(self, checkpoint: tuple[Checkpoint, dict[str, Any]]) -> None:
+        try:
+            self.part.save(*checkpoint)
+        except RuntimeError as error:  # how torch.save passes on that the disk is full
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from error
+
     def _report(self) -> None:
         if self.progress is None:
             return
@@ -222,6 +232,12 @@ class _Run:
         self.progress(
             Progress("color", self.done, total, fps, elapsed, remaining, _device_peak(self.painter.colorizer.device))
         )
+
+    def break_off(self) -> str:
+        """Ctrl-C, in words."""
+        kept = self.part.checkpoint.frames if self.part.checkpoint is not None else 0
+        where = f"goes on behind the {kept} that are finished" if kept else "begins anew, as no minute had passed"
+        return f"Interrupted at picture {self.done} of {len(self.plan.pictures)}: the same command {where}."
 
     def receipt(self, weights: str) -> Receipt:
         """What was done; the folders' hashes are those of `_record`."""

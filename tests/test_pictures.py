@@ -8,9 +8,11 @@ import logging
 import multiprocessing
 import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +268,7 @@ def test_mistakes_are_told_before_anything_is_done(model: ColorMNet, tmp_path: P
 
     fails(MediaError, "holds no picture", tmp_path / "empty")
     fails(MediaError, "does not exist", tmp_path / "none")
-    fails(MediaError, "is no folder", tmp_path / "file")
+    fails(MediaError, "is none: it is a file", tmp_path / "file")
     fails(MediaError, r"would both become a\.png", tmp_path / "twins")
     fails(UsageError, "is the input itself", target=folder)
     fails(UsageError, "is the input itself", target=tmp_path / "empty" / ".." / "in")
@@ -313,7 +315,7 @@ def interrupted_run(folder: Path, exemplar: Path, model: ColorMNet, at: int, **k
         if progress.frame == at:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="goes on"):
+    with pytest.raises(Interrupted, match=rf"at picture {at} of \d+: the same command (goes on|begins)"):
         colorize_pictures(folder, [exemplar], model=model, device="cpu", progress=stop, **kwargs)
 
 
@@ -401,35 +403,42 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_result(
     assert bytes_of(output) == bytes_of(tmp_path / "whole")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """200 KiB in memory, where the machine lets us mount it."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True)
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A disk of that size, in memory, where the machine lets us mount one."""
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
 
 
-def test_a_full_disk_is_one_sentence_and_no_half_picture(model: ColorMNet, exemplar: Path, small_disk: Path) -> None:
-    """What is there is whole, and after making room the same command goes on."""
-    folder = folder_of(exemplar.parent / "in", 16)
-    (small_disk / "ballast").write_bytes(b"x" * 150_000)
+@pytest.mark.parametrize("saving", [60.0, 0.0])
+def test_a_full_disk_is_one_sentence_and_no_half_picture(
+    saving: float, model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full at a picture or at the progress: what is there is whole, and after making room the command goes on."""
+    folder = folder_of(tmp_path / "in", 16)
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", saving)
+    with small_disk(tmp_path / "disk", "4m") as disk:
 
-    def run() -> Receipt:
-        return colorize_pictures(folder, [exemplar], small_disk / "out", model=model, device="cpu")
+        def run() -> Receipt:
+            return colorize_pictures(folder, [exemplar], disk / "out", model=model, device="cpu")
 
-    with pytest.raises(OutputError, match="No space left on device"):
-        run()
-    done = list((small_disk / "out").iterdir())
-    assert done
-    for path in done:
-        assert read_image(path).shape == (HEIGHT, WIDTH, 3)
-    (small_disk / "ballast").unlink()
-    assert run().frames == 16
-    assert len(bytes_of(small_disk / "out")) == 16
+        for room in (20_000, 90_000):
+            (disk / "ballast").unlink(missing_ok=True)
+            (disk / "ballast").write_bytes(b"x" * (shutil.disk_usage(disk).free - room))
+            with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+                run()
+            for path in (disk / "out").iterdir():
+                assert read_image(path).shape == (HEIGHT, WIDTH, 3)
+            assert not list((disk / "out").glob(".*"))
+        (disk / "ballast").unlink()
+        assert run().frames == 16
+        assert len(bytes_of(disk / "out")) == 16
 
 
 def test_reading_stays_a_few_pictures_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
