@@ -120,7 +120,7 @@ def _backdrop(rng: np.random.Generator, size: int, colours: Array) -> Array:
 
 def make_cast(rng: np.random.Generator, size: int) -> Cast:
     """Draw a cast for frames of ``size`` × ``size`` pixels."""
-    colours = palette(rng, int(rng.integers(5, 24)))
+    colours = palette(rng, int(rng.integers(5, 24)), vivid=bool(rng.random() < 0.4))
     backdrop = _backdrop(rng, size, colours)
     actors = [_object(rng, size, colours) for _ in range(rng.integers(1, 9))]
     actors += [_figure(rng, size, colours) for _ in range(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))]

@@ -63,9 +63,15 @@ class ClipLoss(nn.Module):
         self.raw_loss = raw_loss if model.config.raw_ab else 0.0
         self.chroma_loss = chroma_loss
 
-    def forward(self, lab: Tensor, picks: Tensor, renew: Tensor) -> ClipResult:
-        """Lab [B, T, 3, H, W]; frames to read [B, T, 3]; where the value encoder renews the hidden state [T] (bool)."""
+    def forward(self, lab: Tensor, picks: Tensor, renew: Tensor, matching: bool = False) -> ClipResult:
+        """Lab [B, T, 3, H, W]; frames to read [B, T, 3]; where the value encoder renews the hidden state [T] (bool).
+
+        ``matching`` learns the keys alone: every frame reads the others' true ab, and nothing is encoded or decoded.
+        """
+        if matching:
+            return self._matched(lab, picks)
         clip = _Clip(self.model, lab)
+        clip.begin(lab[:, 0, 1:] / AB_RANGE)
         answers, raws = [], []
         for t in range(1, lab.shape[1]):
             memory, local = clip.read(t, picks[:, t])
@@ -77,11 +83,30 @@ class ClipLoss(nn.Module):
         difference = (answer - truth).abs()
         loss = (self._weight(truth, dim=2) * difference).mean()
         if self.raw_loss:
-            stride = self.model.config.stride
-            coarse = F.avg_pool2d(truth.flatten(0, 1), stride).unflatten(0, truth.shape[:2])[:, :, None]
-            apart = (torch.stack(raws, dim=1) - coarse).abs()
-            loss = loss + self.raw_loss * (self._weight(coarse, dim=3) * apart).mean()
+            loss = loss + self.raw_loss * self._raw_error(torch.stack(raws, dim=1), self._coarse(truth))[0]
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
+
+    def _matched(self, lab: Tensor, picks: Tensor) -> ClipResult:
+        clip = _Clip(self.model, lab)
+        coarse = self._coarse(lab[:, :, 1:] / AB_RANGE)  # (B, T, 2, h, w)
+        clip.values = list(coarse.unbind(1))
+        raws = []
+        for t in range(1, lab.shape[1]):
+            memory = clip.read_memory(t, picks[:, t])
+            local = self.model.local_attention.attend(clip.keys[t].key, clip.keys[t - 1].key, clip.values[t - 1])
+            raws.append(torch.stack((memory, local.float()), dim=1))
+        raw = torch.stack(raws, dim=1)  # (B, T - 1, 2 readers, 2, h, w)
+        loss, error = self._raw_error(raw, coarse[:, 1:])
+        return ClipResult(loss, error.detach() * AB_RANGE, raw[:, :, 0].detach() * AB_RANGE)
+
+    def _coarse(self, ab: Tensor) -> Tensor:
+        """ab [B, T, 2, H, W] as the memory keeps it: [B, T, 2, h, w]."""
+        return F.avg_pool2d(ab.flatten(0, 1), self.model.config.stride).unflatten(0, ab.shape[:2])
+
+    def _raw_error(self, raw: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted and plain mean |error| of raw readouts [B, T, 2 readers, 2, h, w]."""
+        apart = (raw - coarse[:, :, None]).abs()
+        return (self._weight(coarse, dim=2)[:, :, None] * apart).mean(), apart.mean()
 
     def _weight(self, truth: Tensor, dim: int) -> Tensor:
         """Strong colours weigh more, or the answer is too pale: grey is never far wrong."""
@@ -99,29 +124,35 @@ class _Clip:
         self.features = [Features(*parts) for parts in zip(*(f.split(self.batch) for f in features), strict=True)]
         self.keys = [Key(*parts) for parts in zip(*(k.split(self.batch) for k in keys), strict=True)]
         self.values: list[Tensor] = []
-        h, w = keys.key.shape[-2:]
-        self._remember(0, lab[:, 0, 1:] / AB_RANGE)
-        self.hidden = model.deep_update(self.values[0], model.hidden_zero(h, w, self.batch))
+
+    def begin(self, ab: Tensor) -> None:
+        """The first frame's own colour [B, 2, H, W] is remembered."""
+        self._remember(0, ab)
+        zero = self.model.hidden_zero(*self.keys[0].key.shape[-2:], self.batch)
+        self.hidden = self.model.deep_update(self.values[0], zero)
 
     def _remember(self, t: int, ab: Tensor) -> None:
         self.values.append(self.model.value(self.L[t], ab, self.features[t]))
 
     def read(self, t: int, picks: Tensor) -> tuple[Tensor, Tensor]:
         """What the memory (frames ``picks`` [B, 3]) and LA (the frame before) say of frame t: [B, 2, Cv, h, w] each."""
+        memory = self.read_memory(t, picks).unflatten(1, (2, -1)).to(self.values[0].dtype)
+        local = self.model.local(self.keys[t], Remembered(self.keys[t - 1].key, self.values[t - 1]))
+        return memory, local
+
+    def read_memory(self, t: int, picks: Tensor) -> Tensor:
+        """The memory's answer alone, in float32: [B, C, h, w] for values of C numbers."""
         rows = torch.arange(self.batch, device=picks.device)[:, None]
         width = min(picks.shape[1], t)  # no frame twice while there are fewer than three
 
         def chosen(parts: list[Tensor]) -> Tensor:
-            stacked = torch.stack(parts[:t], dim=1).flatten(2, -3).flatten(3)  # (B, t, C, hw)
+            stacked = torch.stack(parts[:t], dim=1).flatten(2, -3).flatten(-2)  # (B, t, C, hw)
             return stacked[rows, picks[:, :width]].transpose(1, 2).flatten(2)  # (B, C, width·hw)
 
         key, shrinkage = (chosen([k[i] for k in self.keys]) for i in (0, 1))
         device = self.L.device.type
         with torch.autocast(device, enabled=False):
-            memory = read_memory(self.keys[t], key, shrinkage, chosen(self.values))
-        memory = memory.unflatten(1, (2, -1)).to(self.values[0].dtype)
-        local = self.model.local(self.keys[t], Remembered(self.keys[t - 1].key, self.values[t - 1]))
-        return memory, local
+            return read_memory(self.keys[t], key, shrinkage, chosen(self.values))
 
     def decode(self, t: int, memory: Tensor, local: Tensor, *, renew: bool, last: bool) -> Tensor:
         """ab/110 of frame t, and everything renewed that the frames after it need."""

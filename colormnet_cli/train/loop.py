@@ -181,7 +181,7 @@ class _Run:
             wait = isinstance(self.parallel, DistributedDataParallel) and part < settings.accumulate - 1
             self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
             with torch.autocast(self.device.type, _DTYPES.get(settings.precision), settings.precision != "fp32"):
-                result = self.parallel(lab, picks, renew)
+                result = self.parallel(lab, picks, renew, self.step < settings.matching_share * settings.steps)
             self.scaler.scale(result.loss / settings.accumulate).backward()
             loss += result.loss.detach() / settings.accumulate
             error += result.error / settings.accumulate

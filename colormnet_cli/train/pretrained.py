@@ -46,7 +46,7 @@ def fill_pretrained(model: ColorMNet, notice: Notice | None = None, progress: On
         WeightsError: a file cannot be had.
     """
     if model.config != ColorMNetConfig():
-        raise UsageError("ImageNet and DINOv2 weights fit the full network alone: take --config full, or --init random.")
+        raise UsageError("ImageNet and DINOv2 weights fit the full network alone: take --config full or --init random.")
     state = model.state_dict()
     for name, rename in _RENAMES.items():
         path = ensure(PRETRAINED[name], notice=notice, progress=progress)

@@ -45,6 +45,7 @@ class TrainSettings:
     norm_share: float = 0.0  # share of the run in which BatchNorm learns its statistics; frozen after that
     hidden_renewal: float = 0.2  # how often the value encoder renews the hidden state
     raw_loss: float = 0.0  # weight of the raw readouts' own error
+    matching_share: float = 0.0  # share of the run that learns the keys alone, by reading true ab
     chroma_loss: float = 0.0  # the error's weight is 1 + this · |ab|
 
     # the run
@@ -74,7 +75,7 @@ class TrainSettings:
             raise ValueError(f"batch {self.batch} cannot be worked off in {self.accumulate} equal parts")
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("norm_share", "hidden_renewal", "cut", "keep_back"):
+        for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "keep_back"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
         for name in ("jumps", "crops"):
@@ -140,7 +141,7 @@ PRESETS = {
         plain_steps=0,
         steps=2000,
         batch=4,
-        lr=1e-3,
+        lr=1.5e-3,
         schedule="cosine",
         warmup=100,
         weight_decay=0.01,
@@ -148,6 +149,7 @@ PRESETS = {
         freeze_transformer=False,
         norm_share=0.7,
         raw_loss=0.6,
+        matching_share=0.5,
         chroma_loss=0.02,
         precision="bf16",
         checkpoint_every=50,

@@ -73,10 +73,11 @@ def texture(rng: np.random.Generator, height: int, width: int) -> Array:
     return np.asarray(cv2.warpAffine(source, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT))
 
 
-def palette(rng: np.random.Generator, count: int) -> Array:
+def palette(rng: np.random.Generator, count: int, *, vivid: bool = False) -> Array:
     """``count`` RGB colours [count, 3] as scenes have them: mostly muted, a few strong, hues in families.
 
-    Lightness says nothing about colour, and some scenes have nearly one lightness for everything.
+    Lightness says nothing about colour, and some scenes have nearly one lightness for everything. A ``vivid`` scene
+    is all strong colours of any hue: confusing two objects there costs most.
     """
     families = rng.uniform(0, 2 * np.pi, rng.integers(2, 6))
     hue = families[rng.integers(len(families), size=count)] + rng.normal(0, 0.25, count)
@@ -84,6 +85,8 @@ def palette(rng: np.random.Generator, count: int) -> Array:
     kind = rng.random(count)
     chroma = np.select([kind < 0.3, kind < 0.75], [rng.exponential(5.0, count), rng.uniform(8, 32, count)],
                        rng.uniform(30, 75, count))  # fmt: skip
+    if vivid:
+        hue, chroma = rng.uniform(0, 2 * np.pi, count), rng.uniform(20, 80, count)
     alike = rng.random() < 0.3
     lightness = rng.uniform(35, 75) + rng.normal(0, 5, count) if alike else rng.uniform(12, 95, count)
     lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], -1).astype(np.float32)
@@ -153,6 +156,7 @@ def surface(rng: np.random.Generator, labels: Array, colours: Array) -> Array:
     picture *= cv2.merge([np.exp(shade)] * 3)
     if rng.random() < 0.5:  # stains and prints: colour that varies inside an object
         mottle = texture(rng, height, width)
-        tint = (rng.normal(0, 0.08, (count, 3)) * (rng.random((count, 1)) < 0.4)).astype(np.float32)
+        strength = rng.choice([0.08, 0.25])
+        tint = (rng.normal(0, strength, (count, 3)) * (rng.random((count, 1)) < 0.5)).astype(np.float32)
         picture *= np.exp(np.take(tint, labels, axis=0) * cv2.merge([mottle] * 3))
     return np.asarray(np.minimum(picture, 1, out=picture))
