@@ -66,3 +66,16 @@ def test_the_answer_does_not_see_the_truth_behind_the_first_frame():
         assert torch.equal(loss(lab, picks, renew).ab, loss(other, picks, renew).ab)
         other[:, 0, 1:] += 30
         assert not torch.equal(loss(lab, picks, renew).ab, loss(other, picks, renew).ab)
+
+
+def test_learning_the_keys_alone_leaves_the_rest():
+    """The first part of a preview run would pull at parts whose answers it does not ask for."""
+    model = make_small_model(raw_ab=True)
+    loss = ClipLoss(model, chroma_loss=0.02).train()
+    lab = 20 * torch.randn(2, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    picks = torch.stack([draw_memory(np.random.default_rng(k), 4) for k in range(2)])
+    result = loss(lab, picks, torch.zeros(4, dtype=torch.bool), matching=True)
+    result.loss.backward()
+    learned = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert learned == {"pvgfe", "key_projection", "local_attention"}
+    assert result.ab.shape == (2, 3, 2, 4, 4)

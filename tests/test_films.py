@@ -1,0 +1,131 @@
+"""Clips cut out of the user's own material."""
+
+from __future__ import annotations
+
+import itertools
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import small_config
+
+from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli.train.films import Film, FilmClips, find_films, held_back, validation_clip
+from colormnet_cli.train.settings import TrainSettings
+
+SETTINGS = TrainSettings(
+    network=small_config(), data=("x",), frames=4, crops=((0.0, 48),), jumps=((0.0, 3),), steps=10, batch=1,
+    plain_steps=5, freeze_transformer=False,
+)  # fmt: skip
+
+
+def make_frames(folder, count, *, shade=0, size=(60, 80)):
+    """Frames whose red is their number, so that a clip tells where it was cut."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(shade)
+    noise = rng.integers(0, 60, (*size, 3), dtype=np.uint8)
+    for number in range(count):
+        picture = noise.copy()
+        picture[..., 2] = 8 * number  # BGR: red
+        cv2.imwrite(str(folder / f"{number:05d}.png"), picture)
+    return folder
+
+
+def make_video(path, count):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(count):
+            pixels = np.full((48, 64, 3), 10 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_all_layouts_are_found(tmp_path):
+    """Material that is there would not be learned from."""
+    davis, plain = tmp_path / "DAVIS", tmp_path / "plain"
+    make_frames(davis / "JPEGImages" / "480p" / "bear", 5)
+    make_frames(davis / "JPEGImages" / "480p" / "camel", 6)
+    make_frames(plain, 7)
+    video = make_video(tmp_path / "film.mp4", 8)
+    paths = [str(davis), str(plain), str(video)]
+    films = find_films(paths, tmp_path / "unpacked", shorter_side=32, least=4)
+    assert [(film.name, len(film.frames)) for film in films] == [("bear", 5), ("camel", 6), ("plain", 7), ("film", 8)]
+    assert cv2.imread(str(films[3].frames[3])).shape[:2] == (32, 43)
+    before = films[3].frames[0].stat().st_mtime_ns
+    assert find_films(paths, tmp_path / "unpacked", shorter_side=32, least=4) == films
+    assert films[3].frames[0].stat().st_mtime_ns == before  # unpacked once
+
+
+def test_what_cannot_be_learned_from_is_said(tmp_path):
+    """A typing error in a path would train on less, or end in a traceback."""
+    make_frames(tmp_path / "short", 3)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="4 frames that a clip needs"):
+        find_films([str(tmp_path / "short")], tmp_path, shorter_side=32, least=4)
+    with pytest.raises(MediaError, match="no pictures"):
+        find_films([str(tmp_path / "empty")], tmp_path, shorter_side=32, least=4)
+    with pytest.raises(MediaError, match="nowhere"):
+        find_films([str(tmp_path / "nowhere")], tmp_path, shorter_side=32, least=4)
+
+
+def test_validation_never_sees_what_is_learned(tmp_path):
+    """The best checkpoint would be the one that knows its films by heart."""
+    films = [Film(f"film {i}", tuple(tmp_path / f"{i}-{n}.png" for n in range(40))) for i in range(10)]
+    learned, kept = held_back(films, 0.2, seed=0, least=4)
+    assert len(learned) == 8
+    assert sorted(film.name for film in learned + kept) == sorted(film.name for film in films)
+    (begin,), (end,) = held_back(films[:1], 0.1, seed=0, least=4)
+    assert begin.frames + end.frames == films[0].frames
+    assert len(end.frames) == 4
+
+
+def red(lab):
+    """Which frames of make_frames a clip holds, from what they look like: the more red, the later."""
+    return [float(frame[1].mean()) for frame in lab]
+
+
+def test_clips_are_in_order_near_each_other_and_reversed_by_half(tmp_path):
+    """Colour would be learned across jumps or orders that films do not have."""
+    film = Film("a", tuple(sorted(make_frames(tmp_path / "a", 30).iterdir())))
+    clips = FilmClips([film], SETTINGS)
+    forward = 0
+    for k in range(24):
+        lab, picks = clips[k]
+        assert lab.shape == (4, 3, 48, 48)
+        assert picks.shape == (4, 3)
+        order = red(clips[k + 5][0])  # without affine and jitter: plain_steps
+        rising = all(a < b for a, b in itertools.pairwise(order))
+        falling = all(a > b for a, b in itertools.pairwise(order))
+        assert rising or falling
+        forward += rising
+    assert 5 < forward < 19
+
+
+def test_a_sample_is_a_function_of_its_number(tmp_path):
+    """A run that goes on would see other clips than one that was not broken."""
+    films = [Film(n, tuple(sorted(make_frames(tmp_path / n, 9, shade=i).iterdir()))) for i, n in enumerate("ab")]
+    first, again = FilmClips(films, SETTINGS), FilmClips(films, SETTINGS)
+    again[0]
+    assert torch.equal(first[7][0], again[7][0])
+    assert not torch.equal(first[7][0], first[8][0])
+
+
+def test_jitter_moves_frames_and_the_last_steps_do_without(tmp_path):
+    """The published schedule ends without affine changes."""
+    folder = make_frames(tmp_path / "a", 1)
+    film = Film("a", tuple(folder.iterdir()) * 6)  # the same frame again and again
+    clips = FilmClips([film], SETTINGS)
+    moved, still = clips[0][0], clips[7][0]
+    assert (moved[0] - moved[1]).abs().mean() > 1
+    assert torch.equal(still[0], still[1])
+
+
+def test_validation_shows_the_middle(tmp_path):
+    """Validation would measure squeezed pictures."""
+    film = Film("a", tuple(sorted(make_frames(tmp_path / "a", 6).iterdir())))
+    lab = validation_clip(film, frames=5, size=32)
+    assert lab.shape == (5, 3, 32, 32)
