@@ -128,8 +128,8 @@ class _Clip:
     def begin(self, ab: Tensor) -> None:
         """The first frame's own colour [B, 2, H, W] is remembered."""
         self._remember(0, ab)
-        zero = self.model.hidden_zero(*self.keys[0].key.shape[-2:], self.batch)
-        self.hidden = self.model.deep_update(self.values[0], zero)
+        h, w = self.keys[0].key.shape[-2:]
+        self.hidden = self.model.deep_update(self.values[0], self.model.hidden_zero(h, w, self.batch))
 
     def _remember(self, t: int, ab: Tensor) -> None:
         self.values.append(self.model.value(self.L[t], ab, self.features[t]))

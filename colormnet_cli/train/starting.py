@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
-
 from ..model.colormnet import ColorMNet
 from .settings import TrainSettings
 
@@ -47,10 +45,9 @@ def _random(settings: TrainSettings) -> ColorMNet:
     finally:
         torch.random.set_rng_state(state)
     with torch.no_grad():
-        if not settings.freeze_transformer:
-            for block in model.pvgfe.transformer.blocks:  # 1e-5 suits a pretrained one: from nothing it would not wake
-                block.scale1.fill_(1.0)
-                block.scale2.fill_(1.0)
-        model.decoder.predict.weight.mul_(0.1)  # grey, or the raw readout, is the first answer
-        nn.init.zeros_(model.decoder.predict.bias)
+        for name, parameter in model.named_parameters():
+            if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:
+                parameter.fill_(1.0)  # 1e-5 suits a pretrained transformer: from nothing it would not wake
+            elif name.startswith("decoder.predict."):
+                parameter.mul_(0.1)  # grey, or the raw readout, is about the first answer
     return model
