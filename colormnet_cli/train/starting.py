@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from ..model.colormnet import ColorMNet
 from .settings import TrainSettings
 
@@ -48,6 +49,6 @@ def _random(settings: TrainSettings) -> ColorMNet:
         for name, parameter in model.named_parameters():
             if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:
                 parameter.fill_(1.0)  # 1e-5 suits a pretrained transformer: from nothing it would not wake
-            elif name.startswith("decoder.predict."):
-                parameter.mul_(0.1)  # grey, or the raw readout, is about the first answer
+            elif name.startswith("decoder.predict."):  # grey, or the raw readout, is about the first answer
+                parameter.mul_(0.0 if name.endswith("bias") else 0.1)
     return model
