@@ -14,7 +14,7 @@ from .errors import OutputError, UsageError
 from .exemplar import Exemplar, read_exemplar
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
-from .video.codecs import EncoderSpec, choose_encoder, open_encoder
+from .video.codecs import EncoderSpec, carries_shape, choose_encoder, open_encoder
 from .video.join import check_header
 from .video.probe import VideoInfo, open_input, probe
 from .video.streams import StreamPlan, plan_streams
@@ -49,7 +49,7 @@ class FilmPlan:
     def output_planes(self) -> PlaneFormat:
         """What the encoder gets."""
         spec = self.encoder
-        return PlaneFormat(spec.bits, spec.full_range, self.info.matrix, spec.subsampling)  # type: ignore[arg-type]
+        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling)  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""
@@ -71,7 +71,7 @@ class FilmPlan:
             "container": spec.container,
             "pix_fmt": spec.pix_fmt,
             "encoder_options": dict(spec.options),
-            "matrix": info.matrix,
+            "matrix": spec.matrix,
             "full_range": spec.full_range,
             "streams": [{"stream": s.name, "action": s.action, "note": s.note} for s in self.streams],
             "warnings": list(self.warnings),
@@ -105,8 +105,9 @@ def plan_video(
     with tempfile.TemporaryDirectory(prefix="colormnet-") as folder:
         check_header(info, encoder, streams, Path(folder) / output.name)
     warnings = [*notes, *(plan.note for plan in streams if plan.note is not None)]
-    if encoder.container in ("matroska", "webm") and (info.time_base * 1000).denominator != 1:
-        warnings.append(f"{output.suffix} keeps times to the millisecond: frames may move by half of one.")
+    sar = info.sample_aspect_ratio
+    if sar not in (None, 1) and encoder.container in ("matroska", "webm") and not carries_shape(encoder):
+        warnings.append(f"The shape of the pixels ({sar}) is lost: {encoder.encoder} in {output.suffix} cannot say it.")
     if info.layout.alpha:
         warnings.append("The film's transparency was left out.")
     if info.display_matrix is not None and not _writes_rotation():

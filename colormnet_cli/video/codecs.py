@@ -15,7 +15,7 @@ from ..settings import ColorizeSettings
 from .planes import pixel_format
 from .probe import VideoInfo
 
-__all__ = ["CONTAINERS", "EncoderSpec", "choose_encoder", "container_of", "open_encoder"]
+__all__ = ["CONTAINERS", "EncoderSpec", "carries_shape", "choose_encoder", "container_of", "open_encoder"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
@@ -69,6 +69,7 @@ class EncoderSpec:
     bits: int
     subsampling: tuple[int, int]
     full_range: bool
+    matrix: str  # that of the colour planes
     range_tag: int
     matrix_tag: int
     primaries_tag: int
@@ -110,6 +111,8 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
         notes.append(f"{encoder} has no full range: the luma was brought to video levels.")
     quality = _quality(encoder, settings)
     options = {**dict(quality.options), **_profile(encoder, pix_fmt), **dict(settings.encoder_options)}
+    # DNxHR says BT.709 of itself, whatever it holds
+    matrix = "bt709" if encoder == "dnxhd" and info.matrix == "bt601" else info.matrix
     apple_tag = container in ("mp4", "mov") and ("265" in encoder or encoder.startswith("hevc"))
     spec = EncoderSpec(
         encoder=encoder,
@@ -121,8 +124,9 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
         bits=chosen.components[0].bits,
         subsampling=(64 // chosen.chroma_width(64), 64 // chosen.chroma_height(64)),
         full_range=full,
+        matrix=matrix,
         range_tag=2 if full else info.range_tag if info.range_tag == 1 else int(full != info.full_range),
-        matrix_tag=_matrix_tag(info),
+        matrix_tag=_matrix_tag(info, matrix),
         primaries_tag=info.primaries_tag,
         transfer_tag=info.transfer_tag,
         sample_aspect_ratio=info.sample_aspect_ratio,
@@ -133,6 +137,12 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
         codec_tag=_HEVC_TAG if apple_tag else None,
     )
     return spec, notes
+
+
+def carries_shape(spec: EncoderSpec) -> bool:
+    """Whether the encoder itself writes the sample aspect ratio; PyAV cannot hand it to the Matroska muxer."""
+    name = spec.encoder
+    return any(family in name for family in ("264", "265", "hevc", "ffv1", "mpeg"))
 
 
 def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
@@ -210,10 +220,11 @@ def _profile(encoder: str, pix_fmt: str) -> dict[str, str]:
     return {}
 
 
-def _matrix_tag(info: VideoInfo) -> int:
+def _matrix_tag(info: VideoInfo, matrix: str) -> int:
     """The film's own tag; RGB, and matrices that we do not write, need one that says what is written."""
-    if info.layout.kind == "rgb" or info.matrix_tag not in (1, 2, 4, 5, 6, 7, 9, 10):
-        return {"bt709": 1, "bt601": 6, "bt2020": 9}[info.matrix]
+    known = info.matrix_tag in (1, 2, 4, 5, 6, 7, 9, 10)
+    if info.layout.kind == "rgb" or not known or matrix != info.matrix:
+        return {"bt709": 1, "bt601": 6, "bt2020": 9}[matrix]
     return info.matrix_tag
 
 

@@ -54,7 +54,7 @@ def join_film(
     Returns:
         What was out of the ordinary: a sentence for each stream with damaged packets.
     """
-    delay, extradata = _survey(folder, pieces)
+    delay, extradata, whole_ms = _survey(folder, pieces, info.time_base)
     with open_input(info.path) as source, _created(path, info, spec) as output:
         video, tracks = _set_up(output, source, info, spec, plans, window)
         output.start_encoding()
@@ -75,6 +75,8 @@ def join_film(
         names = {plan.stream.index: plan.name for plan in plans}
         total = {i: n + tracks[i].damaged for i, n in damaged.items()}
         notes = [f"{names[i]}: {n} damaged packets were mended or left out." for i, n in total.items() if n]
+    if spec.container in ("matroska", "webm") and not whole_ms:
+        notes.append(f"{path.suffix} keeps times to the millisecond: frames moved by up to half of one.")
     _sync(path)
     return notes
 
@@ -95,6 +97,9 @@ def _created(path: Path, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputC
         # A late start is written in the movie's clock: one in which every stream's first instant is exact.
         clock = lcm(info.time_base.denominator, 1000)
         options["movie_timescale"] = str(clock if clock < 2**31 else info.time_base.denominator)
+    else:
+        # Audio may begin a little before the film (the encoder's run-up); the film is not to move for that.
+        options["avoid_negative_ts"] = "disabled"
     output = av.open(str(path.resolve()), "w", format=spec.container, container_options=options)
     try:
         yield output
@@ -145,9 +150,9 @@ def _chapters(source: InputContainer, window: Window) -> list[Any]:
     return kept
 
 
-def _survey(folder: Path, pieces: int) -> tuple[int, bytes]:
-    """The longest delay of all pieces, and their common extradata."""
-    delay, extradata = 0, None
+def _survey(folder: Path, pieces: int, unit: Fraction) -> tuple[int, bytes, bool]:
+    """The longest delay of all pieces, their common extradata, and whether every instant is a whole millisecond."""
+    delay, extradata, whole = 0, None, True
     for number in range(pieces):
         try:
             piece = read_piece(piece_path(folder, number))
@@ -157,7 +162,8 @@ def _survey(folder: Path, pieces: int) -> tuple[int, bytes]:
         if extradata is not None and piece.extradata != extradata:
             raise OutputError(f"The pieces in {folder} do not belong together: run once more with --no-resume.")
         extradata = piece.extradata
-    return delay, extradata or b""
+        whole = whole and all(pts * unit.numerator * 1000 % unit.denominator == 0 for pts in piece.pts)
+    return delay, extradata or b"", whole
 
 
 def _video_packets(

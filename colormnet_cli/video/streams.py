@@ -14,6 +14,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from .probe import StreamInfo, VideoInfo, open_input
+from .subtitles import convert_text, text_form_for
 
 __all__ = ["StreamPlan", "Window", "add_streams", "copied_packets", "plan_streams"]
 
@@ -30,7 +31,7 @@ class StreamPlan:
     """What becomes of one stream."""
 
     stream: StreamInfo
-    action: str  # "copy", "drop", "attach" (a cover picture into Matroska), or the encoder it is converted with
+    action: str  # "copy", "drop", "attach" (a cover picture into Matroska), or the codec it is converted to
     note: str | None = None  # a sentence, where it is not simply copied
 
     @property
@@ -70,7 +71,13 @@ def _plan(stream: Any, known: StreamInfo, muxer: str, audio: str, chapters: bool
         return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is coloured.")
     if _holds(muxer, stream):
         return copied
-    return StreamPlan(known, "drop", f"{copied.name} was left out: {_ending(muxer)} cannot hold it, .mkv may.")
+    form = text_form_for(muxer, known.codec)
+    if form is not None:
+        return StreamPlan(
+            known, form, f"{copied.name} was converted to {form}: {_ending(muxer)} holds no {known.codec}."
+        )
+    elsewhere = "" if muxer == "matroska" else ", .mkv may"
+    return StreamPlan(known, "drop", f"{copied.name} was left out: {_ending(muxer)} cannot hold it{elsewhere}.")
 
 
 def _plan_audio(stream: Any, copied: StreamPlan, muxer: str, audio: str) -> StreamPlan:
@@ -119,6 +126,8 @@ def add_streams(
             added = _add_copy(output, stream)
             if stream.type != "attachment":
                 tracks[stream.index] = _Track(stream, added, window)
+        elif plan.stream.kind == "subtitle" and plan.action != "drop":
+            tracks[stream.index] = _Text(stream, _add_text(output, stream, plan.action), window, plan.action)
         elif plan.action != "drop":
             tracks[stream.index] = _Converted(stream, _add_audio(output, stream, plan.action), window)
     return tracks
@@ -137,6 +146,13 @@ def _add_audio(output: OutputContainer, stream: Any, encoder: str) -> Any:
     layout = source.layout.name if 0 < source.layout.nb_channels <= 8 else "stereo"
     added.layout = layout
     added.bit_rate = 128_000 * max(1, added.codec_context.layout.nb_channels)
+    _describe(added, stream)
+    return added
+
+
+def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
+    added: Any = output.add_mux_stream(form)
+    added.time_base = Fraction(1, 1000)
     _describe(added, stream)
     return added
 
@@ -185,6 +201,8 @@ class _Track:
         if not packet.size:
             yield from self.flush()
             return
+        if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # a gap of mov_text; the muxer writes its own
+            return
         step = packet.duration or 1
         last = self._last_dts
         if packet.pts is None and packet.dts is None:
@@ -216,6 +234,23 @@ class _Track:
         packet.dts += shift
         packet.stream = self.added
         return packet.dts * packet.time_base, packet
+
+
+class _Text(_Track):
+    """Text subtitles in another form."""
+
+    def __init__(self, stream: Any, added: Any, window: Window, form: str) -> None:
+        super().__init__(stream, added, window)
+        self.form = form
+
+    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        data = convert_text(bytes(packet), self.stream.codec_context.name, self.form) if packet.size else None
+        if data is None:
+            return
+        text: Any = av.Packet(data)
+        text.pts, text.dts, text.duration, text.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+        text.is_keyframe = True
+        yield from super().packets(text)
 
 
 class _Converted(_Track):
