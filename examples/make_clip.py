@@ -21,7 +21,11 @@ SOUND_RATE = 22050
 
 SKY, GROUND, ROOF, GLASS = (150, 190, 225), (120, 110, 98), (120, 70, 60), (70, 85, 105)
 FACADES = [(196, 120, 90), (215, 190, 120), (120, 150, 130), (205, 200, 190), (150, 95, 110), (110, 135, 170)]
-COATS = [((170, 45, 40), (50, 50, 70), -0.9, 150), ((60, 95, 60), (90, 75, 60), 1.1, 112), ((225, 180, 70), (60, 70, 110), -0.4, 280)]
+COATS = [  # coat, trousers, pixels a frame, where first
+    ((170, 45, 40), (50, 50, 70), -0.9, 150),
+    ((60, 95, 60), (90, 75, 60), 1.1, 112),
+    ((225, 180, 70), (60, 70, 110), -0.4, 280),
+]
 
 
 def box(picture, left, top, right, bottom, colour):
@@ -30,7 +34,8 @@ def box(picture, left, top, right, bottom, colour):
 
 
 def disc(picture, x, y, across, down, colour):
-    cv2.ellipse(picture, (round(x * FINE), round(y * FINE)), (round(across * FINE), round(down * FINE)), 0, 0, 360, colour, -1)
+    (x, y), radii = (round(x * FINE), round(y * FINE)), (round(across * FINE), round(down * FINE))
+    cv2.ellipse(picture, (x, y), radii, 0, 0, 360, colour, -1)
 
 
 def stick(picture, x, y, angle, length, thick, colour):

@@ -1,0 +1,18 @@
+"""Colour a film, as the command does.
+
+    python examples/film.py [FILM PICTURE OUTPUT]
+"""
+
+import sys
+from pathlib import Path
+
+import colormnet_cli as cm
+
+HERE = Path(__file__).parent
+film, picture, output = sys.argv[1:] or (HERE / "street.mp4", HERE / "street.jpg", "street-colour.mp4")
+
+model = cm.load_model("preview")
+receipt = cm.colorize_video(
+    film, [picture], output, model=model, progress=lambda at: print(f"\r{at.frame} of {at.total}", end="")
+)
+print(f"\n{receipt.frames} frames at {receipt.fps:.1f} a second, to {receipt.output.path}")

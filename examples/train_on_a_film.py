@@ -1,0 +1,17 @@
+"""Fine-tune the preview model on films in colour, to use it on others like them.
+
+    python examples/train_on_a_film.py RUN STEPS FILM [FILM ...]
+"""
+
+import sys
+from pathlib import Path
+
+from colormnet_cli.train import preset, train
+
+run, steps, *films = sys.argv[1:]
+settings = preset("preview").with_overrides(
+    data=tuple(films), synthetic=False, init="preview", steps=int(steps), lr=2e-4, warmup=0, matching_share=0.0,
+    batch=2, crops=((0.0, 128),),
+)  # fmt: skip
+result = train(settings, Path(run), progress=lambda at: print(f"step {at.step}: error {at.error:.2f}"))
+print(f"best validation {result.best_psnr:.2f} dB; use it with --model {result.weights}")

@@ -1,0 +1,78 @@
+"""The examples: what README tells a new user to run, and one script for each use of the API."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FILM, PICTURE = EXAMPLES / "street.mp4", EXAMPLES / "street.jpg"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a script in a folder of its own; what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def script(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return script
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """The first frames of the street: as a film, to be quick."""
+    import av
+
+    path = tmp_path_factory.mktemp("short") / "short.mp4"
+    with av.open(str(FILM)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number, frame in enumerate(source.decode(video=0)):
+            if number == 10:
+                break
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")))
+        target.mux(stream.encode(None))
+    return path
+
+
+def saturation(path):
+    film = cv2.VideoCapture(str(path))
+    frame = film.read()[1]
+    return cv2.cvtColor(frame, cv2.COLOR_BGR2HSV)[..., 1].mean()
+
+
+def test_a_film(run, short):
+    assert "10 frames" in run("film.py", short, PICTURE, "out.mp4")
+    assert saturation("out.mp4") > 40 > saturation(short)
+
+
+def test_frame_by_frame(run):
+    lines = run("frame_by_frame.py", 3).splitlines()
+    assert len(lines) == 3
+    assert Path("street.state").exists()
+
+
+def test_another_exemplar(run, short):
+    run("another_exemplar.py", short, "out.mp4", PICTURE, PICTURE)
+    assert saturation("out.mp4") > 40
+
+
+def test_training(run, tmp_path):
+    assert "best validation" in run("train_on_a_film.py", "run", 1, FILM)
+    assert (tmp_path / "run" / "best.pt").exists()
+
+
+def test_the_film_of_the_readme_can_be_drawn_again(run, tmp_path):
+    """The clip in the repository would be of unknown origin."""
+    run("make_clip.py", tmp_path)
+    assert FILM.stat().st_size < 500_000
+    ours, theirs = (cv2.imread(str(folder / "street.jpg")) for folder in (tmp_path, EXAMPLES))
+    assert cv2.absdiff(ours, theirs).mean() < 1

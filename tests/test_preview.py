@@ -1,0 +1,91 @@
+"""The model that comes along: what a new user runs first."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import colormnet_cli as cm
+from colormnet_cli.train import preset, train
+from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
+from colormnet_cli.weights import read_lock
+
+
+@pytest.fixture(scope="module")
+def preview(tmp_path_factory):
+    """As a user without a network gets it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return cm.load_model("preview")
+
+
+def coloured(model, exemplar, clip, *, first_frame=False):
+    """ab [T, 2, H, W] of a clip [T, 3, H, W], from a Lab picture."""
+    colorizer = cm.Colorizer(model)
+    colorizer.set_exemplar(exemplar, first_frame=first_frame)
+    return torch.stack([colorizer.step(frame[:1]) for frame in clip])
+
+
+def psnr(ab, lab):
+    ours, truth = cm.lab_to_rgb(torch.cat((lab[:, :1], ab), dim=1)), cm.lab_to_rgb(lab)
+    return float(-10 * (ours - truth).square().mean((1, 2, 3)).log10().mean())
+
+
+def test_it_is_small_and_says_where_it_comes_from(preview):
+    """The package would be heavy, or nobody could make the model again."""
+    entry = read_lock()["preview"]
+    assert entry.size <= 8e6
+    assert entry.licence == "Apache-2.0"
+    assert "colormnet train --config preview --synthetic" in entry.training
+    assert sum(parameter.numel() for parameter in preview.parameters()) <= 4e6
+    assert preview.config == preset("preview").network
+
+
+def test_objects_keep_their_colours_in_another_arrangement(preview):
+    """An exemplar that is not the first frame, which is what users mostly have, would be of no use."""
+    gray, ours, strangers = [], [], []
+    pairs = [tuple(map(torch.from_numpy, synthetic_pair(515, index, frames=3, size=128))) for index in range(12)]
+    for (exemplar, clip), (other, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
+        truth = clip[:, 1:]
+        gray.append(float(truth.abs().mean()))
+        ours.append(float((coloured(preview, exemplar, clip) - truth).abs().mean()))
+        strangers.append(float((coloured(preview, other, clip) - truth).abs().mean()))
+    assert np.mean(ours) < 0.65 * np.mean(gray)
+    assert np.mean(ours) < 0.65 * np.mean(strangers)
+
+
+def test_a_still_scene_does_not_fade(preview):
+    """Every remembered frame is remembered with its own answer: a small loss each time would end in gray."""
+    lab = torch.from_numpy(synthetic_clip(88, 4, frames=2, size=96, cut=0.0)[0])
+    grain = torch.Generator().manual_seed(0)
+    colorizer = cm.Colorizer(preview)
+    colorizer.set_exemplar(lab, first_frame=True)
+    chroma = []
+    for _ in range(301):
+        L = (lab[:1] + 1.5 * torch.randn(lab[:1].shape, generator=grain)).clamp(0, 100)
+        chroma.append(float(colorizer.step(L).norm(dim=0).mean()))
+    assert chroma[300] >= 0.9 * chroma[10]
+    assert chroma[300] >= 0.8 * float(lab[1:].norm(dim=0).mean())
+
+
+def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
+    """A restorer who colours some frames by hand would gain nothing by training on them."""
+    film = torch.from_numpy(synthetic_clip(404, 7, frames=25, size=96, jump=1, cut=0.0))
+    (tmp_path / "given").mkdir()
+    for number in range(0, 25, 3):  # the frames that somebody coloured
+        rgb = cm.lab_to_rgb(film[number]).permute(1, 2, 0).numpy()
+        picture = np.round(rgb[..., ::-1] * 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "given" / f"{number:03d}.png"), picture)
+    settings = preset("preview").with_overrides(
+        data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=4, lr=3e-4,
+        crops=((0.0, 64),), jumps=((0.0, 2),), warmup=10, norm_share=0.0, matching_share=0.0, precision="fp32",
+        keep_back=0.0, validate_every=200, checkpoint_every=200, affine=False,
+    )  # fmt: skip
+    train(settings, tmp_path / "run")
+    tuned = cm.load_model(tmp_path / "run" / "final.pt")
+    others = [number for number in range(1, 25) if number % 3]
+    before, after = (psnr(coloured(m, film[0], film, first_frame=True)[others], film[others]) for m in (preview, tuned))
+    assert after > before + 0.3
