@@ -1,10 +1,13 @@
 """How much memory and time a film will take, before it does: the network is run on the meta device, where nothing is
-computed and only shapes flow."""
+computed and only shapes flow; how fast the device is, a plain convolution and a matrix product tell."""
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .memory import MemoryBank, MemoryConfig
 from .model import ColorMNet, ColorMNetConfig, Remembered
 
-__all__ = ["Cost", "fitting_size", "frame_cost", "measure_rate"]
+__all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
@@ -30,6 +33,7 @@ class Cost:
 
     memory: int  # bytes at most: weights, what is remembered, and what a step holds at once
     operations: float  # floating-point operations a frame, on average
+    plain: float  # of them, a frame that is not remembered
 
     def seconds(self, rate: float) -> float:
         """A frame's time on a device that convolves at `rate` operations a second."""
@@ -71,11 +75,11 @@ def frame_cost(
         with FlopCounterMode(display=False) as remembering:
             model.value(L, ab, features)
     # features are counted for every frame that was looked at; the rest of the step is small beside them
-    operations = step.get_total_flops() / lookahead + remembering.get_total_flops() / memory.gamma
-    return Cost(weights + holding.peak, operations)
+    plain = step.get_total_flops() / lookahead
+    return Cost(weights + holding.peak, plain + remembering.get_total_flops() / memory.gamma, plain)
 
 
-class _Holding(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Holding(TorchDispatchMode):
     """Counts the bytes of the tensors that are alive, and the most that were at once."""
 
     def __init__(self) -> None:
@@ -121,22 +125,44 @@ def fitting_size(
     failed = frame_cost(config, size, memory, precision=precision, lookahead=lookahead).memory
     bound = 0.85 * min(failed, budget or failed)
     shorter = min(size)
-    for candidate in _SIZES:
+    smaller = [candidate for candidate in _SIZES if candidate < shorter]
+
+    def fits(candidate: int) -> bool:
         scaled = (round(size[0] * candidate / shorter), round(size[1] * candidate / shorter))
-        if candidate < shorter and frame_cost(config, scaled, memory, precision=precision).memory <= bound:
-            return candidate
-    return None
+        return frame_cost(config, scaled, memory, precision=precision).memory <= bound
+
+    first = bisect_left(smaller, True, key=fits)  # from large to small: those that do not fit, then those that do
+    return smaller[first] if first < len(smaller) else None
 
 
-def measure_rate(device: torch.device, precision: str) -> float:
+def measure_rate(device: torch.device, precision: str, size: tuple[int, int] = (70, 112)) -> float:
     """Operations a second of a 3×3 convolution of 256 channels: the yardstick for everything else."""
-    dtype = _DTYPES[precision]
-    picture = torch.zeros(1, 256, 70, 112, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    kernel = torch.zeros(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    times = []
-    with torch.inference_mode():
-        for _ in range(4):
-            started = time.perf_counter()
-            float(torch.nn.functional.conv2d(picture, kernel, padding=1)[0, 0, 0, 0])  # waits for the device
-            times.append(time.perf_counter() - started)
-    return 2 * 256 * 256 * 9 * 70 * 112 / min(times)
+    dtype, (rows, columns) = _DTYPES[precision], size
+    picture = torch.randn(1, 256, rows, columns, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    kernel = torch.randn(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision != "fp32"):  # as the Colorizer
+        seconds = _fastest(lambda: torch.nn.functional.conv2d(picture, kernel, padding=1), device)
+    return 2 * 256 * 256 * 9 * rows * columns / seconds
+
+
+def measure_product_rate(device: torch.device, precision: str) -> float:
+    """Operations a second of a product of two large square matrices."""
+    side = 8192 if device.type == "cuda" else 2048
+    matrix = torch.randn(side, side, device=device, dtype=_DTYPES[precision])
+    return 2 * side**3 / _fastest(lambda: matrix @ matrix, device)
+
+
+@torch.inference_mode()
+def _fastest(work: Callable[[], torch.Tensor], device: torch.device) -> float:
+    """Seconds of one call: the best of several runs, each long enough to be timed with the device waited for."""
+
+    def seconds(calls: int) -> float:
+        started = time.perf_counter()
+        for _ in range(calls):
+            out = work()
+        float(out.flatten()[0])  # waits for the device
+        return (time.perf_counter() - started) / calls
+
+    seconds(1)  # chooses an algorithm
+    once = seconds(1)
+    return min(once, *(seconds(math.ceil(0.02 / once)) for _ in range(4)))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+import pytest
+import torch
 from conftest import make_small_model
 
+from colormnet_cli.cli import main
 from colormnet_cli.model import save_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,3 +78,30 @@ def run(arguments: list[str], folder: Path, **more: str) -> tuple[int, str, str]
     process = start(arguments, folder, **more)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def command(world, tmp_path, monkeypatch, capsys):
+    """Run the command here, offline, beside the world's files; gives exit code, stdout and stderr."""
+    for path in world.iterdir():
+        os.symlink(path, tmp_path / path.name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    torch.set_num_threads(1)
+    logger = logging.getLogger("colormnet_cli")
+    before = logger.handlers, logger.propagate, logger.level
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end, warnings.catch_warnings():
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    yield run
+    logger.handlers, logger.propagate, logger.level = before

@@ -1,45 +1,15 @@
+# ruff: noqa: F811
 """Every error that a person can make the command run into: its exit code and its sentence."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-import warnings
 from types import SimpleNamespace
 
 import pytest
 import torch
-from cli_world import make_world
-
-from colormnet_cli.cli import main
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def command(world, tmp_path, monkeypatch, capsys):
-    """Run the command here, offline, beside the world's files; gives exit code, stdout and stderr."""
-    for path in world.iterdir():
-        os.symlink(path, tmp_path / path.name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    logger = logging.getLogger("colormnet_cli")
-    before = logger.handlers, logger.propagate, logger.level
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end, warnings.catch_warnings():
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return end.value.code, out, err
-
-    yield run
-    logger.handlers, logger.propagate, logger.level = before
-
+from cli_world import command, world  # noqa: F401 - fixtures
 
 COLORIZE = "colorize old.mp4 --ref photo.jpg --model small.pt --device cpu"
 FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"

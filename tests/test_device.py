@@ -1,0 +1,56 @@
+"""Which device and number format a run takes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from colormnet_cli import device as d
+from colormnet_cli.errors import DeviceError, UsageError
+
+
+def test_auto_takes_the_fastest_kind(monkeypatch):
+    """A GPU is used without being asked for; without one it is the CPU."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(d, "describe_device", str)
+    assert d.resolve_device("auto") == torch.device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert d.resolve_device("auto") == torch.device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert d.resolve_device("auto") == d.resolve_device("cpu") == torch.device("cpu")
+
+
+def test_a_gpu_is_taken_by_its_number(monkeypatch):
+    """`cuda` is the first; one beyond the last is named with how many there are."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert d.resolve_device("cuda") == torch.device("cuda:0")
+    assert d.resolve_device(torch.device("cuda:1")) == torch.device("cuda:1")
+    with pytest.raises(DeviceError, match="there is no device cuda:2: there are 2, counted from cuda:0"):
+        d.resolve_device("cuda:2")
+
+
+def test_what_is_no_device():
+    """Typing errors are wrong usage, not devices that are missing."""
+    for name in ("gpu", "cuda:", "cuda:x", "cpu:0", ""):
+        with pytest.raises(UsageError, match="auto, cuda, cuda:N, mps or cpu"):
+            d.resolve_device(name)
+
+
+@pytest.mark.parametrize(("kind", "chosen"), [("cuda", "fp16"), ("mps", "fp32"), ("cpu", "fp32")])
+def test_auto_precision(kind, chosen):
+    """Half precision only where it is fast and tested."""
+    assert d.resolve_precision("auto", torch.device(kind)) == chosen
+    assert d.resolve_precision("bf16", torch.device(kind)) == "bf16"
+    with pytest.raises(UsageError, match="auto, fp32, fp16, bf16"):
+        d.resolve_precision("fp8", torch.device(kind))
+
+
+@pytest.mark.gpu
+def test_a_real_gpu():
+    """What the tests above make up, once for real."""
+    device = d.resolve_device("auto")
+    assert device == torch.device("cuda:0")
+    assert "GiB" in d.describe_device(device)
+    assert 0 < d.free_memory(device) <= torch.cuda.get_device_properties(0).total_memory
