@@ -15,7 +15,7 @@ from .session import Session
 __all__ = ["app", "main"]
 
 # Each is a module of this folder with a function `register(app)`; it imports nothing heavy before it runs.
-COMMANDS = ("colorize", "frames", "train", "evaluate", "compare", "weights", "doctor")
+COMMANDS = ("colorize", "frames", "train", "evaluate", "compare", "bench", "weights", "doctor")
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error

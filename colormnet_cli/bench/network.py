@@ -1,0 +1,95 @@
+"""The network on its own, and what of it takes how long."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..colorizer import Colorizer
+from ..painter import Painter
+from .clock import Clock, MemoryWatch, StageClock
+from .figures import MemoryFigures, Times
+from .material import FILM_PLANES, made_up_luma
+
+__all__ = ["NetworkTimes", "StageTimes", "count_operations", "time_network", "time_stages", "watch_parts"]
+
+
+@dataclass(frozen=True)
+class NetworkTimes:
+    """Of a run of frames."""
+
+    times: Times
+    memory: MemoryFigures
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Seconds a frame, by stage; and the planes of the last batch, for an encoder."""
+
+    seconds: dict[str, float]
+    planes: list[tuple[NDArray[Any], NDArray[Any]]]
+
+
+def count_operations(colorizer: Colorizer, pool: Tensor, batch: int) -> float:
+    """Floating-point operations a frame, over one round of γ and look-ahead; what is not counted is small."""
+    frames = math.lcm(colorizer.memory.gamma, batch)
+    with FlopCounterMode(display=False) as counter:
+        for i in range(frames // batch):
+            colorizer.steps(_batch(pool, i, batch))
+    return counter.get_total_flops() / frames
+
+
+def time_network(colorizer: Colorizer, pool: Tensor, frames: int, batch: int) -> NetworkTimes:
+    """Lightness in, ab out, nothing in between touched. pool: [P, 1, h, w], on the device, taken round and round."""
+    clock, memory = Clock(colorizer.device), MemoryWatch(colorizer.device)
+    clock.wait()
+    marks = [clock.mark()]
+    for i in range(frames // batch):
+        colorizer.steps(_batch(pool, i, batch))
+        marks.append(clock.mark())
+        memory.sample((i + 1) * batch)
+    clock.wait()
+    each = [clock.seconds(*pair) / batch for pair in pairwise(marks)]
+    return NetworkTimes(Times.of(each), memory.figures())
+
+
+def _batch(pool: Tensor, i: int, batch: int) -> Tensor:
+    begin = i * batch % len(pool)
+    return pool[begin : begin + batch]
+
+
+def watch_parts(stages: StageClock, colorizer: Colorizer) -> None:
+    """Time the parts of a step, from outside."""
+    model, bank = colorizer.model, colorizer.bank
+    stages.watch("features", model, "features", "key")
+    stages.watch("read", bank, "read")
+    stages.watch("la", model, "local")
+    stages.watch("decoder", model, "decode")
+    stages.watch("remember", model, "value", "deep_update")
+    stages.watch("remember", bank, "remember")
+
+
+def time_stages(
+    colorizer: Colorizer, film: tuple[int, int], size: tuple[int, int], frames: int, batch: int
+) -> StageTimes:
+    """What the parts of a frame take between decoder and encoder: the network's, and colour at the film's size."""
+    painter = Painter(colorizer, size, FILM_PLANES, FILM_PLANES, guided=True)
+    numbers = range(0, frames, batch)
+    lumas = [[made_up_luma(i + k, film) for k in range(batch)] for i in range(0, min(frames, 8 * batch), batch)]
+    with StageClock(Clock(colorizer.device)) as stages:
+        stages.watch("paint", painter, "paint")
+        stages.watch("steps", colorizer, "steps")
+        watch_parts(stages, colorizer)
+        painter.paint(lumas[0]).numpy()
+        stages.forget()
+        for i in range(len(numbers)):
+            planes = painter.paint(lumas[i % len(lumas)])
+        found = {stage: seconds / frames for stage, seconds in stages.seconds().items()}
+    paint, steps = found.pop("paint"), found.pop("steps")
+    return StageTimes({**found, "other": steps - sum(found.values()), "colour": paint - steps}, planes.numpy())

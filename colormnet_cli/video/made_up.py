@@ -1,0 +1,28 @@
+"""Films that nobody shot, for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .planes import build_frame
+
+__all__ = ["write_gray_film"]
+
+
+def write_gray_film(path: Path, lumas: Iterable[NDArray[np.uint8]], size: tuple[int, int], rate: int = 24) -> None:
+    """H.264, 8 bit, 4:2:0, at video levels; lumas [H, W], `size` (H, W) even."""
+    gray = np.full((size[0] // 2, size[1] // 2), 128, np.uint8)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=rate, options={"preset": "fast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
+        for number, luma in enumerate(lumas):
+            frame = build_frame("yuv420p", (luma, gray, gray))
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
