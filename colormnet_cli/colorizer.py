@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .hostmemory import keep_freed_memory
 from .memory import MemoryBank, MemoryConfig
 from .model import ColorMNet, Features, Key, Remembered, pad, padding
 
@@ -39,6 +40,8 @@ class Colorizer:
         if precision not in _DTYPES:
             raise ValueError(f"precision must be one of {', '.join(_DTYPES)}, got {precision!r}")
         self.memory, self.device, self.precision = memory or MemoryConfig(), torch.device(device), precision
+        if self.device.type == "cpu":
+            keep_freed_memory()
         copied = copy.deepcopy(model).eval().requires_grad_(False)
         self.model = copied.to(self.device, _DTYPES[precision]).to(memory_format=torch.channels_last)
         self.reset()

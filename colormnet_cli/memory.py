@@ -100,8 +100,9 @@ class MemoryBank:
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
             parts.append(F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
-        readout = torch.cat(parts)  # (hw, 2·Cv)
-        return readout.T.reshape(1, 2, -1, h, w)
+        # (hw, 2, Cv) as a map for each colour channel, channels_last as convolutions like it
+        readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
+        return readout.transpose(1, 2).unflatten(2, (h, w))[None]
 
     def normalised_use(self) -> Tensor:
         """Use a read, of every element in the order of the rows: long-term, permanent, recent."""

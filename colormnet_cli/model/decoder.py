@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
-from .fusion import FeatureFusion, GatedUpdate, ResidualBlock, per_channel
+from .fusion import FeatureFusion, GatedUpdate, ResidualBlock, joined, per_channel
 from .ops import upsample
 from .pvgfe import Features
 
@@ -39,13 +37,11 @@ class HiddenUpdate(nn.Module):
         self.from4 = nn.Conv2d(widths[2] + logits, dim, 1)
         self.update = GatedUpdate(dim, hidden_dim)
 
-    def forward(self, g16: Tensor, g8: Tensor, g4: Tensor, hidden: Tensor) -> Tensor:
-        """Maps [B, 2, C, …] at strides 16, 8, 4 and the hidden state [B, 2, Ch, h, w] to the new one."""
-        g8, g4 = (
-            F.avg_pool2d(g.flatten(0, 1), k).unflatten(0, g.shape[:2])
-            for g, k in ((g8, self.step), (g4, 2 * self.step))
-        )
-        news = per_channel(self.from16, g16) + per_channel(self.from8, g8) + per_channel(self.from4, g4)
+    def forward(self, g16: Tensor, g8: Tensor, g4: Tensor, logits: Tensor, hidden: Tensor) -> Tensor:
+        """Maps [B, 2, C, …] at strides 16, 8, 4, 4 and the hidden state [B, 2, Ch, h, w] to the new one."""
+        g8 = per_channel(nn.AvgPool2d(self.step), g8)
+        g4, logits = (per_channel(nn.AvgPool2d(2 * self.step), g) for g in (g4, logits))
+        news = per_channel(self.from16, g16) + per_channel(self.from8, g8) + per_channel(self.from4, joined(g4, logits))
         return self.update(news, hidden)
 
 
@@ -75,23 +71,22 @@ class Decoder(nn.Module):
         readout = memory if local is None else memory + local
         raw = None
         if self.raw_ab:  # the remembered ab as the memory and as LA see it, apart
-            raw = torch.cat((memory[:, :, -1:], (memory if local is None else local)[:, :, -1:]), dim=2)
-            readout = torch.cat((readout[:, :, :-1], raw), dim=2)
-        g16 = self.fuser(f.f16, torch.cat((readout, hidden), dim=2))
+            raw = joined(memory[:, :, -1:], (memory if local is None else local)[:, :, -1:])
+            readout = joined(readout[:, :, :-1], raw)
+        g16 = self.fuser(f.f16, joined(readout, hidden))
         g8 = self.up8(f.f8, g16)
         g4 = self.up4(f.f4, g8)
         logits = per_channel(self.predict, g4.relu())  # (B, 2, 1, h4, w4), two where raw ab is there
         ab = self._answer(logits, raw)
         if update_hidden:
-            hidden = self.hidden_update(g16, g8, torch.cat((g4, logits), dim=2), hidden)
+            hidden = self.hidden_update(g16, g8, g4, logits, hidden)
         return ab, hidden
 
     def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
         if raw is None:
             return upsample(logits[:, :, 0].float(), self.scale).tanh()
-        raw = upsample(raw.flatten(0, 1).float(), 2 * self.step).unflatten(
-            0, raw.shape[:2]
-        )  # to the logits' resolution
+        finer = upsample(raw.flatten(0, 1).float(), 2 * self.step)  # the logits' resolution
+        raw = finer.unflatten(0, raw.shape[:2])
         gate, correction = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction

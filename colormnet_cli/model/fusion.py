@@ -12,12 +12,17 @@ from torch import Tensor, nn
 
 from .ops import conv3x3_of_upsampled
 
-__all__ = ["CBAM", "FeatureFusion", "GatedUpdate", "ResidualBlock", "per_channel"]
+__all__ = ["CBAM", "FeatureFusion", "GatedUpdate", "ResidualBlock", "joined", "per_channel"]
 
 
 def per_channel(module: nn.Module, x: Tensor) -> Tensor:
     """Apply a module for maps to a's and b's: [B, 2, C, h, w] to [B, 2, C', h', w']."""
     return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def joined(*maps: Tensor) -> Tensor:
+    """Maps [B, 2, C, h, w] behind one another: [B, 2, C + …, h, w]. Joined with four axes they keep channels_last."""
+    return torch.cat([x.flatten(0, 1) for x in maps], dim=1).unflatten(0, maps[0].shape[:2])
 
 
 class ResidualBlock(nn.Module):
@@ -101,7 +106,7 @@ class GatedUpdate(nn.Module):
 
     def forward(self, news: Tensor, hidden: Tensor) -> Tensor:
         """[B, 2, C, h, w] and the hidden state [B, 2, Ch, h, w] to the new one."""
-        parts = per_channel(self.transform, torch.cat((news, hidden), dim=2))
+        parts = per_channel(self.transform, joined(news, hidden))
         forget, update, new = parts.chunk(3, dim=2)
         forget, update = forget.sigmoid(), update.sigmoid()
         return forget * hidden * (1 - update) + update * new.tanh()
