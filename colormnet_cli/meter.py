@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from . import metrics
-from .lab import rgb_to_lab
 from .metrics._inputs import in_unit, strips
+from .metrics.fidelity import AB_RANGE, decibels
 from .perceptual import PerceptualNetworks
 
 __all__ = ["MEASURES", "ClipFigures", "ClipMeter", "Measure", "mean_of"]
@@ -95,7 +95,7 @@ class ClipMeter:
         self._paper, self._networks, self._frechet = paper, networks, frechet
         self._columns: dict[str, array[float]] = {}
         self._cdc, self._cdc_reference = metrics.ColourConsistency(), metrics.ColourConsistency()
-        self._last: tuple[Tensor, Tensor] | None = None  # the frame before, of both: [1, 3, H, W] in 0..1
+        self._last: Tensor | None = None  # the frame before, of result and reference: [1, 6, H, W] in 0..1
 
     def update(self, result: Tensor, reference: Tensor, to_past: Tensor, to_future: Tensor) -> Tensor:
         """Measure the next frames.
@@ -104,23 +104,22 @@ class ClipMeter:
         and the one before it, (N, 2, H, W); at the clip's beginning (N-1, 2, H, W), since the first frame has none.
         Returns CIEDE2000 [N].
         """
-        x, y = in_unit(result), in_unit(reference)
-        lab, reference_lab = _lab(x), _lab(y)
-        difference = metrics.ciede2000(lab, reference_lab)
+        both = in_unit(torch.cat((result, reference), 1))  # [N, 6, H, W]
+        difference, ab_psnr = _colour_errors(result, reference)
         figures: dict[str, Tensor] = {
             "psnr": metrics.psnr(result, reference),
             "ssim": metrics.ssim(result, reference),
             "ciede2000": difference,
-            "ab_psnr": metrics.ab_psnr(lab[:, 1:], reference_lab[:, 1:]),
+            "ab_psnr": ab_psnr,
             "colourfulness": metrics.colourfulness(result),
             "colourfulness_reference": metrics.colourfulness(reference),
         }
-        figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(x, y, to_past, to_future)
+        figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(both, to_past, to_future)
         if self._paper:
             figures["psnr_published"] = metrics.psnr_as_published(result, reference)
             figures["colourfulness_published"] = metrics.colourfulness(result, swapped=True)
         if self._networks is not None:
-            figures["lpips"] = self._networks.lpips(x, y)
+            figures["lpips"] = self._networks.lpips(both[:, :3], both[:, 3:])
         if self._networks is not None and self._frechet is not None:
             self._frechet.update(self._networks.features(result), self._networks.features(reference))
         self._cdc.update(result)
@@ -129,28 +128,30 @@ class ClipMeter:
             self._columns.setdefault(key, array("d")).extend(values.tolist())
         return difference
 
-    def _warp_errors(self, x: Tensor, y: Tensor, to_past: Tensor, to_future: Tensor) -> tuple[Tensor, Tensor]:
-        """Of result and reference, [N, 3, H, W] in 0..1: one figure a frame, nan at the clip's first."""
-        last, self._last = self._last, (x[-1:].clone(), y[-1:].clone())
-        current = (x[1:], y[1:]) if last is None else (x, y)
-        if to_past.shape[0] != len(current[0]):
-            raise ValueError(f"{len(x)} frames came with {to_past.shape[0]} flows, meant were {len(current[0])}")
-        first = x.new_full((len(x) - len(current[0]),), math.nan)
-        if not len(current[0]):
-            return first, first
-        before = (x[:-1], y[:-1]) if last is None else [_behind(*pair) for pair in zip(last, (x, y), strict=True)]
-        ours, theirs = metrics.warp_errors(before, current, to_past, to_future)
-        return torch.cat((first, ours)), torch.cat((first, theirs))
+    def _warp_errors(self, both: Tensor, to_past: Tensor, to_future: Tensor) -> tuple[Tensor, Tensor]:
+        """Of result and reference, [N, 6, H, W] in 0..1: one figure a frame, nan at the clip's first."""
+        last, self._last = self._last, both[-1:]
+        current = both[1:] if last is None else both
+        if to_past.shape[0] != len(current):
+            raise ValueError(f"{len(both)} frames came with {to_past.shape[0]} flows, meant were {len(current)}")
+        errors = both.new_full((len(both), 2), math.nan)
+        if len(current):
+            before = both[:-1] if last is None else last if len(both) == 1 else torch.cat((last, both[:-1]))
+            errors[-len(current) :] = metrics.warp_errors(before, current, to_past, to_future)
+        return errors[:, 0], errors[:, 1]
 
     def figures(self, name: str) -> ClipFigures:
         whole = {"cdc": self._cdc.compute(), "cdc_reference": self._cdc_reference.compute()}
         return ClipFigures(name, self._columns, whole)
 
 
-def _lab(rgb: Tensor) -> Tensor:
-    return torch.cat([rgb_to_lab(strip) for strip in strips(rgb)], dim=-2)
-
-
-def _behind(last: Tensor, frames: Tensor) -> Tensor:
-    """The frame before each of these, [N, C, H, W]."""
-    return last if len(frames) == 1 else torch.cat((last, frames[:-1]))
+def _colour_errors(result: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """CIEDE2000 and ab-PSNR of frames [N, 3, H, W], uint8; in strips, so that Lab never has to be kept."""
+    difference = torch.zeros(len(result), device=result.device)
+    squared = torch.zeros_like(difference)
+    for x, y in zip(strips(result), strips(reference), strict=True):
+        lab, reference_lab = metrics.bytes_to_lab(x), metrics.bytes_to_lab(y)
+        share = x.shape[-2] / result.shape[-2]
+        difference += metrics.ciede2000(lab, reference_lab) * share
+        squared += (lab[:, 1:] - reference_lab[:, 1:]).square_().mean((1, 2, 3)) * share
+    return difference, decibels(squared, AB_RANGE)

@@ -133,6 +133,15 @@ def test_ciede2000_pixel_by_pixel_all_over_the_gamut() -> None:
     np.testing.assert_allclose(ours.numpy()[apart], theirs[apart], rtol=1e-6, atol=1e-6)
 
 
+def test_lab_of_bytes_is_the_projects_lab() -> None:
+    """Colour errors would be measured in another colour space than the one that colours are made in."""
+    levels = torch.arange(0, 256, 5, dtype=torch.uint8)
+    every = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 52, -1)
+    assert torch.allclose(metrics.bytes_to_lab(every), rgb_to_lab(every.double() / 255).float(), atol=1e-3)
+    with pytest.raises(ValueError, match="uint8"):
+        metrics.bytes_to_lab(every.float())
+
+
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [  # pairs of Sharma, Wu and Dalal (2005): opposite hues from either side, exactly opposite, gray, blue, large
@@ -185,9 +194,10 @@ def test_warp_error_follows_the_motion() -> None:
     reddened = now + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1)
     to_past, to_future = flows(shift=5)
     assert to_past[0, 0, 20:-20, 20:-20].median().item() == pytest.approx(5, abs=0.1)
-    steady, flicker = metrics.warp_errors((past, past), (now, reddened), to_past, to_future)
+    films = torch.cat((past, past), 1), torch.cat((now, reddened), 1)
+    steady, flicker = metrics.warp_errors(*films, to_past, to_future)[0]
     still = torch.zeros_like(to_past)
-    (unaligned,) = metrics.warp_errors((past,), (now,), still, still)
+    unaligned = metrics.warp_errors(past, now, still, still)
     assert unaligned.item() == pytest.approx((past - now).square().mean().item(), rel=1e-4)
     assert steady.item() < unaligned.item() / 50
     assert flicker.item() == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
@@ -199,14 +209,14 @@ def test_warp_error_leaves_out_what_was_hidden() -> None:
     to_past, to_future = flows(shift=5)
     changed = now.clone()
     changed[..., -4:] = 1  # came in at the right edge: it lay outside the frame before
-    plain, with_change = metrics.warp_errors((past, past), (now, changed), to_past, to_future)
+    plain, with_change = (metrics.warp_errors(past, x, to_past, to_future) for x in (now, changed))
     assert plain == with_change
     visible = metrics.visible_mask(to_past, metrics.warp(to_future, to_past))
     assert visible.float().mean() > 0.85
     to_past[:, :, 40:50, 40:50] += 8  # there the two flows say different things
     assert not metrics.visible_mask(to_past, metrics.warp(to_future, to_past))[0, 40:50, 40:50].any()
     away = torch.full_like(to_past, 1000)
-    assert metrics.warp_errors((past,), (now,), away, away)[0].isnan().all()
+    assert metrics.warp_errors(past, now, away, away).isnan().all()
 
 
 def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
@@ -227,7 +237,7 @@ def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
     assert torch.allclose(metrics.ciede2000(100 * a, 100 * b), differences.mean((1, 2)))
     visible = metrics.visible_mask(flow, metrics.warp(back, flow))
     expected = ((metrics.warp(a, flow) - b).square().mean(1) * visible).sum((1, 2)) / visible.sum((1, 2))
-    assert torch.allclose(metrics.warp_errors((a,), (b,), flow, back)[0], expected, rtol=1e-4)
+    assert torch.allclose(metrics.warp_errors(a, b, flow, back)[:, 0], expected, rtol=1e-4)
 
 
 def test_warp_is_opencvs_remap() -> None:

@@ -3,12 +3,14 @@
 from .colour import ciede2000, colourfulness
 from .features import FrechetDistance, lpips
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
+from .lab8 import bytes_to_lab
 from .temporal import ColourConsistency, dis_flow, visible_mask, warp, warp_errors
 
 __all__ = [
     "ColourConsistency",
     "FrechetDistance",
     "ab_psnr",
+    "bytes_to_lab",
     "ciede2000",
     "colourfulness",
     "dis_flow",

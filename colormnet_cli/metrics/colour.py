@@ -11,6 +11,8 @@ from ._inputs import check_frames, check_pair, in_255, strips
 
 __all__ = ["ciede2000", "colourfulness"]
 
+_TIE = 1e-30  # tells exactly opposite hues apart, and is nothing beside any other angle
+
 
 def colourfulness(rgb: Tensor, *, swapped: bool = False) -> Tensor:
     """Hasler and Süsstrunk's colourfulness, in the form that the papers' scripts use: absolute opponent values.
@@ -22,8 +24,8 @@ def colourfulness(rgb: Tensor, *, swapped: bool = False) -> Tensor:
     red, green, blue = in_255(rgb).unbind(1)  # each [N, H, W]
     if swapped:
         red, blue = blue, red
-    red_green = (red - green).abs().flatten(1)
-    yellow_blue = torch.lerp(red, green, 0.5).sub_(blue).abs().flatten(1)
+    red_green = (red - green).abs_().flatten(1)
+    yellow_blue = torch.lerp(red, green, 0.5).sub_(blue).abs_().flatten(1)
     spread = torch.hypot(red_green.std(1, correction=0), yellow_blue.std(1, correction=0))
     return spread + 0.3 * torch.hypot(red_green.mean(1), yellow_blue.mean(1))
 
@@ -32,7 +34,6 @@ def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Ten
     """CIEDE2000 colour difference (k_L = k_C = k_H = 1), the mean of each frame.
 
     lab, reference: shape = (N, 3, H, W), CIE Lab.  Returns [N], ≥ 0; with per_pixel [N, H, W].
-    Hues enter as unit vectors, not as angles: that is faster, and nothing has to be told apart at 360 degrees.
     """
     check_pair(lab, reference)
     parts = zip(strips(lab), strips(reference), strict=True)
@@ -41,24 +42,26 @@ def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Ten
 
 
 def _difference(lab: Tensor, reference: Tensor) -> Tensor:
-    """CIEDE2000 of every pixel: [N, 3, H, W] twice → [N, H, W]."""
+    """CIEDE2000 of every pixel: [N, 3, H, W] twice → [N, H, W]. Steps in place: new memory is what costs most."""
     (l1, a1, b1), (l2, a2, b2) = lab.unbind(1), reference.unbind(1)
-    g = 1.5 - 0.5 * _seventh(torch.hypot(a1, b1).add_(torch.hypot(a2, b2)).mul_(0.5))  # 1 + G
+    g = _seventh(_length(a1, b1).add_(_length(a2, b2)).mul_(0.5)).mul_(-0.5).add_(1.5)  # 1 + G
     a1, a2 = a1 * g, a2 * g
-    c1, c2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-
-    r1, r2 = c1.clamp_min(1e-12).reciprocal_(), c2.clamp_min(1e-12).reciprocal_()
-    hues = (a1.mul_(r1), b1 * r1, a2.mul_(r2), b2 * r2)  # two unit vectors
-    cos, sin = _mean_hue(*hues)
-    d_h = _hue_difference(*hues).mul_((c1 * c2).sqrt_())
+    c1, c2 = _length(a1, b1), _length(a2, b2)
+    h, d_h = _hues(a1, b1, a2, b2)
+    d_h = d_h.mul_(0.5).sin_().mul_((c1 * c2).sqrt_()).mul_(2)  # ΔH′
 
     c = (c1 + c2).mul_(0.5)
     light = (l1 + l2).mul_(0.5).sub_(50).square_()
-    d_l = (l2 - l1).div_(0.015 * light / (20 + light).sqrt_() + 1)
-    d_c = (c2 - c1).div_(0.045 * c + 1)
-    d_h.div_(0.015 * c * _hue_weight(cos, sin) + 1)
-    squared = (d_l * d_l).addcmul_(d_c, d_c).addcmul_(d_h, d_h).addcmul_(_rotation(c, cos, sin), d_c * d_h)
-    return squared.clamp_min_(0).sqrt_()
+    s_l = (light + 20).sqrt_().reciprocal_().mul_(light).mul_(0.015).add_(1)
+    d_l = (l2 - l1).div_(s_l)
+    d_c = (c2 - c1).div_((c * 0.045).add_(1))
+    d_h = d_h.div_(_hue_weight(h).mul_(c).mul_(0.015).add_(1))
+    squared = d_l.square_().addcmul_(d_c, d_c).addcmul_(d_h, d_h)
+    return squared.addcmul_(_rotation(c, h), d_c.mul_(d_h)).clamp_min_(0).sqrt_()
+
+
+def _length(a: Tensor, b: Tensor) -> Tensor:
+    return (a * a).addcmul_(b, b).sqrt_()
 
 
 def _seventh(c: Tensor) -> Tensor:
@@ -68,51 +71,33 @@ def _seventh(c: Tensor) -> Tensor:
     return power.div_(power + 1).sqrt_()
 
 
-def _mean_hue(u1: Tensor, v1: Tensor, u2: Tensor, v2: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the mean of two hues given as unit vectors; gray (0, 0) has no hue and takes the other's.
+def _hues(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean hue and the difference h₂ - h₁ in -π..π, both in radians.
 
-    Up to 90 degrees apart it is the direction of the sum, beyond that the perpendicular of the difference: the one that
-    loses no digits. Exactly opposite hues have two means; the standard's is 90 degrees on from the hue below 180.
+    Exactly opposite hues have two means; the standard's is 90 degrees on from the hue below 180. Where one colour is
+    gray the hues have no weight, so any will do.
     """
-    cross, wide = u1 * v2 - u2 * v1, torch.addcmul(u1 * u2, v1, v2) < 0
-    first = (v1 > 0) | ((v1 == 0) & (u1 > 0))  # hue 1 lies in 0..180
-    side = torch.where((cross > 0) | ((cross == 0) & first), 1.0, -1.0)
-    x = torch.where(wide, (v2 - v1) * side, u1 + u2)
-    y = torch.where(wide, (u1 - u2) * side, v1 + v2)
-    scale = torch.hypot(x, y).clamp_min_(1e-12).reciprocal_()
-    return x.mul_(scale), y.mul_(scale)
+    cross = (a1 * b2).sub_(a2 * b1).add_(torch.copysign(torch.full_like(b1, _TIE), torch.add(b1, a1, alpha=1e-6)))
+    difference = torch.atan2(cross, (a1 * a2).addcmul_(b1, b2))
+    return torch.atan2(b1, a1).add_(difference, alpha=0.5), difference
 
 
-def _hue_difference(u1: Tensor, v1: Tensor, u2: Tensor, v2: Tensor) -> Tensor:
-    """2·sin((h₂ - h₁)/2), signed, of hues given as unit vectors; each branch is the one that loses no digits."""
-    cross, dot = u1 * v2 - u2 * v1, torch.addcmul(u1 * u2, v1, v2)
-    near = cross / (dot + 1).clamp_min(1e-12).mul_(0.5).sqrt_()
-    far = (1 - dot).clamp_min_(0).mul_(2).sqrt_()
-    return torch.where(dot > 0, near, torch.where(cross < 0, -far, far))
+def _hue_weight(hue: Tensor) -> Tensor:
+    """T = 1 - 0.17·cos(h-30°) + 0.24·cos 2h + 0.32·cos(3h+6°) - 0.20·cos(4h-63°), by multiple angles."""
+    cos, sin = hue.cos(), hue.sin()
+    cos2, sin2 = (cos * cos).addcmul_(sin, sin, value=-1), (sin * cos).mul_(2)
+    cos3, sin3 = (cos2 * cos).addcmul_(sin2, sin, value=-1), (sin2 * cos).addcmul_(cos2, sin)
+    cos4, sin4 = (cos2 * cos2).addcmul_(sin2, sin2, value=-1), (sin2 * cos2).mul_(2)
+    total = cos2.mul_(0.24).add_(1)
+    for weight, c, s, degrees in ((-0.17, cos, sin, 30), (0.32, cos3, sin3, -6), (-0.20, cos4, sin4, 63)):
+        angle = math.radians(degrees)  # cos(k·h - angle) = cos angle · cos k·h + sin angle · sin k·h
+        total.add_(c, alpha=weight * math.cos(angle)).add_(s, alpha=weight * math.sin(angle))
+    return total
 
 
-def _hue_weight(cos: Tensor, sin: Tensor) -> Tensor:
-    """T = 1 - 0.17·cos(h-30°) + 0.24·cos 2h + 0.32·cos(3h+6°) - 0.20·cos(4h-63°), from cos h and sin h."""
-    cos2, sin2 = cos * cos - sin * sin, 2 * sin * cos
-    cos3, sin3 = cos2 * cos - sin2 * sin, sin2 * cos + cos2 * sin
-    cos4, sin4 = cos2 * cos2 - sin2 * sin2, 2 * sin2 * cos2
-
-    def shifted(weight: float, c: Tensor, s: Tensor, degrees: float) -> Tensor:  # weight·cos(k·h - degrees)
-        angle = math.radians(degrees)
-        return (c * (weight * math.cos(angle))).add_(s, alpha=weight * math.sin(angle))
-
-    return (
-        shifted(-0.17, cos, sin, 30)
-        .add_(cos2, alpha=0.24)
-        .add_(shifted(0.32, cos3, sin3, -6))
-        .add_(shifted(-0.20, cos4, sin4, 63))
-        .add_(1)
-    )
-
-
-def _rotation(c: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _rotation(c: Tensor, hue: Tensor) -> Tensor:
     """R_T = -sin(2·Δθ)·R_C, with Δθ = 30°·exp(-((h-275°)/25°)²): the blue region's tilt."""
-    hue = torch.atan2(sin, cos).mul_(180 / math.pi)
-    hue = hue.add_((hue < 0) * 360.0)
-    bump = hue.sub_(275).div_(25).square_().neg_().exp_().mul_(math.radians(60))
+    away = hue.mul(180 / math.pi).add_(85)  # from 275°, which is -85°
+    away.sub_((away > 85).float().mul_(360))  # h counts from 0 to 360
+    bump = away.div_(25).square_().neg_().exp_().mul_(math.radians(60))
     return _seventh(c).mul_(-2).mul_(bump.sin_())

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from ._inputs import check_pair, in_255, strips
 
-__all__ = ["ab_psnr", "psnr", "psnr_as_published", "ssim"]
+__all__ = ["AB_RANGE", "ab_psnr", "decibels", "psnr", "psnr_as_published", "ssim"]
 
 AB_RANGE = 255.0  # a and b are kept as -128..127 in 8 bits: the peak of ab-PSNR
 
 
-def _decibels(squared_error: Tensor, peak: float) -> Tensor:
-    """Mean squared error [N] → PSNR [N] in dB; identical pictures give infinity."""
+def decibels(squared_error: Tensor, peak: float) -> Tensor:
+    """Mean squared error [N] of values whose greatest is `peak` → PSNR [N] in dB; identical pictures give infinity."""
     return 10 * torch.log10(peak**2 / squared_error)
 
 
@@ -24,7 +24,7 @@ def psnr(result: Tensor, reference: Tensor) -> Tensor:
     Returns [N], dB; inf where identical.
     """
     check_pair(result, reference)
-    return _decibels((in_255(result) - in_255(reference)).square().mean((1, 2, 3)), 255)
+    return decibels((in_255(result) - in_255(reference)).square_().mean((1, 2, 3)), 255)
 
 
 def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
     if result.dtype != torch.uint8 or reference.dtype != torch.uint8:
         raise ValueError(f"the published PSNR is defined on uint8 only, got {result.dtype} and {reference.dtype}")
     difference = result - reference  # wraps, as uint8 does
-    return _decibels((difference * difference).float().mean((1, 2, 3)), 255)
+    return decibels((difference * difference).float().mean((1, 2, 3)), 255)
 
 
 def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
     result_ab, reference_ab: shape = (N, 2, H, W), float, Lab units.  Returns [N], dB; inf where identical.
     """
     check_pair(result_ab, reference_ab, channels=2)
-    return _decibels((result_ab - reference_ab).square().mean((1, 2, 3)), AB_RANGE)
+    return decibels((result_ab - reference_ab).square().mean((1, 2, 3)), AB_RANGE)
 
 
 def _window_sums(x: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ The warp error between frames t-1 and t of a film, as this project defines it:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -60,11 +59,9 @@ def _histograms(rgb: Tensor) -> Tensor:
     """Shares of the 256 levels in each channel: [N, 3, H, W] → [N, 3, 256], float64, on the CPU."""
     check_frames(rgb)
     n, channels = rgb.shape[:2]
-    levels = rgb if rgb.dtype == torch.uint8 else in_255(rgb).round()
-    offsets = torch.arange(n * channels, device=rgb.device, dtype=torch.int32).view(n, channels, 1) * 256
-    bins = levels.flatten(2).to(torch.int32) + offsets
-    counts = torch.bincount(bins.flatten(), minlength=n * channels * 256).view(n, channels, 256).cpu()
-    return counts.double() / rgb[0, 0].numel()
+    levels = rgb if rgb.dtype == torch.uint8 else in_255(rgb).round().to(torch.uint8)
+    counts = torch.stack([torch.bincount(plane, minlength=256) for plane in levels.reshape(n * channels, -1)])
+    return counts.view(n, channels, 256).cpu().double() / rgb[0, 0].numel()
 
 
 def _jensen_shannon(p: Tensor, q: Tensor) -> float:
@@ -93,64 +90,72 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(flow).permute(2, 0, 1)
 
 
-def warp_errors(
-    before: Sequence[Tensor], current: Sequence[Tensor], to_past: Tensor, to_future: Tensor
-) -> list[Tensor]:
+def warp_errors(before: Tensor, current: Tensor, to_past: Tensor, to_future: Tensor) -> Tensor:
     """Temporal warp error (see the module's text) of several films with the same motion; lower is steadier.
 
-    before, current: for each film its frames t-1 and t, shape = (N, 3, H, W), RGB, float in 0..1; to_past (t → t-1),
-    to_future (t-1 → t): shape = (N, 2, H, W).  Returns for each film [N], 0..1; nan where no pixel counts.
+    before, current: frames t-1 and t of F films, their channels one after the other: shape = (N, F·3, H, W), RGB, float
+    in 0..1; to_past (t → t-1), to_future (t-1 → t): shape = (N, 2, H, W).  Returns [N, F], 0..1; nan where no pixel
+    counts.
     """
-    for pair in zip(before, current, strict=True):
-        check_pair(*pair)
-    if not to_past.shape == to_future.shape == (current[0].shape[0], 2, *current[0].shape[-2:]):
-        raise ValueError(f"flows {list(to_past.shape)} and {list(to_future.shape)} do not fit {list(current[0].shape)}")
-    counted = torch.zeros(to_past.shape[0], device=to_past.device)
-    sums = [torch.zeros_like(counted) for _ in current]
+    check_pair(before, current, channels=current.shape[1])
+    n, channels, height, width = current.shape
+    if channels % 3 or not to_past.shape == to_future.shape == (n, 2, height, width):
+        raise ValueError(f"flows {list(to_past.shape)}, {list(to_future.shape)} do not fit films {list(current.shape)}")
+    counted = current.new_zeros(n, 1)
+    sums = current.new_zeros(n, channels)
     top = 0
-    for flow, *now in zip(strips(to_past), *map(strips, current), strict=True):
-        visible = visible_mask(flow, warp(to_future, flow, top), (top, to_past.shape[-2]))
-        counted += visible.sum((1, 2))
-        for total, past, strip in zip(sums, before, now, strict=True):
-            difference = warp(past, flow, top).sub_(strip).square_().sum(1)
-            total += difference.mul_(visible).sum((1, 2)) / 3
+    for flow, strip in zip(strips(to_past), strips(current), strict=True):
+        x, y = _positions(flow, top)
+        grid = _grid(x, y, (height, width))
+        visible = _visible(flow, _sample(to_future, grid), x, y, (height, width))
+        difference = _sample(before, grid).sub_(strip).square_()
+        sums += difference.mul_(visible[:, None]).sum((2, 3))
+        counted += visible.sum((1, 2))[:, None]
         top += flow.shape[-2]
-    return [total / counted for total in sums]
+    return sums.view(n, -1, 3).mean(2) / counted
 
 
-def warp(pictures: Tensor, flow: Tensor, top: int = 0) -> Tensor:
-    """Bilinear sampling of pictures [N, C, H, W] (float) at p + flow(p); outside, edges go on.
-
-    flow: shape = (N, 2, h, W), for the rows of the picture from `top` on.  Returns [N, C, h, W].
-    """
-    if pictures.ndim != 4 or flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[-1] != pictures.shape[-1]:
+def warp(pictures: Tensor, flow: Tensor) -> Tensor:
+    """Bilinear sampling of pictures [N, C, H, W] (float) at p + flow(p), flow [N, 2, H, W]; outside, edges go on."""
+    if pictures.ndim != 4 or flow.shape != (pictures.shape[0], 2, *pictures.shape[-2:]):
         raise ValueError(f"flow {list(flow.shape)} does not fit pictures {list(pictures.shape)}")
-    height, width = pictures.shape[-2:]
-    x, y = _positions(flow, top)
-    grid = torch.stack((x.mul_(2 / max(width - 1, 1)).sub_(1), y.mul_(2 / max(height - 1, 1)).sub_(1)), dim=-1)
-    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return _sample(pictures, _grid(*_positions(flow), (flow.shape[-2], flow.shape[-1])))
 
 
-def visible_mask(to_past: Tensor, to_future: Tensor, rows: tuple[int, int] | None = None) -> Tensor:
+def visible_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
     """Which pixels of frame t were to be seen in frame t-1 (point 4 above).
 
     to_past: the flow t → t-1; to_future: the flow t-1 → t *warped by to_past*, so that both belong to the pixels of t;
-    shape = (N, 2, h, W).  rows: the first of these rows and how many the whole picture has.  Returns [N, h, W], bool.
+    shape = (N, 2, H, W).  Returns [N, H, W], bool.
     """
-    top, height = rows or (0, to_past.shape[-2])
-    x, y = _positions(to_past, top)
-    inside = (x >= 0).logical_and_(x <= to_past.shape[-1] - 1).logical_and_(y >= 0).logical_and_(y <= height - 1)
+    return _visible(to_past, to_future, *_positions(to_past), (to_past.shape[-2], to_past.shape[-1]))
+
+
+def _visible(to_past: Tensor, to_future: Tensor, x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
+    """`visible_mask` of some rows; x, y: where to_past points to; size: H, W of the whole picture."""
+    inside = (x >= 0).logical_and_(x <= size[1] - 1).logical_and_(y >= 0).logical_and_(y <= size[0] - 1)
     motion = _squared_length(to_past).add_(_squared_length(to_future))
     disagreement = _squared_length(to_past + to_future)
     return inside.logical_and_(disagreement <= motion.mul_(0.01).add_(0.5))
 
 
-def _positions(flow: Tensor, top: int) -> tuple[Tensor, Tensor]:
+def _positions(flow: Tensor, top: int = 0) -> tuple[Tensor, Tensor]:
     """Where flow [N, 2, h, W] of the rows from `top` on points to: x and y in pixels, each [N, h, W]."""
     height, width = flow.shape[-2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = torch.arange(top, top + height, device=flow.device, dtype=flow.dtype)
     return flow[:, 0] + x, flow[:, 1] + y[:, None]
+
+
+def _grid(x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixel positions [N, h, W] → what grid_sample takes, [N, h, W, 2] in -1..1."""
+    grid = torch.stack((x, y), dim=-1)
+    scale = grid.new_tensor([2 / max(size[1] - 1, 1), 2 / max(size[0] - 1, 1)])
+    return grid.mul_(scale).sub_(1)
+
+
+def _sample(pictures: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _squared_length(flow: Tensor) -> Tensor:
