@@ -181,3 +181,13 @@ def test_something_must_be_given_to_learn_from(tmp_path):
     """A run without material would end in a traceback."""
     with pytest.raises(UsageError, match="--data"):
         train(SMALL.with_overrides(synthetic=False), tmp_path)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_a_gpu_learns_in_half_precision(tmp_path, precision):
+    """Training where it is meant to run would stop at the first step."""
+    losses = []
+    settings = SMALL.with_overrides(precision=precision, steps=12, validate_every=12, crops=((0.0, 64),))
+    train(settings, tmp_path, device="cuda", progress=lambda at: losses.append(at.loss))
+    assert all(map(math.isfinite, losses))
