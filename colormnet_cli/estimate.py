@@ -165,4 +165,4 @@ def _fastest(work: Callable[[], torch.Tensor], device: torch.device) -> float:
 
     seconds(1)  # chooses an algorithm
     once = seconds(1)
-    return min(once, *(seconds(math.ceil(0.02 / once)) for _ in range(4)))
+    return min(once, *(seconds(math.ceil(0.02 / once)) for _ in range(3)))
