@@ -26,7 +26,7 @@ from skimage import color, data
 from colormnet_cli import pictures as module
 from colormnet_cli.colorizer import Colorizer
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
-from colormnet_cli.imagefile import read_image, to_rgb
+from colormnet_cli.imagefile import read_image, to_rgb, write_png
 from colormnet_cli.lab import rgb_to_lab
 from colormnet_cli.model import ColorMNet
 from colormnet_cli.model.checkpoint import save_model
@@ -364,6 +364,40 @@ def test_results_that_were_taken_away_are_made_again(
     receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu")
     assert receipt.resumed_at == 0
     assert len(bytes_of(tmp_path / "in-color")) == 4
+
+
+def test_progress_is_saved_behind_the_pictures_and_not_before(
+    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved too early, a power cut leaves out the pictures that were still being written."""
+    missing: list[int] = []
+    save = module.ProgressFolder.save
+
+    def checked(self: Any, checkpoint: Any, state: Any) -> None:
+        missing.append(checkpoint.frames - len(list((tmp_path / "in-color").glob("*.png"))))
+        save(self, checkpoint, state)
+
+    def slow(path: Path, pixels: NDArray[Any]) -> None:
+        time.sleep(0.05)
+        write_png(path, pixels)
+
+    monkeypatch.setattr(module.ProgressFolder, "save", checked)
+    monkeypatch.setattr("colormnet_cli.pictureflow.write_png", slow)
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=model, device="cpu")
+    assert missing == [0] * 7
+
+
+def test_another_size_is_named_after_a_break_too(
+    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first picture was is known to the run that goes on."""
+    folder = folder_of(tmp_path / "in", 4)
+    cv2.imwrite(str(folder / "scan3.png"), gray_frame(1, 50, 64))
+    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    interrupted_run(folder, exemplar, model, 3)
+    with pytest.raises(MediaError, match=r"scan3\.png is 64×50, but scan0\.png is 64×48"):
+        colorize_pictures(folder, [exemplar], model=model, device="cpu")
 
 
 def _child(folder: Path, exemplar: Path, output: Path, weights: Path) -> None:
