@@ -64,3 +64,15 @@ def test_folded_channel_attention(batch: int) -> None:
     scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-1, -2) * module.temperature
     plain = module.out((scores.softmax(-1) @ v).flatten(1, 2).unflatten(2, (5, 6)))
     assert torch.allclose(module(source, target), plain, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_channel_attention_of_a_large_picture_in_half_precision() -> None:
+    """Fails where the product of unnormalised maps overflows fp16, and a large film comes out as NaN."""
+    torch.manual_seed(0)
+    module = CrossChannelAttention(8, heads=2)
+    source, target = 30 * torch.randn(2, 1, 8, 280, 480)
+    out = module(source, target)
+    half = module.half()(source.half(), target.half())
+    assert half.isfinite().all()
+    assert (half.float() - out).abs().mean() <= 0.01 * out.abs().mean()

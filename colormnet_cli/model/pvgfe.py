@@ -46,10 +46,10 @@ class CrossChannelAttention(nn.Module):
         B, _, H, W = source.shape
         q = self._per_head(self.to_q_dw(self.to_q(source)))  # (B, heads, 2C/heads, HW)
         k = self._per_head(self.to_k_dw(self.to_k(target)))
+        # q is normalised after the product, where it is small; k before, or fp16 overflows in large pictures.
+        scores = (q @ (k / _length(k).to(k.dtype)).transpose(-1, -2)).float() / _length(q) * self.temperature
+        del q, k  # the largest maps of a frame: v may have their room
         v = self.to_v_dw(self.to_v(target))  # (B, 2C, H, W)
-        # Normalising q and k along the pixels is dividing their product by both lengths.
-        lengths = _length(q) * _length(k).transpose(-1, -2)
-        scores = (q @ k.transpose(-1, -2)).float() / lengths * self.temperature
         attention = scores.softmax(dim=-1).to(v.dtype)
         # A linear map follows: fold the attention into it, and touch the pixels once.
         out = self.out.weight.view(1, -1, self.heads, attention.shape[-1]).transpose(1, 2)  # (1, heads, C, 2C/heads)
@@ -64,6 +64,8 @@ class CrossChannelAttention(nn.Module):
 
 def _length(x: Tensor) -> Tensor:
     """Euclidean length along the last axis, in float32, kept: [..., C, HW] to [..., C, 1]."""
+    if x.is_cuda:  # one pass, and no copy in float32; on a CPU it would take twice the time
+        return torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
     return x.float().square().sum(-1, keepdim=True).sqrt().clamp_min(1e-12)
 
 
