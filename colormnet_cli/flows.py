@@ -24,7 +24,7 @@ class Batch:
     first: int  # number of the first frame
     result: Tensor  # (N, 3, H, W) uint8
     reference: Tensor
-    to_past: Tensor  # (N, 2, H, W) float32; at the clip's beginning (N-1, 2, H, W)
+    to_past: Tensor  # (N, 2, h, w) float32, reduced as the warp error wants it; at the clip's beginning (N-1, 2, h, w)
     to_future: Tensor
 
 

@@ -95,16 +95,16 @@ class ClipMeter:
         self._paper, self._networks, self._frechet = paper, networks, frechet
         self._columns: dict[str, array[float]] = {}
         self._cdc, self._cdc_reference = metrics.ColourConsistency(), metrics.ColourConsistency()
-        self._last: Tensor | None = None  # the frame before, of result and reference: [1, 6, H, W] in 0..1
+        self._last: Tensor | None = None  # the frame before, of both, reduced: [1, 6, h, w] in 0..1
 
     def update(self, result: Tensor, reference: Tensor, to_past: Tensor, to_future: Tensor) -> Tensor:
         """Measure the next frames.
 
         result, reference: shape = (N, 3, H, W), uint8, RGB. to_past, to_future: the flows between each of these frames
-        and the one before it, (N, 2, H, W); at the clip's beginning (N-1, 2, H, W), since the first frame has none.
+        and the one before it, (N, 2, h, w), reduced as `metrics.reduced` does; at the clip's beginning (N-1, 2, h, w),
+        since the first frame has none.
         Returns CIEDE2000 [N].
         """
-        both = in_unit(torch.cat((result, reference), 1))  # [N, 6, H, W]
         difference, ab_psnr = _colour_errors(result, reference)
         figures: dict[str, Tensor] = {
             "psnr": metrics.psnr(result, reference),
@@ -114,12 +114,14 @@ class ClipMeter:
             "colourfulness": metrics.colourfulness(result),
             "colourfulness_reference": metrics.colourfulness(reference),
         }
-        figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(both, to_past, to_future)
+        figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(
+            metrics.reduced(torch.cat((result, reference), 1)), to_past, to_future
+        )
         if self._paper:
             figures["psnr_published"] = metrics.psnr_as_published(result, reference)
             figures["colourfulness_published"] = metrics.colourfulness(result, swapped=True)
         if self._networks is not None:
-            figures["lpips"] = self._networks.lpips(both[:, :3], both[:, 3:])
+            figures["lpips"] = self._networks.lpips(in_unit(result), in_unit(reference))
         if self._networks is not None and self._frechet is not None:
             self._frechet.update(self._networks.features(result), self._networks.features(reference))
         self._cdc.update(result)
@@ -129,7 +131,7 @@ class ClipMeter:
         return difference
 
     def _warp_errors(self, both: Tensor, to_past: Tensor, to_future: Tensor) -> tuple[Tensor, Tensor]:
-        """Of result and reference, [N, 6, H, W] in 0..1: one figure a frame, nan at the clip's first."""
+        """Of result and reference, reduced, [N, 6, h, w] in 0..1: one figure a frame, nan at the clip's first."""
         last, self._last = self._last, both[-1:]
         current = both[1:] if last is None else both
         if to_past.shape[0] != len(current):

@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 from colormnet_cli import metrics
 from colormnet_cli.lab import rgb_to_lab
+from colormnet_cli.metrics.temporal import gray_of
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
 
@@ -238,6 +239,19 @@ def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
     visible = metrics.visible_mask(flow, metrics.warp(back, flow))
     expected = ((metrics.warp(a, flow) - b).square().mean(1) * visible).sum((1, 2)) / visible.sum((1, 2))
     assert torch.allclose(metrics.warp_errors(a, b, flow, back)[:, 0], expected, rtol=1e-4)
+
+
+def test_large_frames_are_reduced_alike_for_motion_and_for_colour() -> None:
+    """Motion would be found in another picture than the one that is moved."""
+    rgb = torch.randint(0, 256, (1, 3, 485, 721), dtype=torch.uint8)
+    small = metrics.reduced(rgb)
+    assert torch.allclose(small[0, :, 1, 2], rgb[0, :, 2:4, 4:6].float().mean((1, 2)) / 255)
+    assert torch.allclose(metrics.reduced(rgb / 255), small)
+    gray = gray_of(rgb[0].permute(1, 2, 0).numpy())
+    assert gray.shape == small.shape[-2:] == (242, 360)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    assert ((small[0] * weights).sum(0) * 255 - torch.from_numpy(gray)).abs().max() < 1.1
+    assert torch.allclose(metrics.reduced(rgb[..., :479, :]) * 255, rgb[..., :479, :].float())
 
 
 def test_warp_is_opencvs_remap() -> None:

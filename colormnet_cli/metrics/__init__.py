@@ -4,7 +4,7 @@ from .colour import ciede2000, colourfulness
 from .features import FrechetDistance, lpips
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
 from .lab8 import bytes_to_lab
-from .temporal import ColourConsistency, dis_flow, visible_mask, warp, warp_errors
+from .temporal import ColourConsistency, dis_flow, reduced, visible_mask, warp, warp_errors
 
 __all__ = [
     "ColourConsistency",
@@ -17,6 +17,7 @@ __all__ = [
     "lpips",
     "psnr",
     "psnr_as_published",
+    "reduced",
     "ssim",
     "visible_mask",
     "warp",

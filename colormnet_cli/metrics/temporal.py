@@ -2,8 +2,11 @@
 
 The warp error between frames t-1 and t of a film, as this project defines it:
 
-1. Gray: 8-bit BT.601 luma of the *reference* (OpenCV's RGB2GRAY): every method is measured with the same motion.
-2. Flow: OpenCV's DIS, preset FAST, at full size, both ways: `to_past` from t to t-1, `to_future` from t-1 to t.
+0. Size: frames are reduced by the whole number k = max(1, ⌊min(H, W) / 240⌋), each k×k pixels to their mean (what is
+   left over at the right and the bottom is cut off): grain is no flicker, and long films have to be measured too.
+1. Gray: 8-bit BT.601 luma of the *reference* (OpenCV's RGB2GRAY), reduced so: every method is measured with the same
+   motion.
+2. Flow: OpenCV's DIS, preset FAST, both ways: `to_past` from t to t-1, `to_future` from t-1 to t.
 3. Frame t-1 is warped to t: Ŵ(p) = V_{t-1}(p + to_past(p)), bilinear.
 4. A pixel counts if p + to_past(p) lies inside the picture and both flows agree there:
    |u + v|² ≤ 0.01·(|u|² + |v|²) + 0.5, with u = to_past(p), v = to_future(p + u)  (the check of Sundaram et al. 2010).
@@ -23,7 +26,16 @@ from torch import Tensor
 
 from ._inputs import check_frames, check_pair, in_255, strips
 
-__all__ = ["ColourConsistency", "dis_flow", "gray_of", "visible_mask", "warp", "warp_errors"]
+__all__ = [
+    "ColourConsistency",
+    "dis_flow",
+    "gray_of",
+    "reduced",
+    "reduction",
+    "visible_mask",
+    "warp",
+    "warp_errors",
+]
 
 DISTANCES = (1, 2, 4)
 
@@ -71,9 +83,28 @@ def _jensen_shannon(p: Tensor, q: Tensor) -> float:
     return float((entropies[0] - (entropies[1] + entropies[2]) / 2).mean())
 
 
+def reduction(height: int, width: int) -> int:
+    """How many times smaller the temporal metrics look at frames (point 0 above)."""
+    return max(1, min(height, width) // 240)
+
+
+def reduced(rgb: Tensor) -> Tensor:
+    """Frames as the warp error looks at them: [N, C, H, W], uint8 or float, → [N, C, H/k, W/k], float in 0..1."""
+    factor = reduction(rgb.shape[-2], rgb.shape[-1])
+    pictures = rgb.float() if rgb.dtype == torch.uint8 else rgb
+    small = F.avg_pool2d(pictures, factor) if factor > 1 else pictures
+    return small / 255 if rgb.dtype == torch.uint8 else small
+
+
 def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[H, W, 3] RGB → the 8-bit luma [H, W] that motion is found in."""
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    """[H, W, 3] RGB → the 8-bit luma that motion is found in, reduced: [H/k, W/k]."""
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    height, width = gray.shape
+    factor = reduction(height, width)
+    if factor > 1:
+        height, width = height // factor, width // factor
+        gray = cv2.resize(gray[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    return gray.astype(np.uint8, copy=False)
 
 
 def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Tensor:
