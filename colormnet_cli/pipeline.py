@@ -26,6 +26,7 @@ from .plan import FilmPlan, plan_video
 from .receipt import FileRecord, Receipt, versions
 from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, file_identity, model_sha256
 from .settings import ColorizeSettings, Progress, ProgressCallback
+from .video.counts import Counts
 from .video.join import join_film
 from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
 from .video.planes import convert_luma
@@ -150,7 +151,10 @@ class _Run:
                 raise
             saver.finish(self.frames, reader.counts.as_dict())
         assert self.folder.checkpoint is not None
-        self._note_counts(self.folder.checkpoint.counts)
+        counts = Counts(**self.folder.checkpoint.counts)
+        self.undecodable = counts.undecodable
+        for sentence in counts.sentences():
+            self.warn(sentence)
 
     def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
         """The loop itself, with a decoding thread before it and an encoding thread behind."""
@@ -268,20 +272,6 @@ class _Run:
             last = read_piece(piece_path(folder, pieces - 1))
             end = last.pts[-1] * unit + (last.durations[-1] * unit or 1 / plan.info.rate)
         return Window(begin, end, -begin if begin is not None else Fraction(0))
-
-    def _note_counts(self, counts: dict[str, Any]) -> None:
-        """What the reader met becomes sentences."""
-        self.undecodable = counts["undecodable"]
-        if counts["colored"]:
-            self.warn("The film already has colour: it was discarded.")
-        if counts["interlaced"]:
-            self.warn("The film is interlaced: its fields were coloured together; deinterlacing it first gives more.")
-        if counts["undecodable"]:
-            self.warn(f"{counts['undecodable']} packets of the film cannot be decoded and were passed over.")
-        if counts["resized"]:
-            self.warn(f"{counts['resized']} frames of another size than the first one were left out.")
-        if counts["retimed"]:
-            self.warn(f"{counts['retimed']} frames without a usable timestamp were placed after the one before.")
 
     def receipt(self) -> Receipt:
         plan = self.plan

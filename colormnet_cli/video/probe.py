@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ class VideoInfo:
     first_pts: int
     duration: float | None  # seconds
     frames: int | None  # exact where the container counts them, else an estimate
+    packets: int | None  # how many the container announces, where it counts them
+    end: Fraction | None  # seconds: when the last frame is over, where the container says so of this stream
     interlaced: bool
     chapters: int
     streams: tuple[StreamInfo, ...]
@@ -155,6 +158,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
+        packets=counted if "mp4" in container.format.name else None,
+        end=_end(container, stream, pts),
         interlaced=frame.interlaced_frame,
         chapters=len(container.chapters()),
         streams=tuple(_stream_info(s) for s in container.streams),
@@ -191,6 +196,15 @@ def _duration(container: InputContainer, stream: Any, first: float) -> float | N
     if container.duration:
         seconds = container.duration / 1_000_000
         return seconds - first if seconds > first else seconds  # Matroska's duration is the last instant
+    return None
+
+
+def _end(container: InputContainer, stream: Any, first: int) -> Fraction | None:
+    tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), None)
+    if tag is not None and (clock := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", tag)):  # Matroska's is the last instant
+        return int(clock[1]) * 3600 + int(clock[2]) * 60 + Fraction(clock[3])
+    if container.format.name == "avi" and stream.duration:
+        return Fraction((first + stream.duration) * stream.time_base)
     return None
 
 

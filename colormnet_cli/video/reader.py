@@ -15,6 +15,7 @@ from av.container import InputContainer
 
 from ..errors import MediaError
 from ..timecode import Timecode
+from .counts import Counts
 from .planes import Plane, chroma_offset, convert_luma, luma_plane, source_layout
 from .probe import VideoInfo, open_input, video_stream
 
@@ -27,20 +28,6 @@ SEEK_WORTH = 500  # frames that are rather decoded again than looked for
 LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean the end
 JUMP_LIMIT = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
 COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any more
-
-
-@dataclass
-class Counts:
-    """What was out of the ordinary so far."""
-
-    undecodable: int = 0  # packets
-    resized: int = 0  # frames of another size than the first
-    retimed: int = 0  # frames whose timestamp was missing or went backwards
-    interlaced: bool = False
-    colored: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        return dict(self.__dict__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +57,7 @@ class _Fed:
     """What went into the decoder, and what came out."""
 
     packets: int = 0
+    hidden: int = 0  # packets that an edit list cuts away
     frames: int = 0
     errors: int = 0
 
@@ -84,7 +72,8 @@ def decoded_frames(
     stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
     stream.codec_context.thread_count = threads
     for packet in _packets(container, stream, counts):
-        fed.packets += bool(packet.size and not packet.is_discard)
+        if packet.size:
+            fed.packets, fed.hidden = fed.packets + (not packet.is_discard), fed.hidden + packet.is_discard
         try:
             frames = packet.decode()
         except EOFError:
@@ -212,10 +201,20 @@ class Reader:
                 return
             yield self._frame(frame, number, pts)
             number += 1
+        self._look_for_the_end()
         self._check_strict()
+
+    def _look_for_the_end(self) -> None:
+        """Whether the last frame comes as late as the container says."""
+        if self.info.end is None or self._last_pts is None or self.counts.missing:
+            return
+        lost = (self.info.end - self._last_pts * self.info.time_base) * self.info.rate - 1
+        if lost >= 2:  # a frame may be shown longer than the others
+            self.counts.missing = round(lost)
 
     def _frame(self, frame: av.VideoFrame, number: int, pts: int) -> Frame:
         layout = source_layout(frame.format.name)
+        self.counts.damaged += bool(frame.is_corrupt)
         self.counts.interlaced |= bool(frame.interlaced_frame)
         if number % 10 == 0 and not self.counts.colored:
             self.counts.colored = chroma_offset(frame, layout) > COLORED
@@ -240,12 +239,12 @@ class Reader:
         return (pts if pts is not None else self.info.first_pts) * self.info.time_base - self.info.first_time
 
     def _check_strict(self) -> None:
-        if self.strict and self.counts.undecodable:
-            last = self._last_pts
-            where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
-            raise MediaError(
-                f"{self.info.path}: a packet after {where} cannot be decoded; leave --strict out to go on without it."
-            )
+        if not self.strict:
+            return
+        last = self._last_pts
+        where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
+        if found := self.counts.damage(where):
+            raise MediaError(f"{self.info.path}: {found}; leave --strict out to go on all the same.")
 
     def _after(self, marks: Sequence[Mark]) -> Iterator[av.VideoFrame]:
         """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
@@ -276,12 +275,20 @@ class Reader:
             for frame in decoded_frames(container, stream, self.counts, fed):
                 last = frame.pts
                 yield frame
-        if fed.packets > fed.frames + fed.errors and last is not None:
-            yield from self._tail(last)
+        lost = fed.packets - fed.frames - fed.errors  # packets of which the decoder made nothing, and said nothing
+        if lost > 0 and last is not None:
+            for frame in self._tail(last):
+                lost -= 1
+                yield frame
+        if near is not None:
+            return
+        if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # fields, and VP8's hidden frames
+            self.counts.undecodable += lost
+        if self.info.packets is not None:
+            self.counts.missing = max(0, self.info.packets - fed.packets - fed.hidden)
 
     def _tail(self, last: int) -> Iterator[av.VideoFrame]:
         """Frames behind `last` that frame threads dropped when a damaged packet stood among the last ones."""
-        counts = Counts()
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             near = last * self.info.time_base - int(SEEK_MARGIN)
@@ -290,7 +297,6 @@ class Reader:
                     container.seek(int(near / self.info.time_base), stream=stream)
                 except av.error.FFmpegError:
                     return
-            for frame in decoded_frames(container, stream, counts, threads=1):
+            for frame in decoded_frames(container, stream, threads=1):
                 if frame.pts is not None and frame.pts > last:
                     yield frame
-        self.counts.undecodable = max(self.counts.undecodable, counts.undecodable)
