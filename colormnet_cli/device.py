@@ -28,12 +28,12 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
         _log.info("device: %s (chosen because none was asked for)", describe_device(found))
         return found
     if not (match := re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)) or (match[2] and match[1] == "cpu"):
-        raise UsageError(f"device {name!r} is unknown: auto, cuda, cuda:N, mps or cpu")
+        raise UsageError(f"The device {name!r} is unknown: auto, cuda, cuda:N, mps or cpu")
     kind, index = match[1], int(match[2] or 0)
     if kind == "cuda":
         _require_cuda(index)
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("there is no device mps here (it needs a Mac with Apple silicon): try --device auto")
+        raise DeviceError("There is no device mps here (it needs a Mac with Apple silicon): try --device auto")
     return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
 
 
@@ -42,9 +42,9 @@ def _require_cuda(index: int) -> None:
 
     if not torch.cuda.is_available():
         reason = "PyTorch sees no NVIDIA GPU or driver" if torch.version.cuda else "this PyTorch was built without CUDA"
-        raise DeviceError(f"there is no device cuda here ({reason}): `colormnet doctor` tells more, --device cpu works")
+        raise DeviceError(f"There is no device cuda here ({reason}): `colormnet doctor` tells more, --device cpu works")
     if index >= (count := torch.cuda.device_count()):
-        raise DeviceError(f"there is no device cuda:{index}: there are {count}, counted from cuda:0")
+        raise DeviceError(f"There is no device cuda:{index}: there are {count}, counted from cuda:0")
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
@@ -52,7 +52,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     if wanted == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     if wanted not in PRECISIONS:
-        raise UsageError(f"precision {wanted!r} is unknown: auto, {', '.join(PRECISIONS)}")
+        raise UsageError(f"The precision {wanted!r} is unknown: auto, {', '.join(PRECISIONS)}")
     return wanted
 
 
@@ -74,7 +74,8 @@ def describe_device(device: torch.device) -> str:
         about = torch.cuda.get_device_properties(device)
         return f"{device}, {about.name}, {about.total_memory / 2**30:.1f} GiB"
     if device.type == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
     return str(device)
 
 

@@ -27,7 +27,7 @@ def test_a_gpu_is_taken_by_its_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert d.resolve_device("cuda") == torch.device("cuda:0")
     assert d.resolve_device(torch.device("cuda:1")) == torch.device("cuda:1")
-    with pytest.raises(DeviceError, match="there is no device cuda:2: there are 2, counted from cuda:0"):
+    with pytest.raises(DeviceError, match="There is no device cuda:2: there are 2, counted from cuda:0"):
         d.resolve_device("cuda:2")
 
 

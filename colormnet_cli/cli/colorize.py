@@ -118,11 +118,12 @@ def colorize(
         overwrite=overwrite, resume=resume, strict=strict,
     )  # fmt: skip
     outputs, folder = output_paths(films, output, archive=archive)
-    request = Request(
-        jobs=tuple(zip(films, outputs, strict=True)), folder=folder, references=tuple(ref), settings=settings,
-        memory=o.memory_config(gamma, ns, ne, m, top_k, long_term), model=model, device=device,
-        precision=precision.value, as_json=as_json,
-    )  # fmt: skip
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
+        reporter.step("Starting PyTorch")
+        request = Request(
+            jobs=tuple(zip(films, outputs, strict=True)), folder=folder, references=tuple(ref), settings=settings,
+            memory=o.memory_config(gamma, ns, ne, m, top_k, long_term), model=model, device=device,
+            precision=precision.value, as_json=as_json,
+        )  # fmt: skip
         (show_plans if dry_run else run)(session, reporter, request)

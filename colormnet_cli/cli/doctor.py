@@ -50,11 +50,11 @@ def doctor(
         session.result(json.dumps({"findings": [asdict(f) for f in findings], "problems": problems}, indent=2))
     else:
         for finding in findings:
-            session.result(f"{finding.topic:<9} {finding.what}")
+            session.show(f"{finding.topic:<9} {finding.what}", hang=10)
     if problems:
-        session.say(f"colorize cannot run here: {'; '.join(problems)}", "error")
+        session.say(f"Colorize cannot run here: {'; '.join(problems)}", "error")
         raise typer.Exit(1)
-    session.say("colorize can run here")
+    session.say("Colorize can run here")
 
 
 def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:

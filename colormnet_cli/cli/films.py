@@ -37,8 +37,9 @@ class Request:
     as_json: bool
 
 
-def _plans(session: Session, request: Request) -> tuple[list[FilmPlan], int]:
+def _plans(session: Session, reporter: Reporter, request: Request) -> tuple[list[FilmPlan], int]:
     """Look at every film before half a gigabyte is fetched for the first; how many cannot be coloured at all."""
+    reporter.step("Looking at the film" if len(request.jobs) == 1 else "Looking at the films")
     from ..errors import ColormnetError, UsageError
     from ..plan import plan_video
 
@@ -49,6 +50,7 @@ def _plans(session: Session, request: Request) -> tuple[list[FilmPlan], int]:
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
+            reporter.close()
             session.say(str(error), "error")
     return plans, len(request.jobs) - len(plans)
 
@@ -59,7 +61,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
 
     if request.folder:
         request.folder.mkdir(parents=True, exist_ok=True)
-    plans, failed = _plans(session, request)
+    plans, failed = _plans(session, reporter, request)
     receipts: list[Receipt] = []
     try:
         if plans:
@@ -107,7 +109,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
     if made:
         made.mkdir()
     try:
-        plans, failed = _plans(session, request)
+        plans, failed = _plans(session, reporter, request)
     finally:
         if made:
             made.rmdir()
@@ -121,7 +123,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})
         if not request.as_json:
-            session.result(film_text(plan, cost))
+            session.show(film_text(plan, cost), hang=10)
     if request.as_json:
         session.result(json.dumps(shown if len(request.jobs) > 1 else shown[0], indent=2, default=str))
     if failed:
@@ -162,5 +164,5 @@ def output_paths(films: list[Path], output: Path | None, *, archive: bool) -> tu
         )
     for path in paths:
         if paths.count(path) > 1:
-            raise UsageError(f"two of the films would both become {path}: colour them one after the other")
+            raise UsageError(f"Two of the films would both become {path}: colour them one after the other")
     return paths, folder

@@ -67,12 +67,14 @@ def frames(
         size=o.parse_size(size), lookahead=lookahead, guided=guided, ref_is_first=ref_is_first, overwrite=overwrite,
         resume=resume, strict=strict,
     )  # fmt: skip
-    memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
     session: Session = ctx.obj
-    from ..pictures import colorize_pictures, plan_pictures
-
-    plan = plan_pictures(folder, ref, output, settings=settings)
     with Reporter(session, progress) as reporter:
+        reporter.step("Starting PyTorch")
+        memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
+        from ..pictures import colorize_pictures, plan_pictures
+
+        reporter.step("Looking at the pictures")
+        plan = plan_pictures(folder, ref, output, settings=settings)
         if dry_run:
             _show_plan(session, reporter, plan, memory, (model, device, precision.value), as_json=as_json)
             return
@@ -122,10 +124,11 @@ def _show_plan(
         }
         session.result(json.dumps(facts, indent=2))
         return
-    session.result(
+    session.show(
         f"{plan.folder} → {plan.output}\n"
         f"  pictures  {len(plan.pictures):,}, from {plan.pictures[0].name} to {plan.pictures[-1].name}\n"
         f"  network   at {working[1]}×{working[0]}, weights {cost.weights}\n"
         f"  colours   {', '.join(plan.references)}\n"
-        f"  cost      {cost}"
+        f"  cost      {cost}",
+        hang=10,
     )

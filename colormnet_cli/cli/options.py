@@ -180,4 +180,4 @@ def memory_config(gamma: int, ns: int, ne: int, m: int, top_k: int, long_term: i
     try:
         return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error).removeprefix("MemoryConfig: ")) from error

@@ -13,6 +13,9 @@ from .options import ProgressForm
 from .session import Session
 
 if TYPE_CHECKING:
+    import rich.progress
+    from rich.console import Console
+
     from ..settings import Progress
     from ..train.loop import Progress as TrainProgress
     from ..weights import FetchProgress
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "bytes_text", "clock"]
 
 _EVERY_S = {ProgressForm.plain: 5.0, ProgressForm.json: 0.5}
+_SHORTEST_BAR = 12  # columns, with the spaces around it
 _PHASES = {"seek": "finding the place", "color": "", "join": "writing"}
 
 
@@ -152,20 +156,27 @@ class Reporter:
 
     def _draw(self, title: str, done: int, total: int | None, facts: str) -> None:
         if self._bar is None:
-            from rich.progress import BarColumn, Progress, TextColumn
-            from rich.table import Column
-
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False, table_column=Column(max_width=28, no_wrap=True)),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True)),
-                console=self.session.console,
-                transient=True,
-                expand=True,
-            )
-            self._bar.add_task(title, total=None, facts="")
-            self._bar.start()
+            self._bar = _new_bar(self.session.console)
+        room = self.session.console.width - len(facts) - _SHORTEST_BAR
+        title = title if len(title) <= room else title[: max(8, room) - 1] + "…"
         self._bar.update(self._bar.task_ids[0], description=title, completed=done, total=total or None, facts=facts)
+
+
+def _new_bar(console: Console) -> rich.progress.Progress:
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True)),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+    bar.add_task("", total=None, facts="")
+    bar.start()
+    return bar
 
 
 def clock(seconds: float) -> str:

@@ -35,12 +35,10 @@ class Ready:
 
 def make_ready(session: Session, reporter: Reporter, model: str, device: str, precision: str) -> Ready:
     """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
+    from ..device import describe_device, resolve_device, resolve_precision
     from ..weights import locate, model_from_file, weights_path
 
     locate(model)  # a slip in the name is told at once
-    reporter.step("Starting PyTorch")
-    from ..device import describe_device, resolve_device, resolve_precision
-
     chosen = resolve_device(device)
     number_format = resolve_precision(precision, chosen)
     reporter.close()

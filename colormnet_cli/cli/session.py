@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sys
+import textwrap
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,6 +57,12 @@ class Session:
         """What was asked for, to stdout."""
         print_line(text, sys.stdout)
 
+    def show(self, text: str, hang: int = 2) -> None:
+        """A report to stdout: on a terminal, lines are broken between words and go on indented by `hang` more."""
+        if sys.stdout.isatty():
+            text = "\n".join(_wrapped(line, shutil.get_terminal_size().columns, hang) for line in text.splitlines())
+        self.result(text)
+
     def start_logging(self) -> None:
         """Send the package's log messages here, and Python's warnings only where someone asked for more."""
         logger = logging.getLogger("colormnet_cli")
@@ -75,12 +83,16 @@ class _Handler(logging.Handler):
         self.session.say(self.format(record), "error" if record.levelno >= logging.ERROR else level)
 
 
+def _wrapped(line: str, width: int, hang: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + hang)
+    if any(len(word) > width - len(indent) for word in line.split()):  # an address: whole, to be copied
+        return line
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def sentence(text: str) -> str:
-    """Capitalised and with an end, as errors of every module are shown."""
+    """With an end, as errors of every module are shown."""
     text = text.strip()
-    first = text.split(maxsplit=1)[0] if text else ""
-    if first.isalpha() and first.islower():  # a word, and no path, option or name of a file
-        text = text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 

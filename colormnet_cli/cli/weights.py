@@ -68,10 +68,16 @@ def show_list(
         session.result(json.dumps(rows, indent=2))
         return
     for row in rows:
-        session.result(f"{row['name']}\n  {row['file']}, {bytes_text(row['size'])}\n  sha256 {row['sha256']}")
-        session.result(f"  licence: {row['licence']}" + (f" ({row['credit']})" if row["credit"] else ""))
-        session.result("\n".join(f"  from {source}" for source in row["sources"]))
-        session.result(f"  on disk: {row['path'] or 'no'}")
+        credit = f" ({row['credit']})" if row["credit"] else ""
+        lines = [
+            row["name"],
+            f"  {row['file']}, {bytes_text(row['size'])}",
+            f"  sha256 {row['sha256']}",
+            f"  licence: {row['licence']}{credit}",
+            *(f"  from {source}" for source in row["sources"]),
+            f"  on disk: {row['path'] or 'no'}",
+        ]
+        session.show("\n".join(lines))
 
 
 def _row(entry: LockEntry) -> dict[str, Any]:
@@ -122,11 +128,11 @@ def verify(
     for name in names or read_lock():
         entry = entry_named(name)
         if path := find(entry, rehash=True):
-            session.result(f"{name}: right, {path}")
+            session.show(f"{name}: right, {path}")
             continue
         right = False
         wrong = ", ".join(map(str, candidates(entry)))
-        session.result(f"{name}: NOT the file that was meant, {wrong}" if wrong else f"{name}: not on disk")
+        session.show(f"{name}: NOT the file that was meant, {wrong}" if wrong else f"{name}: not on disk")
     if not right:
         session.say("`colormnet weights fetch NAME` gets the right file")
         raise typer.Exit(1)
@@ -145,5 +151,5 @@ def path(
 
     found = find(entry_named(name))
     if not found:
-        raise WeightsError(f"the weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
+        raise WeightsError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
     ctx.obj.result(str(found))

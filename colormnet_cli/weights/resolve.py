@@ -32,7 +32,7 @@ def locate(name_or_path: str | Path, lock: dict[str, LockEntry] | None = None) -
     names = ", ".join(entries)
     if path.is_dir():
         raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
-    raise WeightsError(f"there is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
+    raise WeightsError(f"There is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
 
 
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:
@@ -64,7 +64,7 @@ def ensure(entry: LockEntry, *, notice: Notice | None = None, progress: OnFetch 
         with _one_at_a_time(entry, say):
             return find(entry) or _fetch(entry, say, progress)  # another process may have fetched it by now
     except OSError as error:
-        raise WeightsError(f"the weights {entry.name!r} cannot be stored: {error}") from error
+        raise WeightsError(f"The weights {entry.name!r} cannot be stored: {error}") from error
 
 
 def _fetch(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
@@ -112,7 +112,7 @@ def _all_failed(entry: LockEntry, answers: list[tuple[HubSource | UrlSource, str
     told = "; ".join(f"{source} {answer}" for source, answer in answers)
     preview = " take the small model that comes along with `--model preview`," if _has_preview(entry) else ""
     return (
-        f"the weights {entry.name!r} could not be had: {told}. Try again later,{preview} or bring {entry.file} "
+        f"The weights {entry.name!r} could not be had: {told}. Try again later,{preview} or bring {entry.file} "
         f"({entry.size:,} bytes, sha256 {entry.sha256}) yourself and give it as `--model PATH`"
     )
 

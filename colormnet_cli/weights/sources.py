@@ -25,6 +25,7 @@ __all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from", "
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0  # without a byte from a plain URL
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+_PIECE = 1 << 18  # bytes between two reports
 _SPARE_BYTES = 64 << 20  # to leave free on the disk
 
 
@@ -104,7 +105,7 @@ def _require_space(folder: Path, entry: LockEntry) -> None:
     free = shutil.disk_usage(folder).free
     if free < entry.size + _SPARE_BYTES:
         raise WeightsError(
-            f"the weights {entry.name!r} need {entry.size / 1e6:,.0f} MB in {folder}, where {free / 1e6:,.0f} MB are "
+            f"The weights {entry.name!r} need {entry.size / 1e6:,.0f} MB in {folder}, where {free / 1e6:,.0f} MB are "
             "free: make room, or move the caches by setting HF_HOME and XDG_CACHE_HOME"
         )
 
@@ -134,7 +135,8 @@ def _fetch_hub(entry: LockEntry, source: HubSource, report: _Report) -> Path:
         _require_space(hub_cache_folder(), entry)
         _drop_cached(entry, source)
         bar = {"tqdm_class": _bar_class(report)} if "tqdm_class" in signature(hub.hf_hub_download).parameters else {}
-        with _quiet(hub):
+        report.add(0)  # the first piece may take a while
+        with _tamed(hub):
             return Path(hub.hf_hub_download(**where, force_download=True, **bar))
     except (Refused, WeightsError):
         raise
@@ -176,15 +178,18 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet(hub: ModuleType) -> Iterator[None]:
-    """The library's own messages would break our progress line; they stay where ours are verbose."""
-    before = hub.logging.get_verbosity()
+def _tamed(hub: ModuleType) -> Iterator[None]:
+    """The library's messages would break our progress line: they stay where ours are verbose. Its pieces of 10 MB would
+    leave a slow line without a sign for a minute: they become smaller."""
+    before, piece = hub.logging.get_verbosity(), hub.constants.DOWNLOAD_CHUNK_SIZE
     if not _log.isEnabledFor(logging.INFO):
         hub.logging.set_verbosity_error()
+    hub.constants.DOWNLOAD_CHUNK_SIZE = min(piece, _PIECE)
     try:
         yield
     finally:
         hub.logging.set_verbosity(before)
+        hub.constants.DOWNLOAD_CHUNK_SIZE = piece
 
 
 def _bar_class(report: _Report) -> type[Any]:
@@ -225,6 +230,7 @@ def _fetch_url(entry: LockEntry, source: UrlSource, report: _Report) -> Path:
         left_over.unlink(missing_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        report.add(0)
         with part.open("wb") as file:
             for block in _blocks(entry, source):
                 file.write(block)
@@ -259,7 +265,7 @@ def _blocks(entry: LockEntry, source: UrlSource) -> Iterator[bytes]:
 
 def _read(answer: Any) -> bytes:
     try:
-        block: bytes = answer.read(1 << 20)
+        block: bytes = answer.read(_PIECE)
     except Exception as error:  # timeouts, resets, http.client.IncompleteRead
         raise Refused(_first_line(error), retry=True) from error
     return block
