@@ -152,7 +152,7 @@ class _Run:
             if self.step % settings.checkpoint_every == 0 or self.step == end:
                 self._checkpoint()
         if self.crew.leads and self.step == settings.steps:
-            write_weights(self.folder / "final.pt", self.model)
+            self._write_weights("final.pt")
         best = None if self.best == -math.inf else self.best
         return TrainingResult(self.folder, self.step, loss, best, self.folder / "best.pt")
 
@@ -223,9 +223,12 @@ class _Run:
             self.journal.picture(self.step, found.picture)
             if psnr > self.best:
                 self.best = psnr
-                write_weights(self.folder / "best.pt", self.model)
+                self._write_weights("best.pt")
         self.crew.wait()
         return psnr
+
+    def _write_weights(self, name: str) -> None:
+        write_weights(self.folder / name, self.model, torch.float16 if self.settings.half_weights else None)
 
     def _checkpoint(self) -> None:
         if self.crew.leads:

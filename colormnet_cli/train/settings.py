@@ -55,6 +55,7 @@ class TrainSettings:
     checkpoint_every: int = 1000
     validate_every: int = 5000
     validation_clips: int = 8
+    half_weights: bool = False  # best.pt and final.pt in float16
     keep_back: float = 0.05  # share of the films in `data` that only validation sees
 
     def __post_init__(self) -> None:
@@ -152,6 +153,7 @@ PRESETS = {
         matching_share=0.5,
         chroma_loss=0.02,
         precision="bf16",
+        half_weights=True,
         checkpoint_every=50,
         validate_every=200,
     ),
