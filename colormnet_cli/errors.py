@@ -10,6 +10,7 @@ __all__ = [
     "Interrupted",
     "MediaError",
     "OutputError",
+    "TrainingError",
     "UsageError",
     "WeightsError",
 ]
@@ -51,3 +52,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after everything was put in order; its text says where the same command goes on. Exit code 130."""
 
     exit_code = 130
+
+
+class TrainingError(ColormnetError):
+    """A training run cannot go on: its loss is no number any more."""

@@ -13,11 +13,11 @@ import pytest
 import torch
 from conftest import small_config
 
-from colormnet_cli.errors import CheckpointError, OutputError, UsageError
+from colormnet_cli.errors import CheckpointError, OutputError, TrainingError, UsageError
 from colormnet_cli.train import loop
 from colormnet_cli.train.clip import ClipLoss, draw_memory
 from colormnet_cli.train.journal import Journal, read_losses
-from colormnet_cli.train.loop import TrainingError, learning_rate, train
+from colormnet_cli.train.loop import learning_rate, train
 from colormnet_cli.train.settings import TrainSettings, preset
 from colormnet_cli.train.starting import starting_model
 from colormnet_cli.train.synthetic import synthetic_clip

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import ColormnetError, OutputError
+from ..errors import OutputError, TrainingError
 from ..model.colormnet import ColorMNet
 from .checkpoint import read_checkpoint, write_checkpoint, write_weights
 from .clip import ClipLoss
@@ -28,14 +28,10 @@ from .sources import Material, material
 from .starting import starting_model
 from .validate import validate
 
-__all__ = ["Progress", "TrainingError", "TrainingResult", "learning_rate", "train"]
+__all__ = ["Progress", "TrainingResult", "learning_rate", "train"]
 
 _log = logging.getLogger(__name__)
 _DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-
-
-class TrainingError(ColormnetError):
-    """The run cannot go on: its loss is no number any more."""
 
 
 @dataclass(frozen=True)
