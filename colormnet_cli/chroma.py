@@ -28,7 +28,7 @@ Siting = Literal["left", "topleft", "center"]
 
 # Kr, Kb of Y′ = Kr R′ + (1 − Kr − Kb) G′ + Kb B′
 _LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
-_FLAT = 4.0  # variance of L under which a window counts as flat: grain of ±2, and far below any edge
+_FLAT, _GRAIN = 0.5, 8.0  # a window is flat where the variance of L is under 0.5 + 8 × that of the quieter windows
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True
 
     Guided is bilinear interpolation plus what it loses: near each small pixel ab is a line over L (slope A, fitted in
     3×3 pixels, as in He's guided filter), and A · (L_full − upsampled L_small) is the detail of ab that goes with the
-    detail of L. Where L is flat, or ab does not follow it, this is exactly bilinear, unlike a guided filter, which
-    blurs there. The result stays within the colours of the neighbouring small pixels, so noise makes no new ones.
+    detail of L. Where L is flat or varies no more than the grain, or ab does not follow it, this is bilinear, unlike a
+    guided filter, which blurs there. The result stays within the colours of the neighbouring small pixels.
 
     Args:
         ab: [2,h,w] or [K,2,h,w], Lab units.
@@ -144,7 +144,9 @@ def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True
         return _resize(ab, full)
     mean = _window_mean(torch.cat([L_small, ab, L_small * L_small, L_small * ab], dim=-3))
     mean_L, mean_ab, mean_LL, mean_Lab = torch.split(mean, [1, 2, 1, 2], dim=-3)
-    slope = (mean_Lab - mean_L * mean_ab) / ((mean_LL - mean_L * mean_L).clamp(min=0) + _FLAT)
+    variance = (mean_LL - mean_L * mean_L).clamp(min=0)  # [..,1,h,w]
+    grain = variance[..., ::4, ::4].flatten(-3).quantile(0.25, dim=-1)[..., None, None, None]
+    slope = (mean_Lab - mean_L * mean_ab) / (variance + _FLAT + _GRAIN * grain)
     lowest, highest = -_window_max(-ab), _window_max(ab)
     up = _resize(torch.cat([L_small, ab, slope, lowest, highest], dim=-3), full)
     up_L, up_ab, up_slope, up_lowest, up_highest = torch.split(up, [1, 2, 2, 2, 2], dim=-3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from .chroma import working_size
 from .clips import FILMS
 from .errors import MediaError
 from .imagefile import read_image, to_rgb
-from .lab import rgb_to_lab
+from .lab import lab_to_rgb, rgb_to_lab
 from .timecode import Timecode, parse_time
 
 __all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "split_reference"]
@@ -47,9 +47,7 @@ class Exemplar:
         """
         own = (self.lab.shape[-2], self.lab.shape[-1])
         size = frame if first_frame else working_size(own, min(frame))
-        if size == own:
-            return self.lab
-        return F.interpolate(self.lab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+        return _resize(self.lab, size)
 
 
 def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
@@ -113,22 +111,32 @@ def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bo
 def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
     """Whether the exemplar is the film's first frame in colour, found out by comparing their lightness.
 
-    Both are brought to the same small size; the exemplar's tones are fitted to the film's (a parabola: brightness,
-    contrast, gamma), so JPEG, another size and other tones do not count. What is left over decides, on the whole and in
-    the worst part of the picture: another shot, or something that has moved, leaves much there.
+    A film in black and white may be the lightness of what was in colour, or its luma (what a computer makes of colour),
+    which differ for strong colours; each is tried. At the same small size the exemplar's tones are fitted to the film's
+    (a parabola: brightness, contrast, gamma), so JPEG, another size and other tones do not count. What is left over
+    decides, on the whole and in the worst part of the picture: another shot, or something that has moved, leaves much.
 
     Args:
         L: lightness of the film's first frame [1,H,W], any size.
     """
     if L.ndim != 3 or L.shape[0] != 1:
         raise ValueError(f"L is {list(L.shape)}, meant is [1,H,W]")
-    ours, theirs = exemplar.lab[:1].to(torch.float64).cpu(), L.to(torch.float64).cpu()
-    if not _same_aspect(ours, theirs):
+    lab, theirs = exemplar.lab.cpu().double(), L.cpu().double()
+    if not _same_aspect(lab, theirs):
         return False
-    shorter = min(min(ours.shape[-2:]), min(theirs.shape[-2:]))
+    shorter = min(min(lab.shape[-2:]), min(theirs.shape[-2:]))
     size = working_size((theirs.shape[-2], theirs.shape[-1]), min(shorter, _COMPARED))
-    x, y = (_shrink(picture, size) for picture in (ours, theirs))
-    return _leftover(x, y) <= 1
+    lab, theirs = _resize(lab, size), _resize(theirs, size)
+    return any(_leftover(gray, theirs[0]) <= 1 for gray in _in_gray(lab))
+
+
+def _in_gray(lab: Tensor) -> Iterator[Tensor]:
+    """Ways in which Lab [3,h,w] may have become black and white, as lightness [h,w]: L itself, and two lumas."""
+    yield lab[0]
+    rgb = lab_to_rgb(lab)
+    for weights in ((0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)):  # BT.601, BT.709
+        luma = (rgb * rgb.new_tensor(weights)[:, None, None]).sum(0, keepdim=True)
+        yield rgb_to_lab(luma.expand(3, -1, -1))[0]
 
 
 def _same_aspect(a: Tensor, b: Tensor) -> bool:
@@ -151,19 +159,16 @@ def _leftover(x: Tensor, y: Tensor) -> float:
     return max(float((rest**2).mean().sqrt()) / (_WHOLE * spread), float(blocks.max()) / (_WORST * spread))
 
 
-def _shrink(L: Tensor, size: tuple[int, int]) -> Tensor:
-    """[1,H,W] → [h,w], antialiased."""
-    if L.shape[-2:] == size:
-        return L[0]
-    return F.interpolate(L[None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+def _resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """[C,H,W] → [C,h,w], antialiased; the picture itself where it has that size."""
+    if picture.shape[-2:] == size:
+        return picture
+    return F.interpolate(picture[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def _is_gray(lab: Tensor) -> bool:
     """Whether no patch of the picture has colour; patches, so that a gray scan's coloured noise is none."""
-    ab = lab[1:]
-    size = working_size((lab.shape[-2], lab.shape[-1]), 64)
-    if size != ab.shape[-2:]:
-        ab = F.interpolate(ab[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+    ab = _resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
     return float(ab.norm(dim=0).max()) < _GRAY
 
 

@@ -257,6 +257,22 @@ def test_the_first_frame_is_known_through_jpeg_size_and_tone() -> None:
         assert is_first_frame(exemplar_of(variant.clip(0, 255).astype(np.uint8)), L), name
 
 
+@pytest.mark.parametrize("weights", [(0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)])
+def test_the_first_frame_of_a_film_that_was_made_gray_is_known(weights: tuple[float, ...]) -> None:
+    """Luma and Lab lightness of strong colours differ by tens of units; cartoons are made of such colours."""
+    rgb = np.zeros((120, 160, 3), np.uint8)
+    for i, strong in enumerate(
+        [(230, 20, 20), (20, 20, 230), (20, 200, 40), (230, 220, 30), (200, 30, 200), (20, 200, 220)]
+    ):
+        rgb[:, 27 * i : 27 * i + 27] = strong
+        cv2.circle(rgb, (27 * i, 20 + 15 * i), 12, strong[::-1], -1)
+    gray = np.round(rgb @ np.array(weights)).astype(np.uint8)
+    L = rgb_to_lab(to_rgb(np.dstack([gray] * 3)))[:1]
+    assert (rgb_to_lab(to_rgb(rgb))[:1] - L).abs().max() > 10
+    assert is_first_frame(exemplar_of(rgb), L)
+    assert not is_first_frame(exemplar_of(np.ascontiguousarray(rgb[:, ::-1])), L)
+
+
 def test_another_picture_is_not_the_first_frame() -> None:
     """Taken for it, its colours would lie beside the objects, in the memory for the whole film."""
     rgb = photo(240, 320)
