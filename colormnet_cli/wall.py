@@ -85,7 +85,7 @@ def plan_wall(
     columns = min(columns, count)
     room = ((width or WIDEST) - (columns - 1) * GAP) / columns
     scale = min(1.0, room / size[1])
-    height, across = (max(2, 2 * round(side * scale / 2)) for side in size)
+    height, across = max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * math.floor(size[1] * scale / 2))
     if across < 16:
         raise UsageError(f"{count} pictures have no room in {width or WIDEST} pixels: make the wall wider (--width).")
     return Wall(tuple(map(_writable, labels)), (height, across), columns, split, max(2, period))

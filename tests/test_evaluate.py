@@ -6,11 +6,9 @@ import csv
 import json
 import math
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -25,11 +23,13 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 import colormnet_cli as cm
 from colormnet_cli import metrics
 from colormnet_cli.benchmark import BenchmarkSettings, benchmark
-from colormnet_cli.clips import find_clips, natural_order, open_clip, pair_clips
+from colormnet_cli.cli import main
+from colormnet_cli.clips import natural_order, open_clip, pair_clips
 from colormnet_cli.errors import MediaError, OutputError, UsageError, WeightsError
 from colormnet_cli.evaluate import EvaluateSettings, Measured, evaluate, measure
 from colormnet_cli.flows import batches
 from colormnet_cli.meter import ClipMeter, mean_of
+from colormnet_cli.model import save_model
 from colormnet_cli.perceptual import PerceptualNetworks, from_lpips, load_networks
 from colormnet_cli.video.rgb import RgbFilm, planes_of
 from colormnet_cli.worst import WorstFrames
@@ -472,53 +472,53 @@ def test_benchmark_of_large_clips_works_at_the_size_that_is_asked_for(
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "colormnet_cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
 
 
-def test_command(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """The command would not show what it measured, or not leave its files."""
-    done = run(
-        "evaluate",
-        *folders,
-        "--paper",
-        "--with-published",
-        "--csv",
-        tmp_path / "a.csv",
-        "--report",
-        tmp_path / "a.html",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "CIEDE2000" in done.stdout
-    assert "DeepRemaster" in done.stdout
-    assert "uint8" in done.stdout
-    assert len(list(islice((tmp_path / "a.csv").open(), 100))) == 19
-    assert (tmp_path / "a.html").stat().st_size > 10_000
+    sheet, page = tmp_path / "a.csv", tmp_path / "a.html"
+    code, out, err = run(capsys, "evaluate", *folders, "--paper", "--with-published", "--csv", sheet, "--report", page)
+    assert code == 0, err
+    for part in ("CIEDE2000", "DeepRemaster", "uint8", "one", "two"):
+        assert part in out
+    assert len(sheet.read_text().splitlines()) == 19
+    assert page.stat().st_size > 10_000
 
-    done = run("evaluate", *folders, "--json", "--with-published", "-q")
-    values = json.loads(done.stdout)
-    assert values["published"][0] == {
-        "method": "DeepExemplar",
-        "dataset": "DAVIS",
-        "psnr_published": 33.24,
-        "ssim": 0.95,
-        "lpips": 0.062,
-        "fid": 69.56,
-    }
-    assert done.stderr == ""
+    code, out, err = run(capsys, "evaluate", *folders, "--json", "--with-published", "-q", "--device", "cpu")
+    published = json.loads(out)["published"]
+    first = {"psnr_published": 33.24, "ssim": 0.95, "lpips": 0.062, "fid": 69.56}
+    assert published[0] == {"method": "DeepExemplar", "dataset": "DAVIS", **first}
+    assert len(published) == 13
+    assert (code, err) == (0, "")
 
 
-def test_wrong_use_of_the_command(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody could measure the published weights, or their own, without writing a program."""
+    save_model(small_model, tmp_path / "small.pt")
+    write_frames(tmp_path / "clips" / "one", 2)
+    arguments = ("--model", tmp_path / "small.pt", "--json", "--device", "cpu", "--gamma", 3, "-o", tmp_path / "out")
+    code, out, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments)
+    assert code == 0, err
+    values = json.loads(out)
+    assert (values["clips"][0]["frames"], values["settings"]["memory"]["gamma"]) == (2, 3)
+    assert (tmp_path / "out" / "one" / "1.png").exists()
+
+
+def test_wrong_use_of_the_command(
+    tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A mistake would be answered by a traceback, or do something else."""
-    for arguments, code, said in (
+    for arguments, expected, said in (
         ((folders[0],), 2, "REFERENCE"),
         ((folders[0], folders[1], "--benchmark", tmp_path), 2, "--benchmark"),
         ((*folders, "-o", tmp_path / "x"), 2, "--output"),
         ((folders[0], folders[1] / "one"), 1, "one clip"),
     ):
-        done = run("evaluate", *arguments)
-        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
-        assert "Traceback" not in done.stderr
-    assert find_clips(folders[0])
+        code, _, err = run(capsys, "evaluate", *arguments)
+        assert (code, said in err) == (expected, True), err
+        assert "Traceback" not in err

@@ -170,6 +170,23 @@ def test_colourfulness_of_gray_is_zero() -> None:
     assert metrics.colourfulness(gray).abs().max() < 1e-3
 
 
+@pytest.mark.gpu
+def test_figures_on_a_gpu_are_those_of_the_cpu(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Results would depend on the machine."""
+    result, reference = (x.cuda() for x in pair)
+    close(metrics.psnr(result, reference).cpu(), GOLDEN["psnr"])
+    close(metrics.psnr_as_published(result, reference).cpu(), GOLDEN["psnr_wrapped"])
+    close(metrics.ssim(result, reference).cpu(), GOLDEN["ssim"])
+    close(metrics.colourfulness(result).cpu(), GOLDEN["colorfulness"])
+    close(metrics.ciede2000(*map(metrics.bytes_to_lab, (result, reference))).cpu(), GOLDEN["ciede2000"])
+    consistency = metrics.ColourConsistency()
+    consistency.update(reference)
+    close(consistency.compute(), GOLDEN["cdc_gt"])
+    both, flow = torch.cat((result, reference), 1), torch.randn(7, 2, 96, 128)
+    arguments = (metrics.reduced(both)[:-1], metrics.reduced(both)[1:], flow.cuda(), -flow.cuda())
+    close(metrics.warp_errors(*arguments).cpu(), metrics.warp_errors(*(x.cpu() for x in arguments)))
+
+
 # --- temporal -------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ _LINEAR_BELOW, _SLOPE = 0.008856, 7.787  # of CIE's f
 
 def _linear_light() -> Tensor:
     levels = torch.arange(256, dtype=torch.float64) / 255
-    return torch.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
+    return torch.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).float()
 
 
 _LINEAR = _linear_light()
@@ -26,9 +26,8 @@ def bytes_to_lab(rgb: Tensor) -> Tensor:
     check_frames(rgb)
     if rgb.dtype != torch.uint8:
         raise ValueError(f"expected uint8 pictures, got {rgb.dtype}")
-    table = _LINEAR.to(rgb.device, torch.float32)
-    linear = table.index_select(0, rgb.reshape(-1).int()).view(rgb.shape[0], 3, -1)
-    matrix = (_XYZ_FROM_RGB / _WHITE[:, None]).to(linear)
+    linear = _LINEAR.to(rgb.device).index_select(0, rgb.reshape(-1).int()).view(rgb.shape[0], 3, -1)
+    matrix = (_XYZ_FROM_RGB / _WHITE[:, None]).float().to(rgb.device)
     xyz = matrix @ linear
     # f is a cube root above the limit and its tangent below it: clamped parts of both, without a choice by pixel.
     f = xyz.clamp_min(_LINEAR_BELOW).log_().mul_(1 / 3).exp_().add_(xyz.sub_(_LINEAR_BELOW).clamp_max_(0), alpha=_SLOPE)
