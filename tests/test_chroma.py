@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -275,6 +276,27 @@ def test_a_batch_gives_what_single_frames_give() -> None:
     together = planes(y, ab)
     for k in range(3):
         assert (together[:, k].int() - planes(y[k], ab[k]).int()).abs().max() == 0
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_and_keeps_up_with_1080p() -> None:
+    """The network takes most of a frame's time; bringing colour to full size must not cost as much again."""
+    y = torch.randint(16, 236, (1080, 1920), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    fmt, small = PlaneFormat(), working_size((1080, 1920), 480)
+    ab = torch.nn.functional.avg_pool2d(torch.randn(1, 2, *small) * 60, 5, 1, 2)[0]
+
+    def planes(device: str) -> tuple[Tensor, Tensor]:
+        L = luma_to_lightness(y.to(device), fmt)
+        return chroma_planes(L, upsample_ab(ab.to(device), resize_lightness(L, small), L), fmt)
+
+    for on_cpu, on_gpu in zip(planes("cpu"), planes("cuda"), strict=True):
+        assert (on_cpu.int() - on_gpu.cpu().int()).abs().max() <= 1
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(60):
+        planes("cuda")
+    torch.cuda.synchronize()
+    assert time.perf_counter() - started < 1
 
 
 def test_misuse_is_named() -> None:
