@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .receipt import Receipt as Receipt
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import Progress as Progress
+    from .weights import load_model as load_model
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
@@ -34,6 +35,7 @@ _EXPORTS = {
     "Receipt": "receipt",
     "colorize_video": "pipeline",
     "lab_to_rgb": "lab",
+    "load_model": "weights",
     "load_state": "model",
     "plan_video": "plan",
     "rgb_to_lab": "lab",
@@ -50,6 +52,7 @@ __all__ = [
     "Receipt",
     "colorize_video",
     "lab_to_rgb",
+    "load_model",
     "load_state",
     "plan_video",
     "rgb_to_lab",
