@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from .timecode import Timecode, parse_time
 __all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "split_reference"]
 
 _GRAY = 4.0  # Lab chroma under which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray picture
+_LARGEST = 2160  # shorter side above which an exemplar is reduced as it is read
 _COMPARED = 96  # shorter side at which an exemplar and the first frame are compared
 _WHOLE, _WORST = 0.15, 0.5  # what may be left over, of the spread of L: in the mean, in the worst of 8 × 8 blocks
 
@@ -78,8 +80,7 @@ def read_exemplar(reference: str | Path) -> Exemplar:
         UsageError: what follows the @ is no time.
     """
     path, moment = split_reference(reference)
-    rgb = to_rgb(_still(path, moment))
-    lab = rgb_to_lab(rgb)
+    lab = rgb_to_lab(to_rgb(_bounded(_still(path, moment))))
     if _is_gray(lab):
         raise MediaError(f"The exemplar {reference} is gray: it has no colours to give; choose a picture in colour.")
     return Exemplar(lab, str(reference))
@@ -170,6 +171,14 @@ def _is_gray(lab: Tensor) -> bool:
     """Whether no patch of the picture has colour; patches, so that a gray scan's coloured noise is none."""
     ab = _resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
     return float(ab.norm(dim=0).max()) < _GRAY
+
+
+def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
+    """No larger than the network could make use of: a 100-megapixel scan takes gigabytes as floats."""
+    height, width = working_size((pixels.shape[0], pixels.shape[1]), _LARGEST)
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _still(path: Path, moment: Timecode | None) -> NDArray[Any]:

@@ -235,6 +235,14 @@ def test_it_keeps_its_aspect_ratio_unless_it_is_the_first_frame() -> None:
     assert exemplar.at_size((900, 900), first_frame=True).shape == (3, 900, 900)
 
 
+def test_a_huge_scan_is_reduced_as_it_is_read(tmp_path: Path) -> None:
+    """100 megapixels as floats do not fit beside the network; its colours stay."""
+    write_png(tmp_path / "scan.png", np.full((2400, 2700, 3), (150, 60, 40), np.uint8))
+    lab = read_exemplar(tmp_path / "scan.png").lab
+    assert lab.shape == (3, 2160, 2430)
+    assert np.abs(lab[:, 1000, 1000].numpy() - color.rgb2lab(np.uint8([[[150, 60, 40]]]))[0, 0]).max() < 0.01
+
+
 # Is it the first frame?
 
 
