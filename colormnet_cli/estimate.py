@@ -24,6 +24,7 @@ __all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measur
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
 _SLOWER_THAN_A_CONVOLUTION = 1.3
+_SLOW = 3.0  # seconds of one convolution or product after which no better figure is waited for
 _SIZES = (2160, 1440, 1080, 960, 720, 640, 576, 480, 432, 360, 320, 288, 240, 192, 144, 112, 96, 64)
 
 
@@ -165,4 +166,6 @@ def _fastest(work: Callable[[], torch.Tensor], device: torch.device) -> float:
 
     seconds(1)  # chooses an algorithm
     once = seconds(1)
+    if once > _SLOW:  # a number format that the processor does not know
+        return once
     return min(once, *(seconds(math.ceil(0.02 / once)) for _ in range(3)))

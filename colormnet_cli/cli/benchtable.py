@@ -33,9 +33,10 @@ def show(result: BenchResult) -> None:
 def _head(result: BenchResult) -> str:
     weights = "random weights" if result.weights == "random" else result.weights
     fill = result.fill
+    threads = "" if result.device.startswith("cpu") else f", {result.threads} threads"  # of a CPU it is said already
     return (
         f"{result.model} ({result.parameters / 1e6:.1f} million parameters, {weights}) in {result.precision} on "
-        f"{result.device}; {result.processor}, {result.threads} threads; PyTorch {result.versions.get('torch', '?')}.\n"
+        f"{result.device}; {result.processor}{threads}; PyTorch {result.versions.get('torch', '?')}.\n"
         f"Memory {fill.how}: {fill.long_term:,} long-term, {fill.exemplars:,} exemplar and {fill.recent:,} recent "
         f"elements."
     )
