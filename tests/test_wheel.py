@@ -12,7 +12,7 @@ from cli_world import ROOT, environment
 
 
 def test_the_wheel_brings_its_lock(tmp_path):
-    """Installed from a wheel, the program must know where its weights are; a lock in the checkout alone would not do."""
+    """Installed from a wheel, the program must know where its weights are; a lock in the checkout will not do."""
     for module in ("build", "hatchling"):
         pytest.importorskip(module)
     built = subprocess.run(
