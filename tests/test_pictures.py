@@ -424,7 +424,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_result(
         before = len(list(output.glob("*.png"))) if output.exists() else 0
         while process.is_alive() and len(list(output.glob("*.png"))) <= before < 24:
             time.sleep(0.002)  # it has begun
-        process.join(rng.uniform(0, 0.3) if kills < 8 else 60)
+        process.join(rng.uniform(0, 0.3) if kills < 6 else 60)
         if process.exitcode is not None:
             break
         process.kill()
