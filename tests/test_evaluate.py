@@ -18,6 +18,7 @@ import psutil
 import pytest
 import torch
 from films import make_film
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import colormnet_cli as cm
@@ -241,6 +242,24 @@ def test_warp_error_of_a_stream_is_the_one_of_its_pairs(folders: tuple[Path, Pat
     frames = [torch.from_numpy(faded(picture(i), 0.3)).permute(2, 0, 1)[None] / 255 for i in (2, 3)]
     expected = metrics.warp_errors(frames[0], frames[1], to_past, to_future)
     assert clip.columns["warp_error"][3] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_large_frames_and_the_one_that_is_worst(tmp_path: Path) -> None:
+    """Frames larger than a strip would be measured in part, and the report would show another frame than it names."""
+    write_frames(tmp_path / "truth", 5, size=(200, 700))
+    write_frames(tmp_path / "result", 5, faded, size=(200, 700))
+    broken = faded(picture(3, 200, 700), 0.1)
+    cv2.imwrite(str(tmp_path / "result" / "3.png"), broken[..., ::-1])
+    found = evaluate(tmp_path / "result", tmp_path / "truth", device="cpu")
+    truth, result = (rgb2lab(x) for x in (picture(3, 200, 700), broken))
+    assert found.clips[0].columns["ciede2000"][3] == pytest.approx(deltaE_ciede2000(truth, result).mean(), rel=1e-4)
+    ab = 10 * math.log10(255**2 / np.mean((truth - result)[..., 1:] ** 2))
+    assert found.clips[0].columns["ab_psnr"][3] == pytest.approx(ab, rel=1e-4)
+    (worst,) = found.worst
+    assert (worst.clip, worst.frame) == ("result", 3)
+    assert worst.ciede2000 == found.clips[0].columns["ciede2000"][3]
+    small = cv2.resize(broken, (480, 137), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(worst.result, small)
 
 
 def test_films_and_folders_of_the_same_frames_measure_alike(tmp_path: Path, folders: tuple[Path, Path]) -> None:
