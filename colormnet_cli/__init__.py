@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .model import ColorMNet as ColorMNet
     from .model import ColorMNetConfig as ColorMNetConfig
     from .model import load_state as load_state
+    from .pictures import colorize_pictures as colorize_pictures
     from .pipeline import colorize_video as colorize_video
     from .plan import FilmPlan as FilmPlan
     from .plan import plan_video as plan_video
@@ -33,6 +34,7 @@ _EXPORTS = {
     "MemoryConfig": "memory",
     "Progress": "settings",
     "Receipt": "receipt",
+    "colorize_pictures": "pictures",
     "colorize_video": "pipeline",
     "lab_to_rgb": "lab",
     "load_model": "weights",
@@ -50,6 +52,7 @@ __all__ = [
     "MemoryConfig",
     "Progress",
     "Receipt",
+    "colorize_pictures",
     "colorize_video",
     "lab_to_rgb",
     "load_model",
