@@ -525,6 +525,7 @@ def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: py
     assert code == 0, err
     values = json.loads(out)
     assert (values["clips"][0]["frames"], values["settings"]["memory"]["gamma"]) == (2, 3)
+    assert len(values["settings"]["weights"]["file_sha256"]) == 64
     assert (tmp_path / "out" / "one" / "1.png").exists()
 
 

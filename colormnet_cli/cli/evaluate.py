@@ -129,15 +129,20 @@ def _benchmark(
     session: Session, reporter: Reporter, folder: Path, how: tuple[str, str, str], settings: EvaluateSettings,
     more: dict[str, Any],
 ) -> Evaluation:  # fmt: skip
+    from dataclasses import replace
+
     from ..benchmark import benchmark
+    from ..weights import file_sha256
     from .running import make_ready
 
     ready = make_ready(session, reporter, *how)
     progress: EvaluationProgress = reporter.film
-    return benchmark(
+    found = benchmark(
         folder, model=ready.model, settings=settings, device=ready.device, precision=ready.precision, progress=progress,
         **more,
     )  # fmt: skip
+    weights = {"name": ready.name, "path": str(ready.path), "file_sha256": file_sha256(ready.path)}
+    return replace(found, settings={**found.settings, "weights": weights})
 
 
 def _write(session: Session, found: Evaluation, report: Path | None, csv: Path | None, with_published: bool) -> None:
