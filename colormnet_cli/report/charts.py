@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -12,6 +12,8 @@ __all__ = ["Curve", "chart"]
 WIDTH, HEIGHT = 640, 210  # of the drawing, which the page scales
 LEFT, RIGHT, TOP, BOTTOM = 68, 10, 12, 26  # margins
 POINTS = 400  # a curve has no more; longer clips show the mean and the range of neighbouring frames
+
+Scale = Callable[[float], float]  # a frame or a value → where it is drawn
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [i * step for i in range(first, max(last, first + 1) + 1)]
 
 
-def _axes(ticks: list[float], frames: int, x, y) -> str:  # type: ignore[no-untyped-def]
+def _axes(ticks: list[float], frames: int, x: Scale, y: Scale) -> str:
     step = ticks[1] - ticks[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) + (
         1 if 2.4 < step / 10 ** math.floor(math.log10(step)) < 2.6 else 0
@@ -99,7 +101,7 @@ def _axes(ticks: list[float], frames: int, x, y) -> str:  # type: ignore[no-unty
     return "".join(lines)
 
 
-def _drawn(style: str, buckets: list[_Bucket], frames: int, x, y) -> list[str]:  # type: ignore[no-untyped-def]
+def _drawn(style: str, buckets: list[_Bucket], frames: int, x: Scale, y: Scale) -> list[str]:
     """The curve, broken where frames have no value, with its range behind it."""
     step = max(1, math.ceil(frames / POINTS))
     runs: list[list[_Bucket]] = []
@@ -121,7 +123,7 @@ def _drawn(style: str, buckets: list[_Bucket], frames: int, x, y) -> list[str]: 
     return parts
 
 
-def _points(pairs: list[tuple[int, float]], x, y) -> str:  # type: ignore[no-untyped-def]
+def _points(pairs: list[tuple[int, float]], x: Scale, y: Scale) -> str:
     return " ".join(f"{x(frame):.1f},{y(value):.1f}" for frame, value in pairs)
 
 
