@@ -216,7 +216,7 @@ def test_what_is_no_film_is_said(tmp_path: Path, content: bytes) -> None:
     """A text file named .mp4 ends in a sentence."""
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
-    with pytest.raises(MediaError, match="film.mp4"):
+    with pytest.raises(MediaError, match=r"film\.mp4"):
         probe(path)
     with pytest.raises(MediaError, match="not there"):
         probe(tmp_path / "missing.mp4")

@@ -136,6 +136,7 @@ class Reader:
         self.on_skip = on_skip or (lambda _: None)
         self.counts = Counts()
         self._last_pts: int | None = None
+        self._passed = 0  # frames of the film before `start`, where they are counted
 
     def frames(
         self, done: int = 0, marks: Sequence[Mark] = (), counts: Mapping[str, Any] | None = None
@@ -181,11 +182,11 @@ class Reader:
             if self.start is None or self.start.reached(number, self._seconds(frame)):
                 yield frame
             else:
+                self._passed = number + 1
                 self.on_skip(number + 1)
 
     def _numbered(self, raw: Iterator[av.VideoFrame], number: int) -> Iterator[Frame]:
         """Regular frames up to `end`: one size, instants that increase."""
-        offset = self.start.frame if self.start is not None and self.start.frame is not None else 0
         begin: Fraction | None = None
         for frame in raw:
             self._check_strict()
@@ -195,7 +196,7 @@ class Reader:
             pts = self._regular_pts(frame)
             seconds = pts * self.info.time_base - self.info.first_time
             begin = seconds if begin is None else begin
-            if self.end is not None and self.end.reached(number + offset, seconds):
+            if self.end is not None and self.end.reached(number + self._passed, seconds):
                 return
             if self.duration is not None and self.duration.reached(number, seconds - begin):
                 return

@@ -1,0 +1,420 @@
+"""A film in, the same film in colour out: nothing of it changes but its colour."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from films import Film, assert_same_frames, frames_of, make_film, packets_of
+
+from colormnet_cli import ColorizeSettings, Progress, Receipt, colorize_video, plan_video
+from colormnet_cli.colorizer import Colorizer
+from colormnet_cli.errors import ColormnetError, MediaError, OutputError, UsageError
+from colormnet_cli.video.probe import probe
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """So small a network is fastest on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exemplar: two colours with some grain."""
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[:, :40], picture[:, 40:] = (40, 90, 200), (180, 120, 20)
+    picture += np.random.default_rng(0).integers(0, 40, picture.shape).astype(np.uint8)
+    path = tmp_path_factory.mktemp("exemplar") / "photo.png"
+    cv2.imwrite(str(path), picture)
+    return path
+
+
+@pytest.fixture
+def color(small_model: Any, photo: Path) -> Any:
+    """`color(source, output, **settings)` with the small network on the CPU."""
+
+    def run(source: Path, output: Path, progress: Any = None, **settings: Any) -> Receipt:
+        chosen = ColorizeSettings(**{"size": 48, **settings})
+        return colorize_video(
+            source, [photo], output, model=small_model, settings=chosen, device="cpu", progress=progress
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("matrix", [5, 1], ids=["bt601", "bt709"])
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"])
+def test_lossless_luma_is_bit_identical(tmp_path: Path, color: Any, pix_fmt: str, full: bool, matrix: int) -> None:
+    """An archive whose grays have moved is no archive."""
+    source = make_film(tmp_path / "film.mkv", pix_fmt=pix_fmt, full_range=full, matrix=matrix, frames=5)
+    color(source, tmp_path / "out.mkv", archive=True)
+    assert_same_frames(source, tmp_path / "out.mkv")
+    before, after = probe(source), probe(tmp_path / "out.mkv")
+    names = ("pix_fmt", "full_range", "matrix", "matrix_tag", "primaries_tag", "transfer_tag", "rate", "time_base")
+    assert [getattr(before, n) for n in names] == [getattr(after, n) for n in names]
+    assert after.codec == "ffv1"
+
+
+def reference_chroma(
+    luma: np.ndarray, ab: np.ndarray, bits: int, full: bool, matrix: str, sampling: tuple[int, int]
+) -> np.ndarray:
+    """Cb, Cr in float64: Lab(L of the luma, ab) → sRGB → Y′CbCr → chroma grid with left siting."""
+    scale = 2 ** (bits - 8)
+    black, span, chroma_span = (0, 2**bits - 1, 2**bits - 1) if full else (16 * scale, 219 * scale, 224 * scale)
+    gray = ((luma.astype(np.float64) - black) / span).clip(0, 1)
+    linear = np.where(gray > 0.04045, ((gray + 0.055) / 1.055) ** 2.4, gray / 12.92)
+    fy = np.where(linear > 0.008856, np.cbrt(linear), 7.787 * linear + 16 / 116)
+    fx, fz = fy + ab[0] / 500, fy - ab[1] / 200
+    xyz = [
+        np.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787) * w
+        for f, w in zip((fx, fy, fz), (0.95047, 1, 1.08883), strict=True)
+    ]
+    to_rgb = np.linalg.inv(
+        [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+    )
+    rgb = np.einsum("ij,jhw->ihw", to_rgb, np.stack(xyz))
+    rgb = np.where(rgb > 0.0031308, 1.055 * np.maximum(rgb, 1e-12) ** (1 / 2.4) - 0.055, 12.92 * rgb).clip(0, 1)
+    kr, kb = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}[matrix]
+    y = kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]
+    planes = np.stack([(rgb[2] - y) / (2 * (1 - kb)), (rgb[0] - y) / (2 * (1 - kr))])
+    if sampling[0] == 2:
+        padded = np.pad(planes, ((0, 0), (0, 0), (1, 1)), mode="edge")
+        planes = (padded[..., :-2] / 4 + padded[..., 1:-1] / 2 + padded[..., 2:] / 4)[..., ::2]
+    if sampling[1] == 2:
+        planes = (planes[:, ::2] + planes[:, 1::2]) / 2
+    return planes * chroma_span + 2 ** (bits - 1)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "full", "matrix"),
+    [
+        ("yuv420p", False, 5),
+        ("yuv420p", True, 1),
+        ("yuv422p", False, 1),
+        ("yuv444p", True, 5),
+        ("yuv420p10le", False, 1),
+    ],
+)
+def test_chroma_is_what_float64_gives(
+    tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, pix_fmt: str, full: bool, matrix: int
+) -> None:
+    """A wrong matrix, range or siting tints the whole film."""
+    answers: list[np.ndarray] = []
+    steps = Colorizer.steps
+
+    def recorded(self: Colorizer, Ls: torch.Tensor) -> torch.Tensor:
+        wave = torch.linspace(-60, 60, Ls.shape[-1]).expand(len(Ls), 2, *Ls.shape[-2:]).clone()  # lively colours
+        wave[:, 1] = wave[:, 1].flip(-1) * torch.linspace(0, 1, Ls.shape[-2])[:, None] + steps(self, Ls)[:, 1] * 0
+        answers.extend(wave.double().numpy())
+        return wave
+
+    monkeypatch.setattr(Colorizer, "steps", recorded)
+    source = make_film(tmp_path / "film.mkv", pix_fmt=pix_fmt, full_range=full, matrix=matrix, frames=3)
+    color(source, tmp_path / "out.mkv", archive=True, size="source")
+    info = probe(source)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        for frame, ab, (_, luma) in zip(container.decode(video=0), answers, frames_of(source), strict=True):
+            wanted = reference_chroma(luma, ab, info.layout.bits, full, info.matrix, info.layout.subsampling)
+            for plane, target in zip(frame.planes[1:], wanted, strict=True):
+                rows = np.frombuffer(plane, luma.dtype).reshape(plane.height, -1)[:, : plane.width]
+                tolerance = 1 * 2 ** (info.layout.bits - 8)
+                assert np.abs(rows - target.clip(0, 2**info.layout.bits - 1)).max() <= tolerance
+
+
+VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 90000]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4", "ffv1", "vp9", "av1"])
+@pytest.mark.parametrize(
+    "film",
+    [Film(codec="libx264", time_base=Fraction(1, 90000), pts=VFR),
+     Film(codec="libx264", time_base=Fraction(1, 90000), pts=[288001 + i * 3003 for i in range(12)]),
+     Film(codec="libx264", rate=Fraction(30000, 1001), frames=14, options={"bf": "3"}),
+     Film(codec="libx264", frames=24, pts=range(-4, 20), options={"bf": "2"})],
+    ids=["variable", "late", "30000/1001", "edit list"],
+)  # fmt: skip
+def test_instants_are_kept(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, film: Film, codec: str) -> None:
+    """Sound and picture stay together only if every frame keeps its time; here over several pieces."""
+    monkeypatch.setitem(__import__("colormnet_cli.resume").resume.PIECE_FRAMES, "cpu", 5)
+    source = make_film(tmp_path / "film.mp4", film)
+    receipt = color(source, tmp_path / "out.mp4", codec=codec)
+    before, after = frames_of(source), frames_of(tmp_path / "out.mp4")
+    assert [t for t, _ in before] == [t for t, _ in after]
+    assert receipt.frames == len(before)
+    assert receipt.warnings == ()
+
+
+def test_matroska_keeps_its_own_instants(tmp_path: Path, color: Any) -> None:
+    """Milliseconds in, the same milliseconds out; finer ones are rounded, and that is said."""
+    source = make_film(
+        tmp_path / "film.mkv", codec="libx264", time_base=Fraction(1, 1000), pts=[3200, 3233, 3267, 3300], frames=4
+    )
+    assert color(source, tmp_path / "out.mkv").warnings == ()
+    assert [t for t, _ in frames_of(tmp_path / "out.mkv")] == [t for t, _ in frames_of(source)]
+    fine = make_film(
+        tmp_path / "film.mp4", codec="libx264", rate=Fraction(30000, 1001), frames=4, audio=[("aac", "deu")]
+    )
+    assert any("millisecond" in warning for warning in color(fine, tmp_path / "fine.mkv").warnings)
+    moved = [abs(a - b) for (a, _), (b, _) in zip(frames_of(fine), frames_of(tmp_path / "fine.mkv"), strict=True)]
+    assert max(moved) <= Fraction(1, 2000)
+
+
+FULL = Film(
+    frames=30, codec="libx264", time_base=Fraction(1, 1000), audio=[("aac", "deu"), ("flac", "eng")],
+    subtitles="subrip", attachment=b"FONT" * 100, chapters=True, metadata={"title": "Der Film", "artist": "Someone"},
+    sar=Fraction(16, 11), rotation=90, matrix=1,
+)  # fmt: skip
+
+
+def described(path: Path) -> dict[str, Any]:
+    """Everything that is to be kept."""
+    info = probe(path)
+    names = ("sample_aspect_ratio", "display_matrix", "rate", "range_tag", "matrix_tag", "primaries_tag")
+    with av.open(str(path)) as container:
+        tags = {k.lower(): v for k, v in container.metadata.items()}
+        streams = [s for s in container.streams if s.type != "data"]
+        return {
+            "tags": (tags["title"], tags["artist"]),
+            "chapters": [
+                (c["start"] * c["time_base"], c["end"] * c["time_base"], c["metadata"]["title"])
+                for c in container.chapters()
+            ],
+            "streams": [(s.type, s.metadata.get("language"), s.disposition) for s in streams],
+            "attachments": [s.data for s in streams if s.type == "attachment"],
+            "picture": [getattr(info, name) for name in names],
+        }
+
+
+def test_everything_else_is_kept_in_matroska(tmp_path: Path, color: Any) -> None:
+    """Sound, subtitles, fonts, chapters, titles, rotation: what other tools lose."""
+    source = make_film(tmp_path / "film.mkv", FULL)
+    receipt = color(source, tmp_path / "out.mkv")
+    assert receipt.warnings == ()
+    assert described(source) == described(tmp_path / "out.mkv")
+    for kind, number in (("audio", 0), ("audio", 1), ("subtitle", 0)):
+        assert packets_of(source, kind, number) == packets_of(tmp_path / "out.mkv", kind, number)
+
+
+def test_everything_else_is_kept_in_mp4(tmp_path: Path, color: Any) -> None:
+    """The same in the other container that everybody uses."""
+    film = {"attachment": None, "audio": [("aac", "deu"), ("ac3", "eng")], "subtitles": "mov_text"}
+    source = make_film(tmp_path / "film.mp4", FULL, time_base=Fraction(1, 90000), **film)
+    assert color(source, tmp_path / "out.mp4").warnings == ()
+    assert described(source) == described(tmp_path / "out.mp4")
+    for number in (0, 1):
+        assert packets_of(source, "audio", number) == packets_of(tmp_path / "out.mp4", "audio", number)
+    texts = [
+        [(t, data) for t, data in packets_of(path, "subtitle") if len(data) > 2]
+        for path in (source, tmp_path / "out.mp4")
+    ]
+    assert texts[0] == texts[1] != []
+
+
+def test_what_a_container_cannot_hold_is_named(tmp_path: Path, color: Any) -> None:
+    """A track that vanishes without a word is missed when the original is gone."""
+    pcm = make_film(
+        tmp_path / "pcm.mov", codec="libx264", frames=30, audio=[("pcm_s16le", "fra"), ("pcm_s24le", "ita")]
+    )
+    receipt = color(pcm, tmp_path / "out.mp4")
+    assert sum("converted to AAC" in w for w in receipt.warnings) == 2
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [(s.codec_context.name, s.language) for s in container.streams.audio] == [("aac", "fra"), ("aac", "ita")]
+        seconds = sum(f.samples for f in container.decode(audio=0)) / 48000
+    assert abs(seconds - 1.2) < 0.05
+    full = make_film(tmp_path / "film.mkv", FULL)
+    warnings = " ".join(color(full, tmp_path / "full.mp4").warnings)
+    assert "mov_text" in warnings
+    assert "attachment stream 4 (font.ttf) was left out" in warnings
+    assert [d[2:] for _, d in packets_of(tmp_path / "full.mp4", "subtitle") if len(d) > 2] == [b"line 0", b"line 1"]
+    color(full, tmp_path / "silent.mkv", audio="none")
+    assert probe(tmp_path / "silent.mkv").streams[1].kind == "subtitle"
+    color(full, tmp_path / "aac.mkv", audio="aac")
+    assert [s.codec for s in probe(tmp_path / "aac.mkv").streams if s.kind == "audio"] == ["aac", "aac"]
+
+
+@pytest.mark.parametrize(
+    ("film", "output", "luma_lost"),
+    [(Film(width=53, height=37), "out.mp4", "odd"), (Film(width=16, height=16), "out.mkv", ""),
+     (Film(frames=1), "out.mkv", ""), (Film(width=64, height=48, bars=8), "out.mkv", ""),
+     (Film(pix_fmt="gray"), "out.mkv", ""), (Film(pix_fmt="gray10le", full_range=True), "out.mkv", ""),
+     (Film(pix_fmt="yuv420p12le"), "out.mkv", ""), (Film(pix_fmt="gray16le"), "out.mkv", "")],
+    ids=["odd", "16×16", "one frame", "pillar bars", "gray", "gray10", "12 bit", "16 bit"],
+)  # fmt: skip
+def test_unusual_pictures(tmp_path: Path, color: Any, film: Film, output: str, luma_lost: str) -> None:
+    """Sizes and formats at the edges keep their size, their frames and their luma."""
+    source = make_film(tmp_path / "film.mkv", film)
+    receipt = color(source, tmp_path / output, archive=output.endswith("mkv"))
+    after = probe(tmp_path / output)
+    assert (after.width, after.height) == (film.width, film.height)
+    assert any("odd" in w for w in receipt.warnings) == bool(luma_lost)
+    if luma_lost:
+        assert after.pix_fmt == "yuv444p"
+    else:
+        assert_same_frames(source, tmp_path / output)
+
+
+def test_rgb_and_stills_become_films(tmp_path: Path, color: Any) -> None:
+    """Scans come as RGB, and a single picture is a film of one frame."""
+    source = make_film(tmp_path / "film.mov", codec="png", pix_fmt="rgb24", frames=4, full_range=True)
+    color(source, tmp_path / "out.mkv", archive=True)
+    assert probe(tmp_path / "out.mkv").pix_fmt == "yuv444p"
+    assert_same_frames(source, tmp_path / "out.mkv")
+    still = tmp_path / "still.png"
+    cv2.imwrite(str(still), np.full((48, 64), 120, np.uint8))
+    assert color(still, tmp_path / "still.mp4").frames == 1
+
+
+def test_ten_bits_stay_ten_bits(tmp_path: Path, color: Any) -> None:
+    """H.264 holds ten bits; ProRes holds nothing less."""
+    source = make_film(tmp_path / "film.mkv", pix_fmt="yuv420p10le", frames=4)
+    color(source, tmp_path / "out.mp4")
+    assert probe(tmp_path / "out.mp4").pix_fmt == "yuv420p10le"
+    color(make_film(tmp_path / "eight.mkv", frames=4), tmp_path / "out.mov", codec="prores")
+    assert probe(tmp_path / "out.mov").pix_fmt == "yuv422p10le"
+
+
+def test_a_part_begins_at_zero_with_its_sound(tmp_path: Path, color: Any) -> None:
+    """`--start` and `--end` cut picture and sound at the same place."""
+    source = make_film(tmp_path / "film.mkv", FULL, frames=40)
+    receipt = color(source, tmp_path / "out.mkv", start="0.4", end="f30")
+    assert receipt.frames == 20
+    assert [t for t, _ in frames_of(tmp_path / "out.mkv")] == [Fraction(i, 25) for i in range(20)]
+    sound = packets_of(tmp_path / "out.mkv", "audio")
+    whole = packets_of(source, "audio")
+    inside = [data for t, data in whole if Fraction(4, 10) <= t < Fraction(12, 10)]
+    assert [data for _, data in sound] == inside
+    assert 0 <= sound[0][0] < Fraction(22, 1000)
+    with pytest.raises(MediaError, match="no frame"):
+        color(source, tmp_path / "none.mkv", start="100")
+    assert not (tmp_path / "none.mkv").exists()
+
+
+def test_the_exemplar_may_be_the_first_frame(
+    tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, small_model: Any
+) -> None:
+    """The first frame's own colours are given back, found out or told."""
+    told: list[bool] = []
+    set_exemplar = Colorizer.set_exemplar
+    monkeypatch.setattr(
+        Colorizer, "set_exemplar",
+        lambda self, lab, first_frame=False: (told.append(first_frame), set_exemplar(self, lab, first_frame))[1],
+    )  # fmt: skip
+    source = make_film(tmp_path / "film.mkv", frames=2)
+    gray = frames_of(source)[0][1].astype(np.int32)
+    first = np.stack([(gray * 0.7), gray, np.minimum(255, gray * 1.2)], -1).clip(0, 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "first.png"), first)
+    for asked in (None, False, True):
+        settings = ColorizeSettings(size=48, overwrite=True, ref_is_first=asked)
+        colorize_video(
+            source, [tmp_path / "first.png"], tmp_path / "out.mkv", model=small_model, settings=settings, device="cpu"
+        )
+    color(source, tmp_path / "other.mkv")
+    assert told == [True, False, True, False]
+
+
+def test_progress_and_receipt(tmp_path: Path, color: Any) -> None:
+    """Other programs read both."""
+    source = make_film(tmp_path / "film.mkv", frames=20, color=True)
+    seen: list[Progress] = []
+    receipt = color(source, tmp_path / "out.mp4", seen.append)
+    assert [p.phase for p in seen if p.frame == 20] == ["color", "join"]
+    assert all(p.total == 20 and p.elapsed > 0 for p in seen)
+    data = json.loads(receipt.to_json())
+    assert data["frames"] == 20
+    assert data["inputs"][0]["path"] == str(source)
+    assert len(data["output"]["sha256"]) == len(data["weights"]["sha256"]) == 64
+    assert data["warnings"] == ["The film already has colour: it was discarded."]
+    assert data["settings"]["size"] == 48
+    assert {"colormnet", "torch", "av"} <= set(data["versions"])
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: Path) -> None:
+    """--dry-run."""
+    source = make_film(tmp_path / "film.mkv", FULL)
+    before = sorted(tmp_path.iterdir())
+    plan = plan_video(source, [photo], tmp_path / "out.mp4", settings=ColorizeSettings(size=32))
+    assert sorted(tmp_path.iterdir()) == before
+    told = json.loads(json.dumps(plan.to_dict()))
+    assert (told["frames"], told["codec"], told["working_height"], told["working_width"]) == (30, "libx264", 32, 43)
+    assert [s["action"] for s in told["streams"]] == ["copy", "copy", "mov_text", "drop"]
+
+
+@pytest.mark.parametrize(
+    ("output", "settings", "error", "words"),
+    [("out.webm", {"codec": "h264"}, OutputError, "webm"), ("out.mp4", {"codec": "prores"}, OutputError, "mp4"),
+     ("out.xyz", {}, UsageError, "endings"), ("out.mp4", {"archive": True}, UsageError, "out.mkv"),
+     ("out.mp4", {"codec": "nonsense"}, UsageError, "no encoder"), ("out.mp4", {"codec": "aac"}, UsageError, "audio"),
+     ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "--crf"), ("film.mkv", {}, UsageError, "the input itself"),
+     ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "--overwrite"),
+     ("nowhere/out.mp4", {}, OutputError, "make it first"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
+     ("out.mp4", {"encoder_options": {"nonsense": "1"}}, UsageError, "nonsense"),
+     ("out.mp4", {"pix_fmt": "rgb24"}, UsageError, "pixel format"),
+     ("out.mp4", {"preset": "warp"}, OutputError, "preset=warp")],
+)  # fmt: skip
+def test_what_cannot_be_is_said_before_the_first_frame(
+    tmp_path: Path, color: Any, output: str, settings: dict[str, Any], error: type[ColormnetError], words: str
+) -> None:
+    """One sentence, at once, and nothing left behind; not an error after the night's work."""
+    source = make_film(tmp_path / "film.mkv", frames=2)
+    (tmp_path / "there.mp4").write_bytes(b"mine")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(error, match=words):
+        color(source, tmp_path / output, **settings)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_error_in_any_thread_ends_the_run(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoder, network or encoder: the run ends with that error, and never hangs."""
+    source = make_film(tmp_path / "film.mkv", frames=40)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("broken on purpose")
+
+    for place in ("video.pieces.build_frame", "video.reader.luma_plane", "painter.chroma_planes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"colormnet_cli.{place}", fail)
+            with pytest.raises(RuntimeError, match="on purpose"):
+                color(source, tmp_path / "out.mkv")
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mkv"]
+
+
+RSS = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+torch.set_num_threads(1)
+from conftest import make_small_model
+from colormnet_cli import ColorizeSettings, MemoryConfig, colorize_video
+colorize_video(sys.argv[2], [sys.argv[3]], sys.argv[4], model=make_small_model(), device="cpu",
+               settings=ColorizeSettings(size=32), memory=MemoryConfig(long_term=200, n_s=4, n_e=2, m=8))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_film(tmp_path: Path, photo: Path) -> None:
+    """Three thousand frames take as much memory as three hundred."""
+    peaks = []
+    for frames in (300, 3000):
+        source = make_film(
+            tmp_path / f"{frames}.mp4", codec="mpeg4", width=64, height=48, frames=frames, audio=[("aac", "deu")]
+        )
+        arguments = [str(Path(__file__).parent), str(source), str(photo), str(tmp_path / f"out{frames}.mp4")]
+        done = subprocess.run([sys.executable, "-c", RSS, *arguments], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] <= 1.05 * peaks[0], peaks
