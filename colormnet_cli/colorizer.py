@@ -217,6 +217,8 @@ def _check_picture(picture: Tensor, channels: int, what: str, meant: str) -> Non
         raise ValueError(f"{what} must be a tensor [{channels}, H, W] of {meant}, got {came}")
     if not picture.is_floating_point():
         raise ValueError(f"{what} must be a float tensor of {meant}, got {picture.dtype}")
+    if picture.is_cuda:
+        return  # looking at values would wait for the device at every frame; what comes from a CPU is looked at
     lightness, colour = (picture[:1], picture[1:]) if what == "an exemplar" else (picture, picture[:0])
     low, high = (float(x) for x in lightness.aminmax())
     if not (low >= -0.01 and high <= 100.01):  # NaN fails too
