@@ -56,7 +56,8 @@ def test_help_is_quick():
             times.append(time.perf_counter() - started)
         return min(times)
 
-    assert seconds("-m", "colormnet_cli", "--help") < 4 * seconds("-c", "import typer")
+    # 0.5 s where `import typer` takes 0.1 s
+    assert seconds("-m", "colormnet_cli", "--help") < 5 * seconds("-c", "import typer")
 
 
 def test_help_imports_nothing_heavy(tmp_path):

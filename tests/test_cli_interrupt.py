@@ -44,7 +44,7 @@ def interrupt(process, due) -> tuple[int, str]:
     process.send_signal(signal.SIGINT)
     rest, code = process.stderr.read(), process.wait(60)
     assert "Traceback" not in rest, rest
-    errors = [json.loads(line) for line in rest.splitlines() if '"error"' in line]
+    errors = [json.loads(line) for line in rest.splitlines() if '"interrupted"' in line]
     return code, errors[-1]["text"] if errors else rest
 
 
@@ -108,7 +108,7 @@ def test_ctrl_c_during_the_download(folder, kind):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert json.loads(err.splitlines()[-1]) == {"event": "error", "text": "Interrupted."}
+    assert json.loads(err.splitlines()[-1]) == {"event": "interrupted", "text": "Interrupted."}
     assert big_files(folder / "hf") + big_files(folder / "cache") == []
     hub.pause = 0
     process = start(arguments, folder, HF_ENDPOINT=hub.url, COLORMNET_LOCK=str(lock))

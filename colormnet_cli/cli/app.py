@@ -82,7 +82,7 @@ def _explain(error: BaseException, session: Session) -> int:
     from ..errors import ColormnetError
 
     if isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort)):
-        session.say(str(error) or "Interrupted.", "error")
+        session.say(str(error) or "Interrupted.", "interrupted")
         return 130
     if session.debug:
         session.console.print_exception()

@@ -90,7 +90,7 @@ def tell_what_fits(ready: Ready, memory: MemoryConfig, working_size: tuple[int, 
             raise
         height, width = working_size
         raise DeviceError(
-            f"{ready.device} has too little memory for a working size of {width}×{height}: "
+            f"The device {ready.device} has too little memory for a working size of {width}×{height}: "
             + _advice(ready, memory, (height, width))
         ) from error
 

@@ -37,14 +37,15 @@ class Session:
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def say(self, text: str, level: str = "note") -> None:
-        """A message to a person (or a JSON line to a program). Notes are dropped by --quiet, errors never."""
-        if self.verbosity < 0 and level != "error":
+        """A message to a person (or a JSON line to a program). Notes and warnings are dropped by --quiet."""
+        if self.verbosity < 0 and level in ("note", "warning"):
             return
         text = sentence(text)
         if self.as_json:
             self.emit({"event": level, "text": text})
-        elif level == "note":
-            self.console.print(text, markup=False)
+        elif level in ("note", "interrupted"):
+            start = "\n" if level == "interrupted" and self.console.is_terminal else ""  # the terminal shows ^C there
+            self.console.print(start + text, markup=False)
         else:
             self.console.print(f"[{_STYLES[level]}]{level.capitalize()}:[/] ", end="")
             self.console.print(text, markup=False)
