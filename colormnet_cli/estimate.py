@@ -130,7 +130,7 @@ def fitting_size(
 
     def fits(candidate: int) -> bool:
         scaled = (round(size[0] * candidate / shorter), round(size[1] * candidate / shorter))
-        return frame_cost(config, scaled, memory, precision=precision).memory <= bound
+        return frame_cost(config, scaled, memory, precision=precision, lookahead=lookahead).memory <= bound
 
     first = bisect_left(smaller, True, key=fits)  # from large to small: those that do not fit, then those that do
     return smaller[first] if first < len(smaller) else None

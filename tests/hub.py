@@ -27,7 +27,7 @@ class Hub:
     pause: float = 0.0  # seconds between pieces of the body
     requests: list[str] = field(default_factory=list)
     bodies: int = 0
-    token: str | None = None  # the token of the last request
+    tokens: list[str] = field(default_factory=list)  # "/path token" of every request that brought one
 
     def __post_init__(self) -> None:
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub, path = self.hub, unquote(self.path)
         hub.requests.append(f"{self.command} {path}")
         if auth := self.headers.get("Authorization"):
-            hub.token = auth.removeprefix("Bearer ")
+            hub.tokens.append(f"{path} {auth.removeprefix('Bearer ')}")
         if path in (f"/blobs/{hub.sha256}", "/file"):
             self._plain() if path == "/file" else self._body()
         elif path.startswith(f"/{hub.repo}/resolve/{COMMIT}/"):
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._status(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
             case "gone":
                 self._status(404, {"X-Error-Code": "RevisionNotFound"})
-            case "gated":
+            case "gated" if not self.headers.get("Authorization"):
                 self._status(403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this repo is restricted"})
             case "error":
                 self._status(503)

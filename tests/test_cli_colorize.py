@@ -132,7 +132,7 @@ def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
         assert "6 frames of 96×64 at 25 a second, h264 yuv420p" in out
         assert "at 48×32, weights small.pt" in out
         assert re.search(r"libx265 yuv420p .*crf 18 preset medium.*in mp4", out)
-        assert re.search(r"about [\d.]+ MB of memory on cpu.* in fp32, about [\d.e-]+ s a frame, 0:00 in all", out)
+        assert re.search(r"about [\d.]+ [MG]B of memory on cpu.* in fp32, about [\d.e-]+ s a frame, 0:00 in all", out)
     assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
 
 

@@ -39,6 +39,8 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     nap = namedtuple("time", "sleep time")(lambda _: None, time.time)  # its naps between tries
     monkeypatch.setattr(file_download, "time", nap)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(checked, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(resolve, "cache_folder", lambda: tmp_path / "cache")
@@ -175,6 +177,16 @@ def test_offline_works_from_the_cache_and_asks_nobody_without(hub, mirror, monke
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
         get(wanted)
     assert hub.requests == mirror.requests == []
+
+
+def test_a_login_opens_a_gated_repository_and_stays_at_the_hub(hub, monkeypatch):
+    """HF_TOKEN works as everywhere; the store of blobs, on another host, must not be told it."""
+    hub.fault = "gated"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    path, _, _ = get(entry(hub))
+    assert path.read_bytes() == hub.content
+    assert hub.tokens
+    assert all("/resolve/" in line and line.endswith(" hf_secret") for line in hub.tokens)
 
 
 @pytest.mark.parametrize("fault", ["moved", "corrupt-once"])

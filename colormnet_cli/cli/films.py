@@ -93,7 +93,7 @@ def _colorize_one(reporter: Reporter, request: Request, ready: Ready, plan: Film
     from ..pipeline import colorize_video
 
     film = plan.info.path
-    with tell_what_fits(ready, request.memory, plan.working_size):
+    with tell_what_fits(ready, request.memory, plan.working_size, request.settings.lookahead):
         return colorize_video(
             film, request.references, plan.output, model=ready.model, settings=request.settings, memory=request.memory,
             device=ready.device, precision=ready.precision, progress=lambda p: reporter.film(film.name, p),
@@ -118,7 +118,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
         reporter.step("Estimating")
         cost = forecast(
             plan.working_size, plan.frames, model=request.model, device=request.device, precision=request.precision,
-            memory=request.memory, lookahead=request.settings.lookahead or 1,
+            memory=request.memory, lookahead=request.settings.lookahead,
         )  # fmt: skip
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})

@@ -79,7 +79,7 @@ def frames(
             _show_plan(session, reporter, plan, memory, (model, device, precision.value), as_json=as_json)
             return
         ready = make_ready(session, reporter, model, device, precision.value)
-        with tell_what_fits(ready, memory, _working_size(plan)):
+        with tell_what_fits(ready, memory, _working_size(plan), settings.lookahead):
             receipt = colorize_pictures(
                 folder, ref, output, model=ready.model, settings=settings, memory=memory, device=ready.device,
                 precision=ready.precision, progress=lambda p: reporter.film(folder.name, p, "pictures"),
@@ -109,7 +109,7 @@ def _show_plan(
     reporter.step("Estimating")
     cost = forecast(
         working, len(plan.pictures), model=model, device=device, precision=precision, memory=memory,
-        lookahead=plan.settings.lookahead or 1,
+        lookahead=plan.settings.lookahead,
     )  # fmt: skip
     reporter.close()
     if as_json:

@@ -81,7 +81,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def tell_what_fits(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int]) -> Iterator[None]:
+def tell_what_fits(
+    ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None
+) -> Iterator[None]:
     """Turn an out-of-memory error into a sentence that says what --size would fit. `working_size` is H, W."""
     try:
         yield
@@ -91,16 +93,21 @@ def tell_what_fits(ready: Ready, memory: MemoryConfig, working_size: tuple[int, 
         height, width = working_size
         raise DeviceError(
             f"The device {ready.device} has too little memory for a working size of {width}×{height}: "
-            + _advice(ready, memory, (height, width))
+            + _advice(ready, memory, working_size, lookahead)
         ) from error
 
 
-def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int]) -> str:
+def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None) -> str:
     from ..device import free_memory
     from ..estimate import fitting_size
+    from ..pipeline import LOOKAHEAD
 
-    budget = free_memory(ready.device)
-    fits = fitting_size(ready.model.config, working_size, budget, memory, precision=ready.precision)
+    ahead = lookahead or LOOKAHEAD.get(ready.device.type, 1)
+    fits = fitting_size(
+        ready.model.config, working_size, free_memory(ready.device), memory, precision=ready.precision, lookahead=ahead
+    )
     if fits:
-        return f"--size {fits} should fit (the film keeps its own size)"
-    return "no smaller --size would fit either; close what else uses it, or take --device cpu"
+        more = ", and --lookahead 1 needs less" if ahead > 1 else ""
+        return f"--size {fits} should fit (the film keeps its own size){more}"
+    other = "" if ready.device.type == "cpu" else ", or take --device cpu"
+    return f"no smaller --size would fit either; close what else uses it{other}"
