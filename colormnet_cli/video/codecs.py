@@ -110,7 +110,12 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
     if full != info.full_range:
         notes.append(f"{encoder} has no full range: the luma was brought to video levels.")
     quality = _quality(encoder, settings)
-    options = {**dict(quality.options), **_profile(encoder, pix_fmt), **dict(settings.encoder_options)}
+    options = {**dict(quality.options), **_profile(encoder, pix_fmt)}
+    if encoder == "libx264" and -(-info.width // 16) % 8:
+        # x264's macroblock tree reads beyond a row of blocks that is no multiple of 8: its choices then depend on what
+        # lies in memory, and a resumed run's frames would not be those of an unbroken one.
+        options["mbtree"] = "0"
+    options.update(settings.encoder_options)
     # DNxHR says BT.709 of itself, whatever it holds
     matrix = "bt709" if encoder == "dnxhd" and info.matrix == "bt601" else info.matrix
     apple_tag = container in ("mp4", "mov") and ("265" in encoder or encoder.startswith("hevc"))
