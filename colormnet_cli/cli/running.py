@@ -82,7 +82,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def tell_what_fits(
-    ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None
+    ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None = None
 ) -> Iterator[None]:
     """Turn an out-of-memory error into a sentence that says what --size would fit. `working_size` is H, W."""
     try:
