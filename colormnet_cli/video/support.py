@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 
@@ -33,7 +34,7 @@ def encoder_support() -> list[EncoderSupport]:
 
 def _problem(name: str) -> str:
     try:
-        context = av.VideoCodecContext.create(name, "w")
+        context: Any = av.CodecContext.create(name, "w")
     except (av.error.FFmpegError, ValueError):
         return "not in this FFmpeg"
     if name in _HARDWARE:
