@@ -118,9 +118,9 @@ def _backdrop(rng: np.random.Generator, size: int, colours: Array) -> Array:
     return np.asarray(picture)
 
 
-def make_cast(rng: np.random.Generator, size: int) -> Cast:
-    """Draw a cast for frames of ``size`` × ``size`` pixels."""
-    colours = palette(rng, int(rng.integers(5, 24)), vivid=bool(rng.random() < 0.4))
+def make_cast(rng: np.random.Generator, size: int, vivid: float = 0.4) -> Cast:
+    """Draw a cast for frames of ``size`` × ``size`` pixels; ``vivid`` is the share of casts in strong colours."""
+    colours = palette(rng, int(rng.integers(5, 24)), vivid=bool(rng.random() < vivid))
     backdrop = _backdrop(rng, size, colours)
     actors = [_object(rng, size, colours) for _ in range(rng.integers(1, 9))]
     actors += [_figure(rng, size, colours) for _ in range(rng.choice(4, p=[0.35, 0.35, 0.2, 0.1]))]

@@ -36,6 +36,7 @@ class SyntheticClips(Dataset[Batch]):
             size=settings.at(settings.crops, step),
             jump=settings.at(settings.jumps, step),
             cut=settings.cut,
+            vivid=settings.vivid,
         )
         return torch.from_numpy(lab), memory_picks(settings, k)
 

@@ -24,6 +24,7 @@ class TrainSettings:
     data: tuple[str, ...] = ()  # folders of frames, DAVIS's layout, or videos
     synthetic: bool = False  # clips made on the fly instead
     cut: float = 0.1  # made-up clips whose first frame is another arrangement of the same objects
+    vivid: float = 0.4  # made-up clips in strong colours, where confusing two objects costs most
     frames: int = 8  # a clip
     jumps: Schedule = ((0.0, 5), (0.1, 10), (0.3, 15), (0.9, 5))  # most frames of the film between two of a clip
     crops: Schedule = ((0.0, 448),)
@@ -76,7 +77,7 @@ class TrainSettings:
             raise ValueError(f"batch {self.batch} cannot be worked off in {self.accumulate} equal parts")
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
-        for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "keep_back"):
+        for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "keep_back"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
         for name in ("jumps", "crops"):

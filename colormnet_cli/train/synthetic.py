@@ -236,15 +236,15 @@ def _times(rng: np.random.Generator, frames: int, jump: int) -> Array:
 
 
 def synthetic_clip(
-    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1
+    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1, vivid: float = 0.4
 ) -> Array:
     """Clip ``index`` of the endless set ``seed``: Lab [frames, 3, size, size] (L 0..100, a and b in Lab units).
 
     ``cut`` is the share of clips whose first frame shows the same objects in another arrangement (an exemplar that
-    is not the film's first frame).
+    is not the film's first frame), ``vivid`` that of clips in strong colours.
     """
     rng = np.random.default_rng((seed, index))
-    cast = make_cast(rng, size)
+    cast = make_cast(rng, size, vivid)
     times = _times(rng, frames, jump)
     staging = make_staging(rng, cast, float(times.max()))
     if rng.random() < cut:
