@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -94,7 +95,9 @@ class ProgressFolder:
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run goes on."""
         if state is not None:
-            _write(self._state_path(checkpoint), lambda file: torch.save(dict(state), file))
+            buffer = io.BytesIO()  # torch.save makes of a full disk an error that does not say so
+            torch.save(dict(state), buffer)
+            _write(self._state_path(checkpoint), lambda file: file.write(buffer.getbuffer()))
         data = json.dumps({"fingerprint": self.fingerprint, "checkpoint": checkpoint.to_json()}, indent=1).encode()
         _write(self.path / "progress.json", lambda file: file.write(data))
         before, self.checkpoint = self.checkpoint, checkpoint
