@@ -1,0 +1,91 @@
+"""Two threads around a loop: nothing is lost, reordered or left waiting for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from colormnet_cli.overlap import Ahead, Behind
+
+
+def test_everything_arrives_in_order() -> None:
+    """A frame lost between threads shifts the film."""
+    done: list[int] = []
+    with Ahead(range(200), 2) as items, Behind(done.append, 2) as behind:
+        for item in items:
+            behind.put(item * 2)
+    assert done == [item * 2 for item in range(200)]
+
+
+def test_no_more_is_made_than_fits() -> None:
+    """Decoding an hour ahead would fill the memory."""
+    made: list[int] = []
+    with Ahead((made.append(i) or i for i in range(100)), 3) as items:
+        next(items)
+        time.sleep(0.2)
+        assert len(made) <= 5
+
+
+def test_an_error_of_the_decoder_comes_where_its_frame_would() -> None:
+    """What was decoded before is still used."""
+
+    def broken() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("no more")
+
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="no more"), Ahead(broken(), 2) as items:
+        seen.extend(items)
+    assert seen == [0, 1, 2]
+
+
+def test_an_error_of_the_encoder_ends_the_loop() -> None:
+    """The network would otherwise go on for a film that cannot be written."""
+
+    def work(item: int) -> None:
+        if item == 3:
+            raise OSError("disk")
+
+    put = []
+    with pytest.raises(OSError, match="disk"), Behind(work, 1) as behind:  # noqa: PT012
+        for item in range(1000):
+            behind.put(item)
+            put.append(item)
+    assert len(put) < 10
+    with pytest.raises(OSError, match="disk"), Behind(work, 10) as behind:
+        behind.put(3)  # fails after the last put
+
+
+def test_leaving_early_leaves_no_thread() -> None:
+    """Ctrl-C in the middle: both threads end, the decoder's files are closed."""
+    closed = threading.Event()
+
+    def endless() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt), Ahead(endless(), 2) as items, Behind(id, 2) as behind:  # noqa: PT012
+        behind.put(next(items))
+        raise KeyboardInterrupt
+    assert closed.wait(2)
+    assert threading.active_count() == before
+
+
+def test_idle_is_called_while_the_first_item_takes_long() -> None:
+    """Progress while the place of a broken run is looked for."""
+    calls: list[int] = []
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.7)
+        yield 1
+
+    with Ahead(slow(), 1, lambda: calls.append(1)) as items:
+        assert list(items) == [1]
+    assert calls
