@@ -11,9 +11,9 @@ import torch
 from moving import picture, write_film, write_frames
 
 import colormnet_cli as cm
-from colormnet_cli.benchmark import BenchmarkSettings, benchmark
 from colormnet_cli.errors import MediaError
-from colormnet_cli.evaluate import evaluate
+from colormnet_cli.evaluation.benchmark import BenchmarkSettings, benchmark
+from colormnet_cli.evaluation.evaluate import evaluate
 
 
 def test_benchmark_colours_from_the_first_frame(tmp_path: Path, small_model: cm.ColorMNet) -> None:

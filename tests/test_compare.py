@@ -14,10 +14,10 @@ import pytest
 from films import make_film
 
 from colormnet_cli.cli import main
-from colormnet_cli.compare import CompareSettings, compare
 from colormnet_cli.errors import MediaError, OutputError, UsageError
+from colormnet_cli.evaluation.compare import CompareSettings, compare
+from colormnet_cli.evaluation.wall import GAP, WIDEST, plan_wall
 from colormnet_cli.video.rgb import RgbFilm
-from colormnet_cli.wall import GAP, WIDEST, plan_wall
 
 RED, BLUE = (200, 40, 30), (30, 60, 200)
 

@@ -22,12 +22,12 @@ import colormnet_cli as cm
 from colormnet_cli import metrics
 from colormnet_cli.cli import main
 from colormnet_cli.errors import OutputError
-from colormnet_cli.evaluate import EvaluateSettings, Measured, evaluate, measure
-from colormnet_cli.flows import batches
-from colormnet_cli.meter import ClipMeter, mean_of
+from colormnet_cli.evaluation.evaluate import EvaluateSettings, Measured, evaluate, measure
+from colormnet_cli.evaluation.flows import batches
+from colormnet_cli.evaluation.meter import ClipMeter, mean_of
+from colormnet_cli.evaluation.worst import WorstFrames
 from colormnet_cli.model import save_model
 from colormnet_cli.settings import Progress
-from colormnet_cli.worst import WorstFrames
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from moving import faded, picture, two_clips
 
 from colormnet_cli import metrics
 from colormnet_cli.errors import UsageError, WeightsError
-from colormnet_cli.evaluate import EvaluateSettings, evaluate
-from colormnet_cli.perceptual import PerceptualNetworks, from_lpips, load_networks
+from colormnet_cli.evaluation.evaluate import EvaluateSettings, evaluate
+from colormnet_cli.evaluation.perceptual import PerceptualNetworks, from_lpips, load_networks
 
 
 @pytest.fixture(scope="module")

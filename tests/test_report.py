@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from colormnet_cli.errors import OutputError
-from colormnet_cli.evaluate import Evaluation
-from colormnet_cli.meter import ClipFigures
-from colormnet_cli.report import write_report
-from colormnet_cli.report.charts import Curve, chart
-from colormnet_cli.report.page import figure_text, render
-from colormnet_cli.report.pictures import TOP_OF_SCALE, data_uri, views
-from colormnet_cli.worst import WorstFrame
+from colormnet_cli.evaluation.evaluate import Evaluation
+from colormnet_cli.evaluation.meter import ClipFigures
+from colormnet_cli.evaluation.report import write_report
+from colormnet_cli.evaluation.report.charts import Curve, chart
+from colormnet_cli.evaluation.report.page import figure_text, render
+from colormnet_cli.evaluation.report.pictures import TOP_OF_SCALE, data_uri, views
+from colormnet_cli.evaluation.worst import WorstFrame
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # What Chromium does of its own accord is switched off: its own look-ups would hide one of the page's.

@@ -76,8 +76,8 @@ def compare(
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         reporter.step("Looking at the films")
-        from ..compare import CompareSettings
-        from ..compare import compare as run
+        from ..evaluation.compare import CompareSettings
+        from ..evaluation.compare import compare as run
 
         settings = CompareSettings(
             split=split, seconds=seconds, with_input=with_input, labels=tuple(label or ()), columns=columns,

@@ -14,7 +14,7 @@ from .session import Session
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..evaluate import EvaluateSettings, Evaluation, EvaluationProgress
+    from ..evaluation.evaluate import EvaluateSettings, Evaluation, EvaluationProgress
 
 __all__ = ["register"]
 
@@ -93,12 +93,12 @@ def evaluate(
     memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
-        from ..evaluate import EvaluateSettings
-        from ..evaluate import evaluate as measure
+        from ..evaluation.evaluate import EvaluateSettings
+        from ..evaluation.evaluate import evaluate as measure
 
         settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst)
         if benchmark is not None:
-            from ..benchmark import BenchmarkSettings
+            from ..evaluation.benchmark import BenchmarkSettings
 
             colouring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
             how = {"memory": memory, "colouring": colouring, "output": output}
@@ -131,7 +131,7 @@ def _benchmark(
 ) -> Evaluation:  # fmt: skip
     from dataclasses import replace
 
-    from ..benchmark import benchmark
+    from ..evaluation.benchmark import benchmark
     from ..weights import file_sha256
     from .running import make_ready
 
@@ -150,7 +150,7 @@ def _write(session: Session, found: Evaluation, report: Path | None, csv: Path |
         found.write_csv(csv)
         session.say(f"Wrote {csv}")
     if report is not None:
-        from ..report import write_report
+        from ..evaluation.report import write_report
 
         write_report(found, report, with_published=with_published)
         session.say(f"Wrote {report}")
@@ -159,7 +159,7 @@ def _write(session: Session, found: Evaluation, report: Path | None, csv: Path |
 
 
 def _published(wanted: bool) -> dict[str, Any]:
-    from ..published import NOTE, PUBLISHED
+    from ..evaluation.published import NOTE, PUBLISHED
 
     if not wanted:
         return {}
@@ -178,7 +178,7 @@ def _print(found: Evaluation, with_published: bool) -> None:
     if len(found.clips) > 1:
         console.print(_clips(found))
     if with_published:
-        from ..published import NOTE
+        from ..evaluation.published import NOTE
 
         console.print(_beside_published(found))
         console.print(NOTE, markup=False)
@@ -187,8 +187,8 @@ def _print(found: Evaluation, with_published: bool) -> None:
 def _overall(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..meter import MEASURES
-    from ..report.page import figure_text
+    from ..evaluation.meter import MEASURES
+    from ..evaluation.report.page import figure_text
 
     clips = f", mean of {len(found.clips)} clips" if len(found.clips) > 1 else ""
     table = Table(title=f"{found.frames:,} frames{clips}", title_justify="left")
@@ -210,8 +210,8 @@ def _overall(found: Evaluation) -> Table:
 def _clips(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..meter import MEASURES
-    from ..report.page import figure_text
+    from ..evaluation.meter import MEASURES
+    from ..evaluation.report.page import figure_text
 
     keys = [key for key in found.measures if key in CLIP_MEASURES]
     table = Table(title="Clips (--report and --json have all measures)", title_justify="left")
@@ -228,10 +228,10 @@ def _clips(found: Evaluation) -> Table:
 def _beside_published(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..meter import MEASURES
-    from ..published import MEASURES as KEYS
-    from ..published import PUBLISHED
-    from ..report.page import figure_text
+    from ..evaluation.meter import MEASURES
+    from ..evaluation.published import MEASURES as KEYS
+    from ..evaluation.published import PUBLISHED
+    from ..evaluation.report.page import figure_text
 
     table = Table(title="Published figures", title_justify="left")
     table.add_column("Method")

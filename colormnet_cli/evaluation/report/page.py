@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import OutputError
+from ...errors import OutputError
 from ..evaluate import Evaluation
 from ..meter import MEASURES, ClipFigures, Measure
 from ..published import MEASURES as PUBLISHED_DIGITS

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clips import Frame
-from ..lab import lab_to_rgb, rgb_to_lab
-from ..metrics import ciede2000
+from ...clips import Frame
+from ...lab import lab_to_rgb, rgb_to_lab
+from ...metrics import ciede2000
 from ..worst import WorstFrame
 
 __all__ = ["TOP_OF_SCALE", "data_uri", "scale_colours", "views"]

@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from .clips import Clip, open_clip
-from .clips import Frame as Picture
-from .errors import MediaError, OutputError, UsageError
-from .overlap import Ahead, Behind
-from .plan import check_output
-from .receipt import FileRecord, versions
-from .settings import ColorizeSettings, Progress, ProgressCallback
-from .video.codecs import EncoderSpec, choose_encoder, open_encoder
-from .video.join import check_header, join_film
-from .video.pieces import PieceWriter
-from .video.planes import convert_luma, source_layout
-from .video.probe import VideoInfo, open_input, probe
-from .video.reader import Frame, Reader
-from .video.rgb import planes_of
-from .video.streams import StreamPlan, Window, plan_streams
+from ..clips import Clip, open_clip
+from ..clips import Frame as Picture
+from ..errors import MediaError, OutputError, UsageError
+from ..overlap import Ahead, Behind
+from ..plan import check_output
+from ..receipt import FileRecord, versions
+from ..settings import ColorizeSettings, Progress, ProgressCallback
+from ..video.codecs import EncoderSpec, choose_encoder, open_encoder
+from ..video.join import check_header, join_film
+from ..video.pieces import PieceWriter
+from ..video.planes import convert_luma, source_layout
+from ..video.probe import VideoInfo, open_input, probe
+from ..video.reader import Frame, Reader
+from ..video.rgb import planes_of
+from ..video.streams import StreamPlan, Window, plan_streams
 from .wall import Wall, plan_wall
 
 __all__ = ["CompareSettings", "Comparison", "compare"]

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .chroma import resize_lightness, upsample_ab, working_size
-from .clips import Clip, Frame, find_clips, open_clip
-from .colorizer import Colorizer
-from .device import resolve_device, resolve_precision
-from .errors import MediaError
+from ..chroma import resize_lightness, upsample_ab, working_size
+from ..clips import Clip, Frame, find_clips, open_clip
+from ..colorizer import Colorizer
+from ..device import resolve_device, resolve_precision
+from ..errors import MediaError
+from ..exemplar import Exemplar
+from ..imagefile import write_png
+from ..lab import lab_to_rgb, rgb_to_lab
+from ..memory import MemoryConfig
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
-from .exemplar import Exemplar
-from .imagefile import write_png
-from .lab import lab_to_rgb, rgb_to_lab
-from .memory import MemoryConfig
 from .perceptual import PerceptualNetworks
 
 if TYPE_CHECKING:
-    from .model import ColorMNet
+    from ..model import ColorMNet
 
 __all__ = ["BenchmarkSettings", "benchmark"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import metrics
-from .metrics._inputs import in_unit, strips
-from .metrics.fidelity import AB_RANGE, decibels
+from .. import metrics
+from ..metrics._inputs import in_unit, strips
+from ..metrics.fidelity import AB_RANGE, decibels
 from .perceptual import PerceptualNetworks
 
 __all__ = ["MEASURES", "ClipFigures", "ClipMeter", "Measure", "mean_of"]

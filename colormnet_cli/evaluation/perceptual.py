@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import metrics
-from .errors import UsageError, WeightsError
+from .. import metrics
+from ..errors import UsageError, WeightsError
 
 __all__ = ["PerceptualNetworks", "from_lpips", "load_networks"]
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import torch
 
-from . import metrics
-from .clips import ClipPair, Frame, pair_clips
-from .device import describe_device, resolve_device
-from .errors import MediaError, OutputError
+from .. import metrics
+from ..clips import ClipPair, Frame, pair_clips
+from ..device import describe_device, resolve_device
+from ..errors import MediaError, OutputError
+from ..overlap import Ahead
+from ..receipt import versions
+from ..settings import Progress
 from .flows import batches
 from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
-from .overlap import Ahead
 from .perceptual import PerceptualNetworks, load_networks
-from .receipt import versions
-from .settings import Progress
 from .worst import WorstFrame, WorstFrames
 
 __all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "Measured", "evaluate", "measure"]
