@@ -23,15 +23,15 @@ import torch
 from numpy.typing import NDArray
 from skimage import color, data
 
-from colormnet_cli import pictures as module
 from colormnet_cli.colorizer import Colorizer
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
 from colormnet_cli.imagefile import read_image, to_rgb, write_png
 from colormnet_cli.lab import rgb_to_lab
 from colormnet_cli.model import ColorMNet
 from colormnet_cli.model.checkpoint import save_model
-from colormnet_cli.pictureflow import read_ahead
 from colormnet_cli.pictures import colorize_pictures, default_output, find_pictures, plan_pictures
+from colormnet_cli.pictures import run as module
+from colormnet_cli.pictures.flow import read_ahead
 from colormnet_cli.receipt import Receipt
 from colormnet_cli.settings import ColorizeSettings, Progress
 from colormnet_cli.weights import load_model
@@ -382,7 +382,7 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
         write_png(path, pixels)
 
     monkeypatch.setattr(module.ProgressFolder, "save", checked)
-    monkeypatch.setattr("colormnet_cli.pictureflow.write_png", slow)
+    monkeypatch.setattr("colormnet_cli.pictures.flow.write_png", slow)
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
     colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=model, device="cpu")
     assert missing == [0] * 7
@@ -479,7 +479,7 @@ def test_reading_stays_a_few_pictures_ahead(tmp_path: Path, monkeypatch: pytest.
     """Ten thousand scans of 50 megapixels do not fit into memory."""
     read: list[Path] = []
     original = read_image
-    monkeypatch.setattr("colormnet_cli.pictureflow.read_image", lambda path: read.append(path) or original(path))
+    monkeypatch.setattr("colormnet_cli.pictures.flow.read_image", lambda path: read.append(path) or original(path))
     pictures = read_ahead(find_pictures(folder_of(tmp_path / "in", 30)), 4)
     for taken in range(1, 11):
         next(pictures)

@@ -1,8 +1,4 @@
-"""A folder of black-and-white pictures in, the same pictures in colour out.
-
-The L of every picture is kept, to the rounding of its own bit depth: a colour that does not fit into sRGB at that L is
-made less colourful, not clipped, so no tone gets lighter or darker.
-"""
+"""One run over a folder, from where the last one stood to the end."""
 
 from __future__ import annotations
 
@@ -20,23 +16,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .chroma import resize_lightness, upsample_ab, working_size
-from .colorizer import Colorizer
-from .device import resolve_device, resolve_precision
-from .errors import Interrupted, MediaError, OutputError
-from .exemplar import Exemplar, first_frame_among, split_reference
+from ..chroma import resize_lightness, upsample_ab, working_size
+from ..colorizer import Colorizer
+from ..device import resolve_device, resolve_precision
+from ..errors import Interrupted, MediaError, OutputError
+from ..exemplar import Exemplar, first_frame_among, split_reference
+from ..imagefile import to_pixels, to_rgb
+from ..lab import rgb_to_lab
+from ..memory import MemoryConfig
+from ..model import ColorMNet
+from ..receipt import FileRecord, Receipt, sha256_of, versions
+from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, file_identity, model_sha256, snapshot
+from ..settings import ColorizeSettings, Progress, ProgressCallback
+from .flow import Picture, Writer, read_ahead
 from .gamut import lab_to_rgb_keeping_lightness
-from .imagefile import to_pixels, to_rgb
-from .lab import rgb_to_lab
-from .memory import MemoryConfig
-from .model import ColorMNet
-from .pictureflow import Picture, Writer, read_ahead
-from .pictureplan import HEEDED, PicturesPlan, default_output, find_pictures, plan_pictures
-from .receipt import FileRecord, Receipt, sha256_of, versions
-from .resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, file_identity, model_sha256, snapshot
-from .settings import ColorizeSettings, Progress, ProgressCallback
+from .plan import HEEDED, PicturesPlan, plan_pictures
 
-__all__ = ["PicturesPlan", "colorize_pictures", "default_output", "find_pictures", "plan_pictures"]
+__all__ = ["colorize_pictures"]
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import MediaError
-from .imagefile import read_image, write_png
+from ..errors import MediaError
+from ..imagefile import read_image, write_png
 
 __all__ = ["Picture", "Writer", "read_ahead"]
 

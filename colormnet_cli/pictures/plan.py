@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .clips import PICTURES, natural_order
-from .errors import MediaError, OutputError, UsageError
-from .exemplar import Exemplar, read_exemplar
-from .settings import ColorizeSettings
+from ..clips import PICTURES, natural_order
+from ..errors import MediaError, OutputError, UsageError
+from ..exemplar import Exemplar, read_exemplar
+from ..settings import ColorizeSettings
 
 __all__ = ["HEEDED", "PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
