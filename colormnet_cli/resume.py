@@ -165,7 +165,8 @@ class Saver:
         self, frames: Sequence[Frame], state: Callable[[], Mapping[str, Any]], hand_over: Callable[[Save], None]
     ) -> None:
         """These frames are coloured; `state` gives the Colorizer's."""
-        self._marks.extend(f.mark() for f in frames[-MARKS:])
+        near = self.piece_frames - MARKS  # only the frames before the end of a piece are asked for again
+        self._marks.extend(f.mark() for f in frames if f.number % self.piece_frames >= near)
         last = frames[-1]
         if (last.number + 1) % self.piece_frames:
             return

@@ -401,7 +401,7 @@ torch.set_num_threads(1)
 from conftest import make_small_model
 from colormnet_cli import ColorizeSettings, MemoryConfig, colorize_video
 colorize_video(sys.argv[2], [sys.argv[3]], sys.argv[4], model=make_small_model(), device="cpu",
-               settings=ColorizeSettings(size=32), memory=MemoryConfig(long_term=200, n_s=4, n_e=2, m=8))
+               settings=ColorizeSettings(size=16), memory=MemoryConfig(long_term=200, n_s=4, n_e=2, m=8))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -125,7 +125,7 @@ def _set_up(
     video.time_base = info.time_base
     video.metadata.update({k: v for k, v in original.metadata.items() if not k.lower().startswith(_STALE)})
     video.disposition = original.disposition
-    if info.display_matrix is not None:
+    if info.display_matrix is not None and hasattr(video, "set_display_matrix"):  # not in older PyAV: the plan says so
         video.set_display_matrix(info.display_matrix)
     tracks = add_streams(output, source, info.path, plans, window)
     output.metadata.update({k: v for k, v in source.metadata.items() if not k.lower().startswith(_FILE_TAGS)})
