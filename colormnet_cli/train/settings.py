@@ -128,6 +128,7 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_depths=(1, 1, 1),
     hidden_dim=16,
     raw_ab=True,
+    raw_window=3,
     decoder_widths=(48, 32, 16),
     update_dim=16,
     gate_reduction=8,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
+from ..errors import UsageError
 from ..model.colormnet import ColorMNet
 from .settings import TrainSettings
 
 __all__ = ["starting_model"]
+
+_log = logging.getLogger(__name__)
 
 
 def starting_model(settings: TrainSettings) -> ColorMNet:
@@ -25,15 +30,24 @@ def starting_model(settings: TrainSettings) -> ColorMNet:
         model = _random(settings)
         fill_pretrained(model)
         return model
-    from ..errors import UsageError
     from ..weights import load_model
 
-    model = load_model(settings.init)
-    if model.config != settings.network:
+    found = load_model(settings.init)
+    return found if found.config == settings.network else _adopt(found, settings)
+
+
+def _adopt(found: ColorMNet, settings: TrainSettings) -> ColorMNet:
+    """A network that differs a little from the one with weights: what fits is taken, the rest begins at random."""
+    model = _random(settings)
+    ours, theirs = model.state_dict(), found.state_dict()
+    new = [name for name in ours if name not in theirs or theirs[name].shape != ours[name].shape]
+    if sum(ours[name].numel() for name in new) > 0.1 * sum(tensor.numel() for tensor in ours.values()):
         raise UsageError(
             f"The weights {settings.init} are of another network than this configuration; "
             "take the --config that they were trained with."
         )
+    model.load_state_dict({**theirs, **{name: ours[name] for name in new}}, strict=False)
+    _log.warning("%s has no %s; they begin at random", settings.init, ", ".join(new))
     return model
 
 
@@ -51,4 +65,6 @@ def _random(settings: TrainSettings) -> ColorMNet:
                 parameter.fill_(1.0)  # 1e-5 suits a pretrained transformer: from nothing it would not wake
             elif name.startswith("decoder.predict."):  # grey, or the raw readout, is about the first answer
                 parameter.mul_(0.0 if name.endswith("bias") else 0.1)
+                if name.endswith("bias") and len(parameter) > 2:
+                    parameter[[4, 13]] = 2.0  # the middles of both windows
     return model
