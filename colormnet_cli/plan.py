@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from .exemplar import Exemplar, read_exemplar
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
 from .video.codecs import EncoderSpec, carries_shape, choose_encoder, open_encoder
-from .video.join import check_header
+from .video.join import check_header, writes_rotation
 from .video.probe import VideoInfo, open_input, probe
 from .video.streams import StreamPlan, plan_streams
 
@@ -102,15 +101,14 @@ def plan_video(
     open_encoder(encoder)
     with open_input(source) as container:
         streams = plan_streams(container, info, encoder.container, settings.audio)
-    with tempfile.TemporaryDirectory(prefix="colormnet-") as folder:
-        check_header(info, encoder, streams, Path(folder) / output.name)
+    check_header(info, encoder, streams)
     warnings = [*notes, *(plan.note for plan in streams if plan.note is not None)]
     sar = info.sample_aspect_ratio
     if sar not in (None, 1) and encoder.container in ("matroska", "webm") and not carries_shape(encoder):
         warnings.append(f"The shape of the pixels ({sar}) is lost: {encoder.encoder} in {output.suffix} cannot say it.")
     if info.layout.alpha:
         warnings.append("The film's transparency was left out.")
-    if info.display_matrix is not None and not _writes_rotation():
+    if info.display_matrix is not None and not writes_rotation():
         warnings.append("This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV.")
     return FilmPlan(
         info=info,
@@ -142,12 +140,6 @@ def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:
         raise OutputError(f"The folder {folder} is not there: make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
-
-
-def _writes_rotation() -> bool:
-    from av.video.stream import VideoStream
-
-    return hasattr(VideoStream, "set_display_matrix")
 
 
 def _frames(info: VideoInfo, start: Timecode | None, end: Timecode | None, duration: Timecode | None) -> int | None:

@@ -75,7 +75,7 @@ def make_film(path: str | Path, film: Film | None = None, **changes: Any) -> Pat
             video.codec_context.color_trc = film.transfer
         if film.sar is not None:
             video.codec_context.sample_aspect_ratio = film.sar
-        if film.rotation is not None:
+        if film.rotation is not None and hasattr(video, "set_display_rotation"):  # PyAV 18
             video.set_display_rotation(film.rotation)
         out.metadata.update(film.metadata)
         if film.chapters:
@@ -93,7 +93,7 @@ def make_film(path: str | Path, film: Film | None = None, **changes: Any) -> Pat
         if film.cover is not None:
             cover = out.add_stream("mjpeg", rate=1)
             cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
-            cover.disposition = av.stream.Disposition.attached_pic
+            cover.disposition = av.stream.Disposition.attached_pic.value
         out.start_encoding()
         if film.cover is not None:
             _mux_bytes(out, cover, film.cover, 0)

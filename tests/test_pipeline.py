@@ -393,6 +393,22 @@ def test_an_error_in_any_thread_ends_the_run(tmp_path: Path, color: Any, monkeyp
         assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mkv"]
 
 
+@pytest.mark.gpu
+def test_the_device_gives_the_colours_of_the_cpu(tmp_path: Path, small_model: Any, photo: Path) -> None:
+    """Uploads, downloads and batches of frames lose and reorder nothing; colours differ by rounding only."""
+    source = make_film(tmp_path / "film.mkv", frames=30, width=160, height=120)
+    films = []
+    for device in ("cpu", "cuda"):
+        output = tmp_path / f"{device}.mkv"
+        settings = ColorizeSettings(size=96, archive=True)
+        colorize_video(source, [photo], output, model=small_model, settings=settings, device=device, precision="fp32")
+        assert_same_frames(source, output)
+        with av.open(str(output)) as container:
+            films.append(np.stack([f.to_ndarray(format="yuv420p") for f in container.decode(video=0)]).astype(int))
+    assert np.abs(films[0] - films[1]).mean() < 0.5
+    assert np.abs(films[0] - films[1]).max() <= 8
+
+
 RSS = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])

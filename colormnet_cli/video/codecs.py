@@ -169,10 +169,10 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
     context.flags |= Flags.global_header
     if spec.quantizer is not None:
         context.flags |= Flags.qscale
-        context.global_quality = round(spec.quantizer * 118)  # FF_QP2LAMBDA
     if spec.codec_tag is not None:
         context.codec_tag = spec.codec_tag
-    context.options = dict(spec.options)
+    quality = {} if spec.quantizer is None else {"global_quality": str(round(spec.quantizer * 118))}  # FF_QP2LAMBDA
+    context.options = {**quality, **dict(spec.options)}
     if target is None:
         _open(context, spec)
     return context

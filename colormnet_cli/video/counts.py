@@ -46,7 +46,7 @@ class Counts:
         if self.resized:
             yield f"The film has {_many(self.resized, 'frame')} of another size than the first, left out."
         if self.retimed:
-            yield f"The film has {_many(self.retimed, 'frame')} without a usable timestamp, placed after the one before."
+            yield f"The film has {_many(self.retimed, 'frame')} without a usable timestamp, placed after the last."
 
 
 def _many(number: int, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,23 +21,27 @@ from .pieces import Piece, piece_path, read_packets, read_piece, sync_folder
 from .probe import VideoInfo, open_input
 from .streams import _STALE, StreamPlan, Window, add_streams, copied_packets
 
-__all__ = ["check_header", "join_film"]
+__all__ = ["check_header", "join_film", "writes_rotation"]
 
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *_STALE)
 
 
-def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...], path: Path) -> None:
-    """Write a header as the finished film's will be, to `path`, and remove it: does the container take all this?"""
+def writes_rotation() -> bool:
+    """Whether this PyAV can write how a film is to be turned; older ones cannot."""
+    return hasattr(av.video.stream.VideoStream, "set_display_matrix")
+
+
+def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -> None:
+    """Make a header as the finished film's will be, in memory: does the container take all this?"""
     try:
-        with open_input(info.path) as source, _created(path, info, spec) as output:
+        with open_input(info.path) as source, _created(io.BytesIO(), info, spec) as output:
             _set_up(output, source, info, spec, plans, Window())
             output.start_encoding()
     except (av.error.FFmpegError, ValueError) as error:
+        ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
         raise OutputError(
-            f"{path.suffix} does not take {spec.encoder} video ({spec.pix_fmt}): choose another --codec, or .mkv."
+            f"{ending} does not take {spec.encoder} video ({spec.pix_fmt}): choose another --codec, or .mkv."
         ) from error
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def join_film(
@@ -91,7 +96,7 @@ def _mux_other(output: OutputContainer, packet: Any) -> bool:
 
 
 @contextmanager
-def _created(path: Path, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputContainer]:
+def _created(target: Path | io.BytesIO, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputContainer]:
     options = {"max_interleave_delta": "1000000"}  # µs; packets come in order, a silent stream holds nothing up
     if spec.container in ("mp4", "mov"):
         # A late start is written in the movie's clock: one in which every stream's first instant is exact.
@@ -100,7 +105,8 @@ def _created(path: Path, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputC
     else:
         # Audio may begin a little before the film (the encoder's run-up); the film is not to move for that.
         options["avoid_negative_ts"] = "disabled"
-    output = av.open(str(path.resolve()), "w", format=spec.container, container_options=options)
+    file: Any = target if isinstance(target, io.BytesIO) else str(target.resolve())
+    output = av.open(file, "w", format=spec.container, container_options=options)
     try:
         yield output
     except BaseException:
@@ -124,8 +130,8 @@ def _set_up(
     open_encoder(spec, video)
     video.time_base = info.time_base
     video.metadata.update({k: v for k, v in original.metadata.items() if not k.lower().startswith(_STALE)})
-    video.disposition = original.disposition
-    if info.display_matrix is not None and hasattr(video, "set_display_matrix"):  # not in older PyAV: the plan says so
+    video.disposition = original.disposition.value
+    if info.display_matrix is not None and writes_rotation():  # if not, the plan says so
         video.set_display_matrix(info.display_matrix)
     tracks = add_streams(output, source, info.path, plans, window)
     output.metadata.update({k: v for k, v in source.metadata.items() if not k.lower().startswith(_FILE_TAGS)})

@@ -160,7 +160,7 @@ def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
 def _describe(added: Any, stream: Any) -> None:
     """Language, title and the like, and what the stream is for."""
     added.metadata.update({k: v for k, v in stream.metadata.items() if not k.lower().startswith(_STALE)})
-    added.disposition = stream.disposition
+    added.disposition = stream.disposition.value
 
 
 def _attach_picture(output: OutputContainer, path: Path, stream: Any) -> None:
