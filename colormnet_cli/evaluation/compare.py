@@ -109,7 +109,7 @@ def compare(
         streams = plan_streams(container, info, spec.container, settings.audio)
     notes += [stream.note for stream in streams if stream.note]
     with _beside(output) as folder:
-        check_header(canvas, spec, streams, folder / f"header{output.suffix}")
+        check_header(canvas, spec, streams)
         writing = _Writing(info, clips, wall, canvas, spec, streams, folder, progress)
         frames = writing.draw(settings.with_input)
         notes += writing.join(output)
