@@ -57,11 +57,11 @@ def draw_memory(rng: np.random.Generator, frames: int) -> Tensor:
 class ClipLoss(nn.Module):
     """The network with what training asks of it; a module, so that DistributedDataParallel can wrap it."""
 
-    def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0):
+    def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0, fade_loss: float = 0.0):
         super().__init__()
         self.model = model
         self.raw_loss = raw_loss if model.config.raw_ab else 0.0
-        self.chroma_loss = chroma_loss
+        self.chroma_loss, self.fade_loss = chroma_loss, fade_loss
 
     def forward(self, lab: Tensor, picks: Tensor, renew: Tensor, matching: bool = False) -> ClipResult:
         """Lab [B, T, 3, H, W]; frames to read [B, T, 3]; where the value encoder renews the hidden state [T] (bool).
@@ -82,6 +82,8 @@ class ClipLoss(nn.Module):
         answer, truth = torch.stack(answers, dim=1), lab[:, 1:, 1:] / AB_RANGE
         difference = (answer - truth).abs()
         loss = (self._weight(truth, dim=2) * difference).mean()
+        if self.fade_loss:  # what is unsure comes out pale, and is remembered paler each time
+            loss = loss + self.fade_loss * (_chroma(truth) - _chroma(answer)).relu().mean()
         if self.raw_loss:
             loss = loss + self.raw_loss * self._raw_error(torch.stack(raws, dim=1), self._coarse(truth))[0]
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
@@ -111,6 +113,11 @@ class ClipLoss(nn.Module):
     def _weight(self, truth: Tensor, dim: int) -> Tensor:
         """Strong colours weigh more, or the answer is too pale: grey is never far wrong."""
         return 1 + self.chroma_loss * AB_RANGE * truth.square().sum(dim, keepdim=True).sqrt()
+
+
+def _chroma(ab: Tensor) -> Tensor:
+    """[B, T, 2, H, W] to [B, T, H, W], with a gradient at gray."""
+    return (ab.square().sum(2) + 1e-4).sqrt()
 
 
 class _Clip:

@@ -104,7 +104,8 @@ class _Run:
         self.model = ColorMNet(settings.network) if saved else starting_model(settings)
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
-        self.network = ClipLoss(self.model, raw_loss=settings.raw_loss, chroma_loss=settings.chroma_loss)
+        weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
+        self.network = ClipLoss(self.model, **weights)
         self.parallel: nn.Module = self.network
         if ours.size > 1:
             on = [ours.local_rank] if device.type == "cuda" else None

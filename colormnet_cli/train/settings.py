@@ -47,6 +47,7 @@ class TrainSettings:
     hidden_renewal: float = 0.2  # how often the value encoder renews the hidden state
     raw_loss: float = 0.0  # weight of the raw readouts' own error
     matching_share: float = 0.0  # share of the run that learns the keys alone, by reading true ab
+    fade_loss: float = 0.0  # weight of missing chroma
     chroma_loss: float = 0.0  # the error's weight is 1 + this · |ab|
 
     # the run
@@ -154,6 +155,7 @@ PRESETS = {
         raw_loss=0.6,
         matching_share=0.5,
         chroma_loss=0.02,
+        fade_loss=0.3,
         precision="bf16",
         half_weights=True,
         checkpoint_every=50,
