@@ -16,8 +16,9 @@ import pytest
 import torch
 from films import assert_same_frames, make_film, packets_of
 
-from colormnet_cli import ColorizeSettings, Progress, colorize_video, resume
+from colormnet_cli import ColorizeSettings, colorize_video, resume
 from colormnet_cli.errors import Interrupted, OutputError, UsageError
+from colormnet_cli.painter import Painter
 from colormnet_cli.resume import ProgressFolder, model_sha256, snapshot
 
 HERE = Path(__file__).parent
@@ -45,19 +46,21 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
     def start(output: str = "out.mp4", stop_at: int | None = None, model: Any = None, **settings: Any) -> Any:
-        def progress(report: Progress) -> None:
-            if stop_at is not None and report.phase == "color" and report.frame >= stop_at:
-                raise KeyboardInterrupt
+        """Colour the film; Ctrl-C comes when `stop_at` frames are done."""
+        paint, done = Painter.paint, []
 
-        monkey = pytest.MonkeyPatch()
-        monkey.setattr("colormnet_cli.pace._EVERY", 0.0)
-        try:
+        def stopping(self: Painter, lumas: Any) -> Any:
+            if len(done) == stop_at:
+                raise KeyboardInterrupt
+            done.extend(lumas)
+            return paint(self, lumas)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Painter, "paint", stopping)
             return colorize_video(
                 tmp_path / "film.mp4", [photo], tmp_path / output, model=model or small_model, device="cpu",
-                settings=ColorizeSettings(**{"size": 32, **settings}), progress=progress,
+                settings=ColorizeSettings(**{"size": 32, **settings}),
             )  # fmt: skip
-        finally:
-            monkey.undo()
 
     make_film(tmp_path / "film.mp4", codec="libx264", frames=60, audio=[("aac", "deu")], options={"bf": "2"})
     return start
@@ -98,8 +101,7 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
         patch.setattr("colormnet_cli.pipeline.join_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(Interrupted):
             run()
-    monkeypatch.setattr("colormnet_cli.pipeline.Painter", None)
-    assert run().resumed_at == 60
+    assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured
     assert (tmp_path / "out.mp4").exists()
 
 
