@@ -9,14 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["lab_to_rgb", "lab_to_rgb_linear", "rgb_to_lab"]
+__all__ = ["RELATIVE_XYZ_FROM_RGB", "lab_to_rgb", "lab_to_rgb_linear", "rgb_to_lab"]
 
 _XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
     dtype=torch.float64,
 )
-_RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB)
 _WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)  # D65, 2° observer
+RELATIVE_XYZ_FROM_RGB = _XYZ_FROM_RGB / _WHITE[:, None]  # to the white
+_RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB) * _WHITE
 _LAB_FROM_F = torch.tensor([[0, 116, 0], [500, -500, 0], [0, 200, -200]], dtype=torch.float64)
 
 
@@ -24,7 +25,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB in 0..1 to Lab; ``[..., 3, H, W]`` to the same shape."""
     _check(rgb, "rgb")
     linear = torch.where(rgb > 0.04045, ((rgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = _mix(_XYZ_FROM_RGB / _WHITE[:, None], linear)
+    xyz = _mix(RELATIVE_XYZ_FROM_RGB, linear)
     f = torch.where(xyz > 0.008856, xyz.clamp_min(0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
     lab = _mix(_LAB_FROM_F, f)
     lab[..., 0, :, :] -= 16
@@ -45,7 +46,7 @@ def lab_to_rgb_linear(lab: Tensor) -> Tensor:
     fz = (fy - lab[..., 2, :, :] / 200).clamp_min(0)  # as scikit-image: no light of negative Z
     f = torch.stack((fx, fy, fz), dim=-3)
     xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787)
-    return _mix(_RGB_FROM_XYZ * _WHITE, xyz)
+    return _mix(_RGB_FROM_XYZ, xyz)
 
 
 def _mix(matrix: Tensor, picture: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .. import metrics
-from ..metrics._inputs import in_unit, strips
 from ..metrics.fidelity import AB_RANGE, decibels
+from ..metrics.inputs import in_unit, strips
 from .perceptual import PerceptualNetworks
 
 __all__ = ["MEASURES", "ClipFigures", "ClipMeter", "Measure", "mean_of"]

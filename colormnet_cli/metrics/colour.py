@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._inputs import check_frames, check_pair, in_255, strips
+from .inputs import check_frames, check_pair, in_255, strips
 
 __all__ = ["ciede2000", "colourfulness"]
 

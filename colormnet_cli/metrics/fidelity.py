@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._inputs import check_pair, in_255, strips
+from .inputs import check_pair, in_255, strips
 
 __all__ = ["AB_RANGE", "ab_psnr", "decibels", "psnr", "psnr_as_published", "ssim"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..lab import _WHITE, _XYZ_FROM_RGB  # one definition of the colour space
-from ._inputs import check_frames
+from ..lab import RELATIVE_XYZ_FROM_RGB  # one definition of the colour space
+from .inputs import check_frames
 
 __all__ = ["bytes_to_lab"]
 
@@ -27,8 +27,7 @@ def bytes_to_lab(rgb: Tensor) -> Tensor:
     if rgb.dtype != torch.uint8:
         raise ValueError(f"expected uint8 pictures, got {rgb.dtype}")
     linear = _LINEAR.to(rgb.device).index_select(0, rgb.reshape(-1).int()).view(rgb.shape[0], 3, -1)
-    matrix = (_XYZ_FROM_RGB / _WHITE[:, None]).float().to(rgb.device)
-    xyz = matrix @ linear
+    xyz = RELATIVE_XYZ_FROM_RGB.to(linear) @ linear
     # f is a cube root above the limit and its tangent below it: clamped parts of both, without a choice by pixel.
     f = xyz.clamp_min(_LINEAR_BELOW).log_().mul_(1 / 3).exp_().add_(xyz.sub_(_LINEAR_BELOW).clamp_max_(0), alpha=_SLOPE)
     fx, fy, fz = f.unbind(1)

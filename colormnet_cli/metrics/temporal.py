@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._inputs import check_frames, check_pair, in_255, strips
+from .inputs import check_frames, check_pair, in_255, strips
 
 __all__ = [
     "ColourConsistency",
