@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .device import DTYPES
 from .hostmemory import keep_freed_memory
 from .memory import MemoryBank, MemoryConfig
 from .model import ColorMNet, Features, Key, Remembered, pad, padding
 
 __all__ = ["Colorizer"]
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _AB_SCALE = 110  # the network's colour is ab / 110
 _GRAY = 50.0  # lightness of padding: zero once normalised
 
@@ -37,13 +37,13 @@ class Colorizer:
         device: torch.device | str = "cpu",
         precision: str = "fp32",
     ):
-        if precision not in _DTYPES:
-            raise ValueError(f"precision must be one of {', '.join(_DTYPES)}, got {precision!r}")
+        if precision not in DTYPES:
+            raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
         self.memory, self.device, self.precision = memory or MemoryConfig(), torch.device(device), precision
         if self.device.type == "cpu":
             keep_freed_memory()
         copied = copy.deepcopy(model).eval().requires_grad_(False)
-        self.model = copied.to(self.device, _DTYPES[precision]).to(memory_format=torch.channels_last)
+        self.model = copied.to(self.device, DTYPES[precision]).to(memory_format=torch.channels_last)
         self.reset()
 
     def reset(self) -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import TYPE_CHECKING
+import sys
+
+import torch
 
 from .errors import DeviceError, UsageError
 
-if TYPE_CHECKING:
-    import torch
+__all__ = [
+    "DTYPES",
+    "default_lookahead",
+    "describe_device",
+    "free_memory",
+    "list_devices",
+    "peak_memory",
+    "process_peak",
+    "resolve_device",
+    "resolve_precision",
+]
 
-__all__ = ["PRECISIONS", "describe_device", "free_memory", "list_devices", "resolve_device", "resolve_precision"]
-
-PRECISIONS = ("fp32", "fp16", "bf16")
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _log = logging.getLogger(__name__)
 
 
 def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
     """`auto` (the first of CUDA, MPS and CPU that is there, logged), `cuda`, `cuda:N`, `mps` or `cpu`."""
-    import torch
-
     name = str(wanted)
     if name == "auto":
         found = list_devices()[0]
@@ -38,8 +45,6 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
 
 
 def _require_cuda(index: int) -> None:
-    import torch
-
     if not torch.cuda.is_available():
         reason = "PyTorch sees no NVIDIA GPU or driver" if torch.version.cuda else "this PyTorch was built without CUDA"
         raise DeviceError(f"There is no device cuda here ({reason}): `colormnet doctor` tells more, --device cpu works")
@@ -51,15 +56,18 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     """fp32, fp16 or bf16; `auto` is fp16 on CUDA and fp32 elsewhere."""
     if wanted == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
-    if wanted not in PRECISIONS:
-        raise UsageError(f"The precision {wanted!r} is unknown: auto, {', '.join(PRECISIONS)}")
+    if wanted not in DTYPES:
+        raise UsageError(f"The precision {wanted!r} is unknown: auto, {', '.join(DTYPES)}")
     return wanted
+
+
+def default_lookahead(device: torch.device) -> int:
+    """Frames given to the network at once where nobody says: more are hardly faster, and take more memory."""
+    return 4 if device.type == "cuda" else 1
 
 
 def list_devices() -> list[torch.device]:
     """Every device that is there, the fastest kind first."""
-    import torch
-
     found = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         found.append(torch.device("mps"))
@@ -68,8 +76,6 @@ def list_devices() -> list[torch.device]:
 
 def describe_device(device: torch.device) -> str:
     """As people know it: `cuda:0, NVIDIA H200, 139.8 GiB`."""
-    import torch
-
     if device.type == "cuda":
         about = torch.cuda.get_device_properties(device)
         return f"{device}, {about.name}, {about.total_memory / 2**30:.1f} GiB"
@@ -81,8 +87,6 @@ def describe_device(device: torch.device) -> str:
 
 def free_memory(device: torch.device) -> int | None:
     """Bytes that could be had on the device, PyTorch's reserve included; None where it does not tell."""
-    import torch
-
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
     if device.type == "mps":
@@ -91,3 +95,18 @@ def free_memory(device: torch.device) -> int | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows, not on macOS
         return None
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Bytes at most so far: of the tensors on a CUDA device, elsewhere of the process."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else process_peak()
+
+
+def process_peak() -> int | None:
+    """Bytes that this process took at most; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -16,12 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from .device import DTYPES
 from .memory import MemoryBank, MemoryConfig
 from .model import ColorMNet, ColorMNetConfig, Remembered
 
 __all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
 _SLOWER_THAN_A_CONVOLUTION = 1.3
 _SLOW = 3.0  # seconds of one convolution or product after which no better figure is waited for
@@ -52,7 +52,7 @@ def frame_cost(
     """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size."""
     memory = memory or MemoryConfig()
     with torch.device("meta"):
-        model = ColorMNet(config).to(_DTYPES[precision]).eval()
+        model = ColorMNet(config).to(DTYPES[precision]).eval()
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     H, W = (-(-side // config.pad_multiple) * config.pad_multiple for side in size)
     with torch.inference_mode(), _Holding() as holding, torch.device("meta"):
@@ -138,7 +138,7 @@ def fitting_size(
 
 def measure_rate(device: torch.device, precision: str, size: tuple[int, int] = (70, 112)) -> float:
     """Operations a second of a 3×3 convolution of 256 channels: the yardstick for everything else."""
-    dtype, (rows, columns) = _DTYPES[precision], size
+    dtype, (rows, columns) = DTYPES[precision], size
     picture = torch.randn(1, 256, rows, columns, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     kernel = torch.randn(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision != "fp32"):  # as the Colorizer
@@ -149,7 +149,7 @@ def measure_rate(device: torch.device, precision: str, size: tuple[int, int] = (
 def measure_product_rate(device: torch.device, precision: str) -> float:
     """Operations a second of a product of two large square matrices."""
     side = 8192 if device.type == "cuda" else 2048
-    matrix = torch.randn(side, side, device=device, dtype=_DTYPES[precision])
+    matrix = torch.randn(side, side, device=device, dtype=DTYPES[precision])
     return 2 * side**3 / _fastest(lambda: matrix @ matrix, device)
 
 

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from typing import Literal
 
 import torch
 
+from .device import peak_memory
 from .settings import Progress, ProgressCallback
 
 __all__ = ["Pace"]
 
 _WINDOW = 10.0  # seconds over which the frame rate is taken
-_EVERY = 0.1  # seconds between two reports
 
-Phase = Literal["seek", "color", "join"]
+Phase = Literal["seek", "color", "join", "measure"]
 
 
 class Pace:
-    """Counts frames against the clock and reports."""
+    """Counts frames against the clock and reports.
 
-    def __init__(self, total: int | None, device: torch.device, report: ProgressCallback | None) -> None:
-        self.total, self.device, self._callback = total, device, report
+    Args:
+        total: frames there will be, where that is known.
+        device: whose memory is reported, if it is a GPU.
+        every: seconds between two reports of a phase, at least.
+    """
+
+    def __init__(
+        self,
+        total: int | None,
+        report: ProgressCallback | None,
+        device: torch.device | None = None,
+        every: float = 0.1,
+    ) -> None:
+        self.total, self._callback, self._every = total, report, every
+        self._gpu = device if device is not None and device.type == "cuda" else None
         self._began = time.monotonic()
         self._told: tuple[str, float] = ("", 0.0)
-        self._seen: deque[tuple[float, int]] = deque()  # (when, frames) of the last seconds
         self._first = (self._began, 0)
+        self._seen = deque([self._first])  # (when, frames) of the last seconds
         self.average = 0.0  # frames coloured a second
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        if self._gpu is not None:
+            torch.cuda.reset_peak_memory_stats(self._gpu)
 
     @property
     def elapsed(self) -> float:
@@ -38,10 +50,8 @@ class Pace:
 
     def begin(self, frame: int) -> None:
         """A phase begins with `frame` frames done."""
-        now = time.monotonic()
-        self._first = (now, frame)
-        self._seen.clear()
-        self._seen.append((now, frame))
+        self._first = (time.monotonic(), frame)
+        self._seen = deque([self._first])
 
     def report(self, phase: Phase, frame: int, total: int | None = None) -> None:
         """`frame` frames of the phase are done."""
@@ -52,22 +62,12 @@ class Pace:
             self._seen.popleft()
         if phase == "color" and now > self._first[0]:
             self.average = (frame - self._first[1]) / (now - self._first[0])
-        if self._callback is None or (self._told[0] == phase and now - self._told[1] < _EVERY and frame != total):
+        told_phase, told = self._told
+        if self._callback is None or (told_phase == phase and now - told < self._every and frame != total):
             return
         self._told = (phase, now)
         when, before = self._seen[0]
         fps = (frame - before) / (now - when) if now > when else 0.0
         remaining = max(0, total - frame) / fps if total is not None and fps > 0 else None
-        memory = self.peak_memory() if self.device.type == "cuda" else None
+        memory = peak_memory(self._gpu) if self._gpu is not None else None
         self._callback(Progress(phase, frame, total, fps, self.elapsed, remaining, memory))
-
-    def peak_memory(self) -> int | None:
-        """Bytes: of tensors on the device; on a CPU of the whole process; None where the system does not tell."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
-        try:
-            import resource
-        except ImportError:  # Windows
-            return None
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024

@@ -71,7 +71,7 @@ class Painter:
         planes = [self._planes(*args) for args in zip(abs_, small, full, strict=True)]
         if device.type != "cuda":
             return ColorPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes])
-        arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived: Any = torch.cuda.Event()
         copies = [(_download(cb), _download(cr)) for cb, cr in planes]
         arrived.record(torch.cuda.current_stream(device))
         return ColorPlanes(copies, arrived)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .colorizer import Colorizer
-from .device import resolve_device, resolve_precision
+from .device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from .errors import Interrupted, MediaError, OutputError
 from .exemplar import is_first_frame, split_reference
 from .memory import MemoryConfig
@@ -40,7 +40,6 @@ __all__ = ["ColorizeSettings", "FilmPlan", "Progress", "ProgressCallback", "Rece
 
 log = logging.getLogger(__name__)
 
-LOOKAHEAD = {"cuda": 8}  # frames in one batch, by device; elsewhere one
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
 
 
@@ -97,10 +96,10 @@ class _Run:
     ) -> None:
         self.plan, self.model, self.settings, self.memory = plan, model, settings, memory
         self.device, self.precision = device, precision
-        self.batch = settings.lookahead or LOOKAHEAD.get(device.type, 1)
+        self.batch = settings.lookahead or default_lookahead(device)
         self.piece_frames = PIECE_FRAMES.get(device.type, PIECE_FRAMES["cpu"])
         self.weights = model_sha256(model)
-        self.pace = Pace(plan.frames, device, progress)
+        self.pace = Pace(plan.frames, progress, device)
         self.warnings: list[str] = []
         self.folder = ProgressFolder(plan.output, self._fingerprint(), settings.resume)
         self.frames = self.resumed_at = self.skipped = self.undecodable = 0
@@ -290,7 +289,7 @@ class _Run:
             fps=self.pace.average,
             resumed_at=self.resumed_at,
             undecodable=self.undecodable,
-            peak_memory=self.pace.peak_memory(),
+            peak_memory=peak_memory(self.device),
             streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),
             warnings=tuple(self.warnings),
         )

@@ -13,11 +13,10 @@ import torch
 
 from ..chroma import working_size
 from ..colorizer import Colorizer
-from ..device import describe_device, resolve_device, resolve_precision
+from ..device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..estimate import frame_cost, measure_product_rate, measure_rate
 from ..memory import MemoryConfig
 from ..model import ColorMNet
-from ..pipeline import LOOKAHEAD
 from ..receipt import versions
 from .figures import (
     STAGES,
@@ -107,7 +106,7 @@ class _Bench:
         self.model, self.settings, self.memory, self.notice = model, settings, memory, notice
         self.device, self.precision = device, precision
         self.size = working_size(settings.film_size, min(settings.size)) if settings.film else settings.size
-        self.batch = settings.lookahead or LOOKAHEAD.get(device.type, 1)
+        self.batch = settings.lookahead or default_lookahead(device)
         self.frames = settings.rounded_frames(device.type, memory, self.batch)
 
     def rates(self) -> Rates:

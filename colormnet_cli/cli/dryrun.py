@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,10 +46,9 @@ def forecast(
     lookahead: int | None,
 ) -> Forecast:
     """The cost of a film (or folder) whose network sees `working_size` (H, W)."""
-    from ..device import describe_device, resolve_device, resolve_precision
+    from ..device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
     from ..estimate import frame_cost, measure_rate
     from ..model import ColorMNetConfig
-    from ..pipeline import LOOKAHEAD
     from ..weights import LockEntry, config_of, find, locate
 
     chosen = resolve_device(device)
@@ -59,27 +57,18 @@ def forecast(
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
     to_fetch = f"{bytes_text(found.size)} would be fetched" if isinstance(found, LockEntry) else ""
     config = config_of(path) if path else ColorMNetConfig()
-    ahead = lookahead or LOOKAHEAD.get(chosen.type, 1)
+    ahead = lookahead or default_lookahead(chosen)
     cost = frame_cost(config, working_size, memory, precision=number_format, lookahead=ahead)
     each = cost.seconds(measure_rate(chosen, number_format))
     return Forecast(
         device=describe_device(chosen),
         precision=number_format,
         weights=str(path) if path else to_fetch,
-        memory=cost.memory + (_own_memory() if chosen.type == "cpu" else 0),
+        # on a CPU what PyTorch and FFmpeg take by now lies beside the network
+        memory=cost.memory + ((process_peak() or 0) if chosen.type == "cpu" else 0),
         seconds_per_frame=each,
         seconds=None if frames is None else each * frames,
     )
-
-
-def _own_memory() -> int:
-    """Bytes that this process takes by now, PyTorch and FFmpeg loaded; on a CPU they lie beside the network's."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def film_text(plan: FilmPlan, cost: Forecast) -> str:

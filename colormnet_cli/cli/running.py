@@ -98,11 +98,10 @@ def tell_what_fits(
 
 
 def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None) -> str:
-    from ..device import free_memory
+    from ..device import default_lookahead, free_memory
     from ..estimate import fitting_size
-    from ..pipeline import LOOKAHEAD
 
-    ahead = lookahead or LOOKAHEAD.get(ready.device.type, 1)
+    ahead = lookahead or default_lookahead(ready.device)
     fits = fitting_size(
         ready.model.config, working_size, free_memory(ready.device), memory, precision=ready.precision, lookahead=ahead
     )

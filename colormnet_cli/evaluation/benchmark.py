@@ -15,7 +15,7 @@ from torch import Tensor
 from ..chroma import resize_lightness, upsample_ab, working_size
 from ..clips import Clip, Frame, find_clips, open_clip
 from ..colorizer import Colorizer
-from ..device import resolve_device, resolve_precision
+from ..device import default_lookahead, resolve_device, resolve_precision
 from ..errors import MediaError
 from ..exemplar import Exemplar
 from ..imagefile import write_png
@@ -29,17 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkSettings", "benchmark"]
 
-LOOKAHEAD = {"cuda": 8}  # frames in one batch, by device; elsewhere one
-
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
     """How clips are coloured."""
 
     size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
-    guided: bool = (
-        True  # colour brought to full size along edges; nothing to do where the clip is no larger than `size`
-    )
+    guided: bool = True  # ab brought to full size along the edges of the luma; False: bilinear
 
 
 def benchmark(
@@ -105,7 +101,7 @@ class _Coloured:
     def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
         self.colorizer.reset()
         frames, number = iter(self.clip), 0
-        lookahead = LOOKAHEAD.get(self.colorizer.device.type, 1)
+        lookahead = default_lookahead(self.colorizer.device)
         while group := list(islice(frames, lookahead)):
             for result, frame in zip(self._colour(group, first=number == 0), group, strict=True):
                 self._save(result, number)

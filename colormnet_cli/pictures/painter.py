@@ -1,0 +1,88 @@
+"""Pictures in, pictures in colour out: everything between the files and the network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..chroma import resize_lightness, upsample_ab, working_size
+from ..colorizer import Colorizer
+from ..errors import MediaError
+from ..exemplar import Exemplar, first_frame_among
+from ..imagefile import to_rgb
+from ..lab import rgb_to_lab
+from ..settings import ColorizeSettings
+from .flow import Picture
+from .gamut import lab_to_rgb_keeping_lightness
+
+__all__ = ["PicturePainter"]
+
+_log = logging.getLogger(__name__)
+
+_COLORED = 3.0  # mean Lab chroma above which a picture is not black and white; a yellowed scan stays below
+
+
+class PicturePainter:
+    """Colours the pictures of one folder, in order."""
+
+    def __init__(self, colorizer: Colorizer, exemplars: Sequence[Exemplar], settings: ColorizeSettings) -> None:
+        self.colorizer, self.exemplars, self.settings = colorizer, exemplars, settings
+        self.size: tuple[int, int] | None = None  # (H, W) of every picture
+        self.first = Path()  # the one that has set it
+        self.colored = False  # a picture had colour already
+        self.first_exemplar: int | None = None  # the exemplar that is the first picture
+
+    @torch.inference_mode()
+    def paint(self, pictures: Sequence[Picture]) -> list[tuple[Picture, Tensor]]:
+        """Colour the next ones, together: (picture, sRGB [3,H,W] in 0…1, on the device) each."""
+        if not pictures:
+            return []
+        lab = [self._lab(picture) for picture in pictures]
+        L = torch.stack([picture[:1] for picture in lab])  # [K,1,H,W]
+        assert self.size is not None
+        small = resize_lightness(L, working_size(self.size, self.settings.size))
+        if self.colorizer.frame == 0:
+            self._show_exemplars(L[0], small[0])
+        results = zip(pictures, self.colorizer.steps(small), small, L, strict=True)
+        return [(picture, self._full(*result)) for picture, *result in results]  # one by one: a batch takes memory
+
+    def _full(self, ab: Tensor, small: Tensor, L: Tensor) -> Tensor:
+        """ab [2,h,w] and L [1,h,w] of the working size, L [1,H,W] → sRGB [3,H,W]."""
+        return lab_to_rgb_keeping_lightness(torch.cat([L, upsample_ab(ab, small, L, self.settings.guided)]))
+
+    def counts(self) -> dict[str, Any]:
+        """What a resumed run must know, in JSON."""
+        return {"size": self.size, "first": str(self.first), "colored": self.colored, "exemplar": self.first_exemplar}
+
+    def load(self, counts: Mapping[str, Any]) -> None:
+        """Take up what `counts` gave."""
+        self.size = None if counts["size"] is None else (counts["size"][0], counts["size"][1])
+        self.first, self.colored, self.first_exemplar = Path(counts["first"]), counts["colored"], counts["exemplar"]
+
+    def _lab(self, picture: Picture) -> Tensor:
+        if self.size is None:
+            self.size, self.first = picture.size, picture.path
+        if picture.size != self.size:
+            raise MediaError(
+                f"The picture {picture.path} is {picture.size[1]}×{picture.size[0]}, but {self.first.name} is "
+                f"{self.size[1]}×{self.size[0]}; all pictures of a folder must have one size."
+            )
+        lab = rgb_to_lab(to_rgb(picture.pixels, self.colorizer.device))
+        lab[0].clamp_(0, 100)
+        if not self.colored and float(lab[1:].norm(dim=0).mean()) > _COLORED:
+            self.colored = True
+            _log.warning("The picture %s has colour already; it is discarded, here and in others", picture.path)
+        return lab
+
+    def _show_exemplars(self, L: Tensor, small: Tensor) -> None:
+        """Give the Colorizer its exemplars; the first picture's lightness tells whether it is one of them."""
+        frame = (small.shape[-2], small.shape[-1])
+        self.first_exemplar = first_frame_among(self.exemplars, L, self.settings.ref_is_first)
+        for i, exemplar in enumerate(self.exemplars):
+            is_first = i == self.first_exemplar
+            self.colorizer.set_exemplar(exemplar.at_size(frame, is_first), first_frame=is_first)
