@@ -18,7 +18,7 @@ __all__ = [
     "PlaneFormat",
     "chroma_planes",
     "luma_to_lightness",
-    "resize_lightness",
+    "resize",
     "upsample_ab",
     "working_size",
 ]
@@ -112,9 +112,9 @@ def working_size(size: tuple[int, int], working: int | Literal["source"]) -> tup
     return max(1, round(height * working / shorter)), max(1, round(width * working / shorter))
 
 
-def resize_lightness(L: Tensor, size: tuple[int, int]) -> Tensor:
-    """L at another size, antialiased: [1,H,W] or [K,1,H,W] → [1,h,w] or [K,1,h,w]."""
-    return _resize(L, size, antialias=True)
+def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """[C,H,W] or [K,C,H,W] at another size (h, w), antialiased; the picture itself where it has that size."""
+    return _bilinear(picture, size, antialias=True)
 
 
 def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True) -> Tensor:
@@ -141,14 +141,14 @@ def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True
         )
     full = (L_full.shape[-2], L_full.shape[-1])
     if ab.shape[-2:] == full or not guided:
-        return _resize(ab, full)
+        return _bilinear(ab, full)
     mean = _window_mean(torch.cat([L_small, ab, L_small * L_small, L_small * ab], dim=-3))
     mean_L, mean_ab, mean_LL, mean_Lab = torch.split(mean, [1, 2, 1, 2], dim=-3)
     variance = (mean_LL - mean_L * mean_L).clamp(min=0)  # [..,1,h,w]
     grain = variance[..., ::4, ::4].flatten(-3).quantile(0.25, dim=-1)[..., None, None, None]
     slope = (mean_Lab - mean_L * mean_ab) / (variance + _FLAT + _GRAIN * grain)
     lowest, highest = -_window_max(-ab), _window_max(ab)
-    up = _resize(torch.cat([L_small, ab, slope, lowest, highest], dim=-3), full)
+    up = _bilinear(torch.cat([L_small, ab, slope, lowest, highest], dim=-3), full)
     up_L, up_ab, up_slope, up_lowest, up_highest = torch.split(up, [1, 2, 2, 2, 2], dim=-3)
     return (up_ab + up_slope * (L_full - up_L)).clamp(up_lowest, up_highest)
 
@@ -182,7 +182,7 @@ def _gray_lightness(gray: Tensor) -> Tensor:
     return (116 * f - 16).clamp(0, 100)
 
 
-def _resize(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+def _bilinear(x: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
     """Bilinear [..,C,H,W] → [..,C,h,w]; `x` itself where it has that size."""
     if x.shape[-2:] == size:
         return x

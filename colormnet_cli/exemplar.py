@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import torch
@@ -13,14 +13,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .chroma import working_size
+from .chroma import resize, working_size
 from .clips import FILMS
 from .errors import MediaError
 from .imagefile import read_image, to_rgb
 from .lab import lab_to_rgb, rgb_to_lab
 from .timecode import Timecode, parse_time
 
-__all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "split_reference"]
+if TYPE_CHECKING:
+    from .colorizer import Colorizer
+
+__all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "show_exemplars", "split_reference"]
 
 _GRAY = 4.0  # Lab chroma under which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray picture
 _LARGEST = 2160  # shorter side above which an exemplar is reduced as it is read
@@ -49,7 +52,7 @@ class Exemplar:
         """
         own = (self.lab.shape[-2], self.lab.shape[-1])
         size = frame if first_frame else working_size(own, min(frame))
-        return _resize(self.lab, size)
+        return resize(self.lab, size)
 
 
 def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
@@ -109,6 +112,19 @@ def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bo
     return 0
 
 
+def show_exemplars(
+    colorizer: Colorizer,
+    exemplars: Sequence[Exemplar],
+    L: Tensor,
+    size: tuple[int, int],
+    ref_is_first: bool | None = None,
+) -> None:
+    """Give a Colorizer that will work at `size` (h, w) its exemplars; L [1,H,W] is of the first frame."""
+    first = first_frame_among(exemplars, L, ref_is_first)
+    for i, exemplar in enumerate(exemplars):
+        colorizer.set_exemplar(exemplar.at_size(size, i == first), first_frame=i == first)
+
+
 def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
     """Whether the exemplar is the film's first frame in colour, found out by comparing their lightness.
 
@@ -127,7 +143,7 @@ def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
         return False
     shorter = min(min(lab.shape[-2:]), min(theirs.shape[-2:]))
     size = working_size((theirs.shape[-2], theirs.shape[-1]), min(shorter, _COMPARED))
-    lab, theirs = _resize(lab, size), _resize(theirs, size)
+    lab, theirs = resize(lab, size), resize(theirs, size)
     return any(_leftover(gray, theirs[0]) <= 1 for gray in _in_gray(lab))
 
 
@@ -160,16 +176,9 @@ def _leftover(x: Tensor, y: Tensor) -> float:
     return max(float((rest**2).mean().sqrt()) / (_WHOLE * spread), float(blocks.max()) / (_WORST * spread))
 
 
-def _resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """[C,H,W] → [C,h,w], antialiased; the picture itself where it has that size."""
-    if picture.shape[-2:] == size:
-        return picture
-    return F.interpolate(picture[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
-
-
 def _is_gray(lab: Tensor) -> bool:
     """Whether no patch of the picture has colour; patches, so that a gray scan's coloured noise is none."""
-    ab = _resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
+    ab = resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
     return float(ab.norm(dim=0).max()) < _GRAY
 
 

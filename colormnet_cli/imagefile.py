@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import MediaError, OutputError
+from .files import write_whole
 
 __all__ = ["read_image", "to_pixels", "to_rgb", "write_png"]
 
@@ -26,7 +25,8 @@ def read_image(path: str | Path) -> NDArray[Any]:
     """
     path = Path(path)
     # A broken picture is reported by our own sentence; OpenCV's lines would break the progress bar.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # OpenCV 4, OpenCV 5
+    silence(0)
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)  # not cv2.imread: that takes no other alphabets on Windows
     except OSError as error:
@@ -70,26 +70,9 @@ def write_png(path: str | Path, pixels: NDArray[Any]) -> None:
     """
     path = Path(path)
     _, data = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
-    temporary = None
     try:
-        # Not named .png: a picture that a kill left behind must not be taken for one.
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        write_whole(path, data.tobytes())
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OutputError(
             f"The picture {path} cannot be written ({error.strerror or error}); mend that, and give the command again."
         ) from error
-
-
-def _umask() -> int:
-    """The process's umask; there is no call that only reads it."""
-    umask = os.umask(0o022)
-    os.umask(umask)
-    return umask

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize_lightness, upsample_ab
+from .chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
 from .colorizer import Colorizer
 
 __all__ = ["ColorPlanes", "Painter", "lightness_of"]
@@ -66,7 +66,7 @@ class Painter:
         """The next K frames' luma [H,W] → their Cb and Cr planes."""
         device = self.colorizer.device
         full = [lightness_of(luma, self.source, device) for luma in lumas]
-        small = torch.stack([resize_lightness(L, self.size) for L in full])  # [K,1,h,w]
+        small = torch.stack([resize(L, self.size) for L in full])  # [K,1,h,w]
         abs_ = self.colorizer.steps(small)  # [K,2,h,w]
         planes = [self._planes(*args) for args in zip(abs_, small, full, strict=True)]
         if device.type != "cuda":

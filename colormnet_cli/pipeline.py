@@ -17,14 +17,15 @@ import torch
 from .colorizer import Colorizer
 from .device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from .errors import Interrupted, MediaError, OutputError
-from .exemplar import is_first_frame, split_reference
+from .exemplar import show_exemplars, split_reference
+from .files import file_identity
 from .memory import MemoryConfig
 from .overlap import Ahead, Behind
 from .pace import Pace
 from .painter import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
 from .receipt import FileRecord, Receipt, versions
-from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, file_identity, model_sha256
+from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, model_sha256
 from .settings import ColorizeSettings, Progress, ProgressCallback
 from .video.counts import Counts
 from .video.join import join_film
@@ -208,18 +209,8 @@ class _Run:
             colorizer.load_state_dict(self.folder.state())
         else:
             L = lightness_of(first.luma, plan.source_planes, torch.device("cpu"))
-            for exemplar, is_first in zip(plan.exemplars, self._which_is_first(L), strict=True):
-                colorizer.set_exemplar(exemplar.at_size(plan.working_size, is_first), first_frame=is_first)
+            show_exemplars(colorizer, plan.exemplars, L, plan.working_size, self.settings.ref_is_first)
         return Painter(colorizer, plan.working_size, plan.source_planes, plan.output_planes, self.settings.guided)
-
-    def _which_is_first(self, L: torch.Tensor) -> list[bool]:
-        """For each exemplar whether it is the film's first frame; at most one is."""
-        asked = self.settings.ref_is_first
-        exemplars = self.plan.exemplars
-        found = (
-            [asked] + [False] * (len(exemplars) - 1) if asked is not None else [is_first_frame(e, L) for e in exemplars]
-        )
-        return [here and not any(found[:i]) for i, here in enumerate(found)]
 
     def _encoder(self, writer: PieceWriter) -> Callable[[tuple[list[Frame], ColorPlanes] | Save], None]:
         """What the encoding thread does with each thing it is handed."""

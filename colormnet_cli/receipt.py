@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass, field
@@ -10,15 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FileRecord", "Receipt", "sha256_of", "versions"]
+from .files import file_sha256
 
-
-def sha256_of(path: str | Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+__all__ = ["FileRecord", "Receipt", "versions"]
 
 
 def versions() -> dict[str, str]:
@@ -45,7 +38,7 @@ class FileRecord:
     @staticmethod
     def of(path: str | Path) -> FileRecord:
         path = Path(path)
-        return FileRecord(str(path), path.stat().st_size, sha256_of(path))
+        return FileRecord(str(path), path.stat().st_size, file_sha256(path))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import shutil
 import time
 from collections import deque
@@ -24,10 +23,11 @@ import torch
 from torch import Tensor
 
 from .errors import OutputError, UsageError
+from .files import write_whole
 from .video.pieces import sync_folder
 from .video.reader import Frame, Mark
 
-__all__ = ["Checkpoint", "ProgressFolder", "Save", "Saver", "file_identity", "model_sha256", "snapshot"]
+__all__ = ["Checkpoint", "ProgressFolder", "Save", "Saver", "model_sha256", "progress_folder", "snapshot"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,11 @@ class Checkpoint:
         return Checkpoint(**values)
 
 
+def progress_folder(output: Path) -> Path:
+    """Where the progress towards an output lies: beside it."""
+    return output.with_name(output.name + ".colormnet-part")
+
+
 class ProgressFolder:
     """The folder beside the output.
 
@@ -67,7 +72,7 @@ class ProgressFolder:
     """
 
     def __init__(self, output: Path, fingerprint: Mapping[str, Any], resume: bool) -> None:
-        self.path = output.with_name(output.name + ".colormnet-part")
+        self.path = progress_folder(output)
         self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
         self.resume = resume
         self.checkpoint: Checkpoint | None = None
@@ -97,9 +102,11 @@ class ProgressFolder:
         if state is not None:
             buffer = io.BytesIO()  # torch.save makes of a full disk an error that does not say so
             torch.save(dict(state), buffer)
-            _write(self._state_path(checkpoint), lambda file: file.write(buffer.getbuffer()))
+            write_whole(self._state_path(checkpoint), buffer.getbuffer())
+            sync_folder(self.path)
         data = json.dumps({"fingerprint": self.fingerprint, "checkpoint": checkpoint.to_json()}, indent=1).encode()
-        _write(self.path / "progress.json", lambda file: file.write(data))
+        write_whole(self.path / "progress.json", data)
+        sync_folder(self.path)
         before, self.checkpoint = self.checkpoint, checkpoint
         if before is not None and self._state_path(before) != self._state_path(checkpoint):
             self._state_path(before).unlink(missing_ok=True)
@@ -193,21 +200,6 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _write(path: Path, write: Any) -> None:
-    """Write a file beside its name, flush it to the disk, and give it its name."""
-    part = path.with_suffix(".part")
-    try:
-        with open(part, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
 def _locked(path: Path) -> BinaryIO:
     """Keep a second run of the same command out, where the system has such locks; the lock goes with the process."""
     file = open(path, "wb")  # noqa: SIM115 (open as long as the run)
@@ -234,17 +226,6 @@ def snapshot(state: Any) -> Any:
     if isinstance(state, (list, tuple)):
         return type(state)(snapshot(value) for value in state)
     return state
-
-
-def file_identity(path: Path) -> dict[str, Any]:
-    """Enough of a large file to notice that it is another one: size, time and both ends."""
-    status = path.stat()
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        digest.update(file.read(1 << 20))
-        file.seek(max(0, status.st_size - (1 << 20)))
-        digest.update(file.read(1 << 20))
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
 
 
 def model_sha256(model: torch.nn.Module) -> str:

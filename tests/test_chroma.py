@@ -17,7 +17,7 @@ from colormnet_cli.chroma import (
     PlaneFormat,
     chroma_planes,
     luma_to_lightness,
-    resize_lightness,
+    resize,
     upsample_ab,
     working_size,
 )
@@ -185,7 +185,7 @@ def both_ways(lab: Tensor, scale: float, grain: float = 0.0) -> tuple[tuple[floa
     height, width = lab.shape[-2:]
     small = (round(height / scale), round(width / scale))
     L = (lab[:1] + grain * torch.randn(1, height, width, generator=torch.Generator().manual_seed(1))).clamp(0, 100)
-    L_small, ab_small = resize_lightness(L, small), resize_lightness(lab[1:], small)
+    L_small, ab_small = resize(L, small), resize(lab[1:], small)
     guided, bilinear = (upsample_ab(ab_small, L_small, L, guided) for guided in (True, False))
     return error_at_edges(guided, lab[1:]), error_at_edges(bilinear, lab[1:])
 
@@ -222,7 +222,7 @@ def test_guidance_on_grain_equal_luma_and_flat_luma_is_no_worse() -> None:
 def test_neutral_stays_neutral_and_no_new_colour_appears() -> None:
     """A gray wall with strong texture must not take on colour; a saturated spot must not glow beyond itself."""
     L = torch.rand(1, 96, 128, generator=torch.Generator().manual_seed(0)) * 100
-    L_small = resize_lightness(L, (32, 43))
+    L_small = resize(L, (32, 43))
     assert (upsample_ab(torch.zeros(2, 32, 43), L_small, L) == 0).all()
     ab = torch.rand(2, 32, 43, generator=torch.Generator().manual_seed(1)) * 100 - 50
     up = upsample_ab(ab, L_small, L)
@@ -246,7 +246,7 @@ def test_the_same_size_changes_nothing() -> None:
     """With --size source the network's ab is used as it is."""
     ab, L = torch.randn(2, 9, 7), torch.rand(1, 9, 7) * 100
     assert torch.equal(upsample_ab(ab, L, L), ab)
-    assert torch.equal(resize_lightness(L, (9, 7)), L)
+    assert torch.equal(resize(L, (9, 7)), L)
 
 
 @pytest.mark.parametrize("full", [(1, 1), (2, 3), (853, 479), (17, 1)])
@@ -256,7 +256,7 @@ def test_any_size_goes_through(full: tuple[int, int]) -> None:
     fmt = PlaneFormat()
     L = luma_to_lightness(y, fmt)
     small = working_size(full, 100)
-    L_small = resize_lightness(L, small)
+    L_small = resize(L, small)
     ab = upsample_ab(torch.randn(2, *small), L_small, L)
     cb, cr = chroma_planes(L, ab, fmt)
     assert cb.shape == cr.shape == (-(-full[0] // 2), -(-full[1] // 2))
@@ -271,7 +271,7 @@ def test_a_batch_gives_what_single_frames_give() -> None:
 
     def planes(y: Tensor, ab: Tensor) -> Tensor:
         L = luma_to_lightness(y, fmt)
-        return torch.stack(chroma_planes(L, upsample_ab(ab, resize_lightness(L, (9, 10)), L), fmt))
+        return torch.stack(chroma_planes(L, upsample_ab(ab, resize(L, (9, 10)), L), fmt))
 
     together = planes(y, ab)
     for k in range(3):
@@ -287,7 +287,7 @@ def test_a_gpu_gives_the_same_and_keeps_up_with_1080p() -> None:
 
     def planes(device: str) -> tuple[Tensor, Tensor]:
         L = luma_to_lightness(y.to(device), fmt)
-        return chroma_planes(L, upsample_ab(ab.to(device), resize_lightness(L, small), L), fmt)
+        return chroma_planes(L, upsample_ab(ab.to(device), resize(L, small), L), fmt)
 
     for on_cpu, on_gpu in zip(planes("cpu"), planes("cuda"), strict=True):
         assert (on_cpu.int() - on_gpu.cpu().int()).abs().max() <= 1

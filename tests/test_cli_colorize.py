@@ -13,7 +13,7 @@ import cv2
 import pytest
 from cli_world import command, world  # noqa: F401 - fixtures
 
-from colormnet_cli.weights import file_sha256
+from colormnet_cli.files import file_sha256
 
 HOW = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
 

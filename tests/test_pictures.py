@@ -331,7 +331,7 @@ def test_ctrl_c_and_going_on_give_the_same(
     assert (tmp_path / "broken.colormnet-part").is_dir()
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, model, 12, output=output)
-    (output / ".scan12.png.abc.part").write_text("left behind by a kill")
+    (output / ".scan12.png.part").write_text("left behind by a kill")
     receipt = colorize_pictures(folder, [exemplar], output, model=model, device="cpu")
     assert bytes_of(output) == bytes_of(tmp_path / "whole")
     assert receipt.resumed_at == 11  # the twelfth's callback came before its checkpoint

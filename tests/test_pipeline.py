@@ -325,6 +325,11 @@ def test_the_exemplar_may_be_the_first_frame(
         )
     color(source, tmp_path / "other.mkv")
     assert told == [True, False, True, False]
+    cv2.imwrite(str(tmp_path / "wide.png"), first[: len(first) // 2])
+    with pytest.raises(MediaError, match="cannot be the first frame"):  # it would be stretched over the film
+        colorize_video(
+            source, [tmp_path / "wide.png"], tmp_path / "w.mkv", model=small_model, settings=settings, device="cpu"
+        )
 
 
 def test_progress_and_receipt(tmp_path: Path, color: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from .. import pipeline
-from ..chroma import resize_lightness
+from ..chroma import resize
 from ..imagefile import to_pixels, write_png
 from ..lab import lab_to_rgb
 from ..memory import MemoryConfig
@@ -54,7 +54,7 @@ class _MeasuredRun(pipeline._Run):
     def _painter(self, first: Frame) -> Painter:
         painter = super()._painter(first)
         L = lightness_of(first.luma, painter.source, torch.device("cpu"))
-        prepare(painter.colorizer, resize_lightness(L, painter.size))
+        prepare(painter.colorizer, resize(L, painter.size))
         return painter
 
     def _advance(self, frames: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..chroma import PlaneFormat, luma_to_lightness, resize_lightness
+from ..chroma import PlaneFormat, luma_to_lightness, resize
 from ..colorizer import Colorizer
 from ..memory import MemoryBank
 from ..model import Key
@@ -51,7 +51,7 @@ def made_up_lightness(
 ) -> Tensor:
     """These frames as the network sees them, [K, 1, h, w] on the device."""
     planes = (torch.from_numpy(made_up_luma(number, film)).to(device) for number in numbers)
-    return torch.stack([resize_lightness(luma_to_lightness(plane, FILM_PLANES), size) for plane in planes])
+    return torch.stack([resize(luma_to_lightness(plane, FILM_PLANES), size) for plane in planes])
 
 
 def made_up_exemplar(film: tuple[int, int], size: tuple[int, int]) -> Tensor:

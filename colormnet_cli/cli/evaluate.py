@@ -132,7 +132,7 @@ def _benchmark(
     from dataclasses import replace
 
     from ..evaluation.benchmark import benchmark
-    from ..weights import file_sha256
+    from ..files import file_sha256
     from .running import make_ready
 
     ready = make_ready(session, reporter, *how)

@@ -66,7 +66,7 @@ def summary(receipt: Receipt, unit: str = "frames") -> str:
 
 def named(receipt: Receipt, ready: Ready) -> Receipt:
     """The receipt with the file of weights that was used, beside the hash of its tensors."""
-    from ..weights import file_sha256
+    from ..files import file_sha256
 
     weights = {"name": ready.name, "path": str(ready.path), "file_sha256": file_sha256(ready.path)}
     return replace(receipt, weights={**weights, **receipt.weights})

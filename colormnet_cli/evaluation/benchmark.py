@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..chroma import resize_lightness, upsample_ab, working_size
+from ..chroma import resize, upsample_ab, working_size
 from ..clips import Clip, Frame, find_clips, open_clip
 from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
@@ -117,7 +117,7 @@ class _Coloured:
         if first:
             exemplar = Exemplar(lab[0], self.clip.name).at_size(size, first_frame=True)
             self.colorizer.set_exemplar(exemplar, first_frame=True)
-        small = resize_lightness(lightness, size)
+        small = resize(lightness, size)
         ab = upsample_ab(self.colorizer.steps(small), small, lightness, guided=self.settings.guided)
         rgb = lab_to_rgb(torch.cat((lightness, ab), 1))
         return list((rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..chroma import resize_lightness, upsample_ab, working_size
+from ..chroma import resize, upsample_ab, working_size
 from ..colorizer import Colorizer
 from ..errors import MediaError
-from ..exemplar import Exemplar, first_frame_among
+from ..exemplar import Exemplar, show_exemplars
 from ..imagefile import to_rgb
 from ..lab import rgb_to_lab
 from ..settings import ColorizeSettings
@@ -35,7 +35,6 @@ class PicturePainter:
         self.size: tuple[int, int] | None = None  # (H, W) of every picture
         self.first = Path()  # the one that has set it
         self.colored = False  # a picture had colour already
-        self.first_exemplar: int | None = None  # the exemplar that is the first picture
 
     @torch.inference_mode()
     def paint(self, pictures: Sequence[Picture]) -> list[tuple[Picture, Tensor]]:
@@ -45,9 +44,10 @@ class PicturePainter:
         lab = [self._lab(picture) for picture in pictures]
         L = torch.stack([picture[:1] for picture in lab])  # [K,1,H,W]
         assert self.size is not None
-        small = resize_lightness(L, working_size(self.size, self.settings.size))
+        size = working_size(self.size, self.settings.size)
+        small = resize(L, size)  # [K,1,h,w]
         if self.colorizer.frame == 0:
-            self._show_exemplars(L[0], small[0])
+            show_exemplars(self.colorizer, self.exemplars, L[0], size, self.settings.ref_is_first)
         results = zip(pictures, self.colorizer.steps(small), small, L, strict=True)
         return [(picture, self._full(*result)) for picture, *result in results]  # one by one: a batch takes memory
 
@@ -57,12 +57,12 @@ class PicturePainter:
 
     def counts(self) -> dict[str, Any]:
         """What a resumed run must know, in JSON."""
-        return {"size": self.size, "first": str(self.first), "colored": self.colored, "exemplar": self.first_exemplar}
+        return {"size": self.size, "first": str(self.first), "colored": self.colored}
 
     def load(self, counts: Mapping[str, Any]) -> None:
         """Take up what `counts` gave."""
         self.size = None if counts["size"] is None else (counts["size"][0], counts["size"][1])
-        self.first, self.colored, self.first_exemplar = Path(counts["first"]), counts["colored"], counts["exemplar"]
+        self.first, self.colored = Path(counts["first"]), counts["colored"]
 
     def _lab(self, picture: Picture) -> Tensor:
         if self.size is None:
@@ -78,11 +78,3 @@ class PicturePainter:
             self.colored = True
             _log.warning("The picture %s has colour already; it is discarded, here and in others", picture.path)
         return lab
-
-    def _show_exemplars(self, L: Tensor, small: Tensor) -> None:
-        """Give the Colorizer its exemplars; the first picture's lightness tells whether it is one of them."""
-        frame = (small.shape[-2], small.shape[-1])
-        self.first_exemplar = first_frame_among(self.exemplars, L, self.settings.ref_is_first)
-        for i, exemplar in enumerate(self.exemplars):
-            is_first = i == self.first_exemplar
-            self.colorizer.set_exemplar(exemplar.at_size(frame, is_first), first_frame=is_first)

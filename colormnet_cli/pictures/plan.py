@@ -11,6 +11,7 @@ from typing import Any
 from ..clips import PICTURES, natural_order
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar, read_exemplar
+from ..resume import progress_folder
 from ..settings import ColorizeSettings
 
 __all__ = ["HEEDED", "PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
@@ -33,11 +34,6 @@ class PicturesPlan:
     def target(self, picture: Path) -> Path:
         """Where a picture goes."""
         return self.output / f"{picture.stem}.png"
-
-    @property
-    def part(self) -> Path:
-        """The folder from which a broken run goes on."""
-        return self.output.with_name(self.output.name + ".colormnet-part")
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""
@@ -91,7 +87,7 @@ def _check_output(plan: PicturesPlan) -> None:
     for folder in {parent, output.parent}:  # the progress of the run lies beside the output
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
-    if plan.settings.overwrite or plan.part.exists():  # then they are a broken run's
+    if plan.settings.overwrite or progress_folder(plan.output).exists():  # then they are a broken run's
         return
     taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)
     if taken is not None:

@@ -19,12 +19,13 @@ from ..colorizer import Colorizer
 from ..device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from ..errors import Interrupted, MediaError, OutputError
 from ..exemplar import split_reference
+from ..files import file_identity, file_sha256
 from ..imagefile import to_pixels
 from ..memory import MemoryConfig
 from ..model import ColorMNet
 from ..pace import Pace
-from ..receipt import FileRecord, Receipt, sha256_of, versions
-from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, file_identity, model_sha256, snapshot
+from ..receipt import FileRecord, Receipt, versions
+from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, model_sha256, snapshot
 from ..settings import ColorizeSettings, ProgressCallback
 from .flow import Picture, Writer, read_ahead
 from .painter import PicturePainter
@@ -110,7 +111,7 @@ class _Run:
         """Read, colour and write what is left."""
         plan = self.plan
         plan.output.mkdir(exist_ok=True)
-        for rest in plan.output.glob(".*.png.*.part"):  # of a run that was killed while it wrote
+        for rest in plan.output.glob(".*.png.part"):  # of a run that was killed while it wrote
             rest.unlink()
         nothing_done = None if self.part.checkpoint else self._checkpoint()
         workers, saved = min(8, os.cpu_count() or 1), time.monotonic()
@@ -217,5 +218,5 @@ def _record(folder: Path, files: Iterable[Path]) -> FileRecord:
     size, digest = 0, hashlib.sha256()
     for file in files:
         size += file.stat().st_size
-        digest.update(f"{sha256_of(file)}  {file.name}\n".encode())
+        digest.update(f"{file_sha256(file)}  {file.name}\n".encode())
     return FileRecord(str(folder), size, digest.hexdigest())

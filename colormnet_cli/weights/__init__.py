@@ -1,6 +1,6 @@
 """Weights: exactly the file that weights.lock means, from the cache, the Hub or a plain URL; loaded without trust."""
 
-from .checked import cache_folder, file_sha256
+from .checked import cache_folder
 from .load import config_of, load_model, model_from_file, weights_path
 from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
 from .resolve import Notice, candidates, ensure, find, locate
@@ -19,7 +19,6 @@ __all__ = [
     "config_of",
     "default_lock_path",
     "ensure",
-    "file_sha256",
     "find",
     "hub_cache_folder",
     "is_offline",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -12,7 +11,9 @@ from typing import Any
 
 import platformdirs
 
-__all__ = ["cache_folder", "file_sha256", "is_exactly"]
+from ..files import file_sha256
+
+__all__ = ["cache_folder", "is_exactly"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,15 +21,6 @@ _log = logging.getLogger(__name__)
 def cache_folder() -> Path:
     """Where this program keeps what can be had again."""
     return Path(platformdirs.user_cache_dir("colormnet", appauthor=False))
-
-
-def file_sha256(path: Path) -> str:
-    """The hexadecimal sha256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def is_exactly(path: Path, size: int, sha256: str, *, trust_memory: bool = True) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from ...errors import OutputError
+from ...files import write_whole
 from ..evaluate import Evaluation
 from ..meter import MEASURES, ClipFigures, Measure
 from ..published import MEASURES as PUBLISHED_DIGITS
@@ -33,13 +33,9 @@ OPEN = 3  # clips whose curves are shown at once; the others open when asked
 
 def write_report(evaluation: Evaluation, path: str | Path, *, with_published: bool = False) -> None:
     """Write the page, whole or not at all. Raises OutputError where it cannot be written."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(render(evaluation, with_published=with_published), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(Path(path), render(evaluation, with_published=with_published).encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"The report {path} cannot be written ({error.strerror or error}).") from error
 
 

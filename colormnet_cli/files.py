@@ -1,0 +1,44 @@
+"""Files on disk: written whole or not at all, and known again by what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["file_identity", "file_sha256", "write_whole"]
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a hidden file beside the name, flush it to the disk, and give it the name. Raises OSError."""
+    part = path.with_name(f".{path.name}.part")  # not the name's own suffix: it must not be taken for a whole file
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def file_sha256(path: str | Path) -> str:
+    """The hexadecimal sha256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def file_identity(path: Path) -> dict[str, Any]:
+    """Enough of a large file to notice that it is another one: size, time and both ends."""
+    status = path.stat()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, status.st_size - (1 << 20)))
+        digest.update(file.read(1 << 20))
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
