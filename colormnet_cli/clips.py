@@ -1,11 +1,10 @@
-"""What is measured: a film, a folder of frames, or a folder of such clips, and which belongs to which."""
+"""A film or a folder of frames, as frames in RGB; and which files are films, pictures, or neither."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,23 @@ from numpy.typing import NDArray
 from .errors import MediaError
 from .imagefile import read_image
 
-__all__ = ["Clip", "ClipPair", "Frame", "find_clips", "natural_order", "open_clip", "pair_clips"]
+__all__ = [
+    "FILMS",
+    "PICTURES",
+    "Clip",
+    "Frame",
+    "find_clips",
+    "folder_pictures",
+    "natural_order",
+    "open_clip",
+    "read_picture",
+]
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+FILMS = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mxf",
+    ".ogv", ".y4m",
+})  # fmt: skip
 
 Frame = NDArray[np.uint8]  # [H, W, 3] RGB
 
@@ -41,72 +54,15 @@ class Clip:
         for path in self.pictures:
             frame = read_picture(path)
             if frame.shape[:2] != self.size:
-                raise MediaError(f"{path} is {_size(frame)}, the frames before it are {_size(self.size)}.")
+                (height, width), (h, w) = self.size, frame.shape[:2]
+                raise MediaError(f"{path} is {w}×{h}, the frames before it are {width}×{height}.")
             yield frame
 
 
-@dataclass(frozen=True)
-class ClipPair:
-    """A result and what it should be; iterating reads both side by side."""
-
-    result: Clip
-    reference: Clip
-
-    def __post_init__(self) -> None:
-        if self.result.size != self.reference.size:
-            raise MediaError(
-                f"{self.result.path} is {_size(self.result.size)}, {self.reference.path} is "
-                f"{_size(self.reference.size)}: they must have the same size."
-            )
-        ours, theirs = self.result.pictures, self.reference.pictures
-        if ours and theirs:
-            if len(ours) != len(theirs):
-                raise _different_counts(self, len(ours), len(theirs))
-            for one, other in zip(ours, theirs, strict=True):
-                if one.stem != other.stem:
-                    raise MediaError(
-                        f"{one.name} in {self.result.path} stands where {self.reference.path} has {other.name}: "
-                        "frames that belong together must have the same names."
-                    )
-
-    @property
-    def name(self) -> str:
-        return self.result.name
-
-    def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
-        """(result, reference), frame by frame. Raises MediaError where one ends before the other."""
-        count = 0
-        ours, theirs = iter(self.result), iter(self.reference)
-        for result, reference in zip_longest(ours, theirs):
-            if result is None or reference is None:
-                longer = 1 + count + sum(1 for _ in (theirs if result is None else ours))
-                raise _different_counts(self, *((count, longer) if result is None else (longer, count)))
-            if result.shape != reference.shape:
-                raise MediaError(
-                    f"Frame {count} is {_size(result)} in {self.result.path} and {_size(reference)} in "
-                    f"{self.reference.path}: they must have the same size."
-                )
-            yield result, reference
-            count += 1
-        if count == 0:
-            raise MediaError(f"{self.result.path} and {self.reference.path} hold no frame.")
-
-
-def _different_counts(pair: ClipPair, ours: int, theirs: int) -> MediaError:
-    return MediaError(
-        f"{pair.result.path} has {ours} frames, {pair.reference.path} has {theirs}: give clips of the same length."
-    )
-
-
-def _size(of: Frame | tuple[int, int]) -> str:
-    height, width = of if isinstance(of, tuple) else of.shape[:2]
-    return f"{width}×{height}"
-
-
 def natural_order(path: Path) -> tuple[object, ...]:
-    """Sort key that puts 2 before 10."""
+    """Sort key that puts 2 before 10, and a.png always on the same side of A.png."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return tuple((1, int(p)) if p.isdecimal() else (0, p) for p in parts)
+    return (*((1, int(p)) if p.isdecimal() else (0, p) for p in parts), path.name)
 
 
 def read_picture(path: Path) -> Frame:
@@ -117,7 +73,8 @@ def read_picture(path: Path) -> Frame:
     return picture.astype(np.uint8, copy=False)
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
+def folder_pictures(folder: Path) -> tuple[Path, ...]:
+    """The pictures of a folder in natural order, hidden ones left out."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith(".") and p.is_file())
     return tuple(sorted(found, key=natural_order))
 
@@ -126,7 +83,7 @@ def open_clip(path: str | Path) -> Clip:
     """A film, or a folder of frames. Raises MediaError if it is neither."""
     path = Path(path)
     if path.is_dir():
-        pictures = _pictures(path)
+        pictures = folder_pictures(path)
         if not pictures:
             raise MediaError(f"{path}: the folder holds no pictures.")
         return Clip(path, path.name, read_picture(pictures[0]).shape[:2], 24.0, pictures, len(pictures))
@@ -141,66 +98,4 @@ def open_clip(path: str | Path) -> Clip:
 def find_clips(folder: str | Path) -> list[Path]:
     """The clips in a folder, in natural order: its films and its folders of frames. Hidden entries are passed over."""
     entries = sorted((p for p in Path(folder).iterdir() if not p.name.startswith(".")), key=natural_order)
-    return [p for p in entries if (any(_pictures(p)) if p.is_dir() else p.suffix.lower() in FILMS)]
-
-
-FILMS = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".mxf",
-        ".ogv",
-        ".y4m",
-    }
-)
-
-
-def pair_clips(result: str | Path, reference: str | Path) -> list[ClipPair]:
-    """Two films, two folders of frames, or two folders of clips (by name) → what is to be measured against what.
-
-    Raises MediaError where names, sizes or counts do not fit.
-    """
-    result, reference = Path(result), Path(reference)
-    sides = [_clips_by_name(path) for path in (result, reference)]
-    ours, theirs = sides
-    if ours is None and theirs is None:
-        return [ClipPair(open_clip(result), open_clip(reference))]
-    if ours is None or theirs is None:
-        many, one = (reference, result) if ours is None else (result, reference)
-        raise MediaError(f"{many} is a folder of clips and {one} is one clip: give two of a kind.")
-    if missing := [name for name in theirs if name not in ours]:
-        raise MediaError(f"{result} lacks {_listed(missing)}, which {reference} has.")
-    if extra := [name for name in ours if name not in theirs]:
-        raise MediaError(f"{reference} lacks {_listed(extra)}, which {result} has.")
-    return [ClipPair(open_clip(ours[name]), open_clip(theirs[name])) for name in theirs]
-
-
-def _clips_by_name(path: Path) -> dict[str, Path] | None:
-    """Name → clip of a folder of clips; None if the path is a film or a folder of frames."""
-    if not path.is_dir() or _pictures(path):
-        return None
-    clips: dict[str, Path] = {}
-    for clip in find_clips(path):
-        name = clip.name if clip.is_dir() else clip.stem
-        if name in clips:
-            raise MediaError(f"{path} holds two clips named {name}: {clips[name].name} and {clip.name}.")
-        clips[name] = clip
-    if not clips:
-        raise MediaError(f"{path}: the folder holds neither pictures nor clips.")
-    return clips
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more clips"
+    return [p for p in entries if (any(folder_pictures(p)) if p.is_dir() else p.suffix.lower() in FILMS)]

@@ -132,7 +132,6 @@ def _benchmark(
     from dataclasses import replace
 
     from ..evaluation.benchmark import benchmark
-    from ..files import file_sha256
     from .running import make_ready
 
     ready = make_ready(session, reporter, *how)
@@ -141,8 +140,7 @@ def _benchmark(
         folder, model=ready.model, settings=settings, device=ready.device, precision=ready.precision, progress=progress,
         **more,
     )  # fmt: skip
-    weights = {"name": ready.name, "path": str(ready.path), "file_sha256": file_sha256(ready.path)}
-    return replace(found, settings={**found.settings, "weights": weights})
+    return replace(found, settings={**found.settings, "weights": ready.weights()})
 
 
 def _write(session: Session, found: Evaluation, report: Path | None, csv: Path | None, with_published: bool) -> None:
@@ -229,20 +227,16 @@ def _beside_published(found: Evaluation) -> Table:
     from rich.table import Table
 
     from ..evaluation.meter import MEASURES
-    from ..evaluation.published import MEASURES as KEYS
-    from ..evaluation.published import PUBLISHED
+    from ..evaluation.published import DIGITS, PUBLISHED
     from ..evaluation.report.page import figure_text
 
     table = Table(title="Published figures", title_justify="left")
     table.add_column("Method")
     table.add_column("Data set")
-    for key in KEYS:
+    for key in DIGITS:
         table.add_column(MEASURES[key].label, justify="right")
-    nothing = float("nan")
-    table.add_row(
-        "Yours", Path(found.reference).name, *(figure_text(found.overall.get(k, nothing), d) for k, d in KEYS.items()),
-        style="bold", end_section=True,
-    )  # fmt: skip
+    ours = (figure_text(found.overall.get(key, float("nan")), digits) for key, digits in DIGITS.items())
+    table.add_row("Yours", Path(found.reference).name, *ours, style="bold", end_section=True)
     for row in PUBLISHED:
-        table.add_row(row.method, row.dataset, *(figure_text(row.figures[key], KEYS[key]) for key in KEYS))
+        table.add_row(row.method, row.dataset, *(figure_text(row.figures[key], DIGITS[key]) for key in DIGITS))
     return table

@@ -32,6 +32,12 @@ class Ready:
     device: torch.device
     precision: str
 
+    def weights(self) -> dict[str, str]:
+        """Which file was used, for receipts."""
+        from ..files import file_sha256
+
+        return {"name": self.name, "path": str(self.path), "file_sha256": file_sha256(self.path)}
+
 
 def make_ready(session: Session, reporter: Reporter, model: str, device: str, precision: str) -> Ready:
     """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
@@ -66,10 +72,7 @@ def summary(receipt: Receipt, unit: str = "frames") -> str:
 
 def named(receipt: Receipt, ready: Ready) -> Receipt:
     """The receipt with the file of weights that was used, beside the hash of its tensors."""
-    from ..files import file_sha256
-
-    weights = {"name": ready.name, "path": str(ready.path), "file_sha256": file_sha256(ready.path)}
-    return replace(receipt, weights={**weights, **receipt.weights})
+    return replace(receipt, weights={**ready.weights(), **receipt.weights})
 
 
 def is_out_of_memory(error: BaseException) -> bool:

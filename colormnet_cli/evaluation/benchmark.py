@@ -8,9 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ..chroma import resize, upsample_ab, working_size
 from ..clips import Clip, Frame, find_clips, open_clip
@@ -18,7 +16,7 @@ from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
 from ..errors import MediaError
 from ..exemplar import Exemplar
-from ..imagefile import write_png
+from ..imagefile import to_pixels, to_rgb, write_png
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..memory import MemoryConfig
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
@@ -111,7 +109,7 @@ class _Coloured:
     @torch.inference_mode()
     def _colour(self, frames: list[Frame], first: bool) -> list[Frame]:
         """K frames [H, W, 3] → their colours as the network gives them, on the frames' own lightness."""
-        lab = torch.stack([self._lab(frame) for frame in frames])  # [K, 3, H, W]
+        lab = rgb_to_lab(torch.stack([to_rgb(frame, self.colorizer.device) for frame in frames]))  # [K, 3, H, W]
         lightness = lab[:, :1]
         size = working_size(self.clip.size, self.settings.size)
         if first:
@@ -119,12 +117,7 @@ class _Coloured:
             self.colorizer.set_exemplar(exemplar, first_frame=True)
         small = resize(lightness, size)
         ab = upsample_ab(self.colorizer.steps(small), small, lightness, guided=self.settings.guided)
-        rgb = lab_to_rgb(torch.cat((lightness, ab), 1))
-        return list((rgb * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
-
-    def _lab(self, frame: Frame) -> Tensor:
-        rgb = torch.from_numpy(np.ascontiguousarray(frame)).to(self.colorizer.device)
-        return rgb_to_lab(rgb.permute(2, 0, 1) / 255)
+        return [to_pixels(rgb, 8) for rgb in lab_to_rgb(torch.cat((lightness, ab), 1))]
 
     def _save(self, frame: Frame, number: int) -> None:
         if self.output is None:

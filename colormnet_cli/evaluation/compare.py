@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from ..clips import Clip, open_clip
 from ..clips import Frame as Picture
 from ..errors import MediaError, OutputError, UsageError
 from ..overlap import Ahead, Behind
+from ..pace import Pace
 from ..plan import check_output
 from ..receipt import FileRecord, versions
-from ..settings import ColorizeSettings, Progress, ProgressCallback
+from ..settings import ColorizeSettings, ProgressCallback
 from ..video.codecs import EncoderSpec, choose_encoder, open_encoder
 from ..video.join import check_header, join_film
 from ..video.pieces import PieceWriter
@@ -166,13 +168,13 @@ class _Writing:
     def draw(self, with_input: bool) -> int:
         """Every frame of the wall, encoded into pieces; how many."""
         writer = PieceWriter(self.spec, self.folder, PIECE)
-        done, report = 0, self._reporter("color", self.info.frames)
+        done, pace = 0, Pace(self.info.frames, self.progress)
         try:
             with Ahead(self._pictures(with_input), 4) as frames, Behind(self._encoder(writer), 4) as film:
                 for frame, pictures in frames:
                     film.put((frame, self.wall.draw(done, pictures)))
                     done += 1
-                    report(done)
+                    pace.report("color", done)
         except BaseException:
             writer.abort()
             raise
@@ -209,22 +211,10 @@ class _Writing:
         """Pieces and the film's sound → the output, under its own name at once."""
         path = self.folder / f"joined{output.suffix}"
         pieces = len(list(self.folder.glob("piece-*")))
-        report = self._reporter("join", None)
+        report = partial(Pace(None, self.progress).report, "join")
         notes = join_film(self.canvas, self.spec, self.streams, self.folder, pieces, path, Window(), report)
         os.replace(path, output)
         return notes
-
-    def _reporter(self, phase: Any, total: int | None) -> Callable[[int], None]:
-        began = time.monotonic()
-
-        def report(done: int) -> None:
-            if self.progress is not None:
-                elapsed = time.monotonic() - began
-                fps = done / elapsed if elapsed else 0.0
-                left = max(0, total - done) / fps if total and fps else None
-                self.progress(Progress(phase, done, total, fps, elapsed, left, None))
-
-        return report
 
 
 @contextmanager

@@ -9,20 +9,23 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import metrics
-from ..clips import ClipPair, Frame, pair_clips
+from ..clips import Frame
 from ..device import describe_device, resolve_device
 from ..errors import MediaError, OutputError
 from ..overlap import Ahead
+from ..pace import Pace
 from ..receipt import versions
 from ..settings import Progress
 from .flows import batches
 from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
+from .pairs import ClipPair, pair_clips
 from .perceptual import PerceptualNetworks, load_networks
 from .worst import WorstFrame, WorstFrames
 
@@ -208,7 +211,7 @@ def _measure_clip(
     size: int,
     progress: EvaluationProgress | None,
 ) -> None:
-    began, done = time.monotonic(), 0
+    pace = Pace(clip.frames, None if progress is None else partial(progress, clip.name), device, every=0)
     with Ahead(batches(clip.pairs, size), depth=2) as ready:  # read and find the motion while others are measured
         for batch in ready:
             tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
@@ -216,15 +219,7 @@ def _measure_clip(
             for i, difference in enumerate(differences):
                 frames = (batch.result[i], batch.reference[i])
                 worst.offer(clip.name, batch.first + i, difference, *(f.permute(1, 2, 0).numpy() for f in frames))
-            done = batch.first + len(differences)
-            if progress is not None:
-                progress(clip.name, _progress(done, clip.frames, time.monotonic() - began))
-
-
-def _progress(done: int, total: int | None, elapsed: float) -> Progress:
-    fps = done / elapsed if elapsed > 0 else 0.0
-    left = max(0, total - done) / fps if total and fps else None
-    return Progress("measure", done, total, fps, elapsed, left, None)
+            pace.report("measure", batch.first + len(differences))
 
 
 def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -31,9 +32,9 @@ class Batch:
 def batches(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[Batch]:
     """(result, reference) frames [H, W, 3] → batches of at most `size`, with the reference's motion."""
     past: NDArray[np.uint8] | None = None
-    first = 0
+    first, rest = 0, iter(pairs)
     with ThreadPoolExecutor(1) as other:  # the two directions side by side: OpenCV lets go of the interpreter
-        for group in _groups(pairs, size):
+        while group := list(islice(rest, size)):
             grays = [gray_of(reference) for _, reference in group]
             before = grays[:-1] if past is None else [past, *grays[:-1]]
             after = grays[1:] if past is None else grays
@@ -49,17 +50,6 @@ def batches(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[Batch]:
             )
             past = grays[-1]
             first += len(group)
-
-
-def _groups(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[list[tuple[Frame, Frame]]]:
-    group: list[tuple[Frame, Frame]] = []
-    for pair in pairs:
-        group.append(pair)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _stacked(frames: list[Frame]) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["MEASURES", "NOTE", "PUBLISHED", "PublishedRow"]
+__all__ = ["DIGITS", "NOTE", "PUBLISHED", "PublishedRow"]
 
 # Measure → with how many digits it was published
-MEASURES = {"psnr_published": 2, "ssim": 3, "lpips": 3, "fid": 2}
+DIGITS = {"psnr_published": 2, "ssim": 3, "lpips": 3, "fid": 2}
 
 NOTE = (
     "Published PSNRs come from a script that subtracts uint8 arrays, which wraps: compare them with PSNR, script "
@@ -26,7 +26,7 @@ class PublishedRow:
 def _rows(method: str, *by_dataset: tuple[float, float, float, float]) -> list[PublishedRow]:
     datasets = ("DAVIS", "Videvo", "NVCC2023")
     return [
-        PublishedRow(method, name, dict(zip(MEASURES, row, strict=True)))
+        PublishedRow(method, name, dict(zip(DIGITS, row, strict=True)))
         for name, row in zip(datasets, by_dataset, strict=False)
     ]
 

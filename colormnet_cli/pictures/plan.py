@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..clips import PICTURES, natural_order
+from ..clips import PICTURES, folder_pictures
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar, read_exemplar
 from ..resume import progress_folder
@@ -109,10 +109,9 @@ def find_pictures(folder: str | Path) -> tuple[Path, ...]:
         )
         raise MediaError(f"The folder {folder} {what}.")
     try:
-        entries = [p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix.lower() in PICTURES]
+        pictures = folder_pictures(folder)
     except OSError as error:
         raise MediaError(f"The folder {folder} cannot be read ({error.strerror or error}).") from error
-    pictures = tuple(sorted((p for p in entries if p.is_file()), key=lambda p: (natural_order(p), p.name)))
     if not pictures:
         raise MediaError(f"The folder {folder} holds no picture ({', '.join(sorted(s[1:] for s in PICTURES))}).")
     names: dict[str, Path] = {}

@@ -12,8 +12,7 @@ from ...errors import OutputError
 from ...files import write_whole
 from ..evaluate import Evaluation
 from ..meter import MEASURES, ClipFigures, Measure
-from ..published import MEASURES as PUBLISHED_DIGITS
-from ..published import NOTE, PUBLISHED
+from ..published import DIGITS, NOTE, PUBLISHED
 from .charts import Curve, chart
 from .pictures import TOP_OF_SCALE, scale_colours, views
 
@@ -127,14 +126,13 @@ def _grid(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 def _published(evaluation: Evaluation) -> str:
     ours = "".join(
-        f"<td>{figure_text(evaluation.overall.get(key, math.nan), digits)}</td>"
-        for key, digits in PUBLISHED_DIGITS.items()
+        f"<td>{figure_text(evaluation.overall.get(key, math.nan), digits)}</td>" for key, digits in DIGITS.items()
     )
     rows = [f'<tr class="overall"><td>Yours</td><td>{escape(_name(evaluation.reference))}</td>{ours}</tr>']
     for row in PUBLISHED:
-        cells = "".join(f"<td>{row.figures[key]:.{digits}f}</td>" for key, digits in PUBLISHED_DIGITS.items())
+        cells = "".join(f"<td>{row.figures[key]:.{digits}f}</td>" for key, digits in DIGITS.items())
         rows.append(f"<tr><td>{escape(row.method)}</td><td>{escape(row.dataset)}</td>{cells}</tr>")
-    heads = ["Method", "Data set", *(f"{MEASURES[key].label} {_arrow(MEASURES[key])}" for key in PUBLISHED_DIGITS)]
+    heads = ["Method", "Data set", *(f"{MEASURES[key].label} {_arrow(MEASURES[key])}" for key in DIGITS)]
     return f'<h2>Published figures</h2>{_grid(heads, rows)}<p class="about">{escape(NOTE)}</p>'
 
 

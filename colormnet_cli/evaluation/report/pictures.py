@@ -7,9 +7,9 @@ import base64
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...clips import Frame
+from ...imagefile import to_pixels, to_rgb
 from ...lab import lab_to_rgb, rgb_to_lab
 from ...metrics import ciede2000
 from ..worst import WorstFrame
@@ -21,11 +21,11 @@ TOP_OF_SCALE = 30.0  # CIEDE2000 that the error map shows as its brightest; the 
 
 def views(worst: WorstFrame) -> list[tuple[str, str]]:
     """(caption, data URI) of input, result, reference and error map."""
-    result, reference = _lab(worst.result), _lab(worst.reference)
-    gray = torch.cat((reference[:, :1], torch.zeros_like(reference[:, 1:])), 1)
-    error = ciede2000(result, reference, per_pixel=True)[0]
+    result, reference = (rgb_to_lab(to_rgb(frame)) for frame in (worst.result, worst.reference))
+    gray = torch.cat((reference[:1], torch.zeros_like(reference[1:])))
+    error = ciede2000(result[None], reference[None], per_pixel=True)[0]
     return [
-        ("Input", data_uri(_bytes(lab_to_rgb(gray)))),
+        ("Input", data_uri(to_pixels(lab_to_rgb(gray), 8))),
         ("Result", data_uri(worst.result)),
         ("Reference", data_uri(worst.reference)),
         ("Error (CIEDE2000)", data_uri(_heat((error / TOP_OF_SCALE).clamp(0, 1).numpy()))),
@@ -49,11 +49,3 @@ def _heat(share: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Frame:
     """0..1 [H, W] → colours [H, W, 3] that a colour-blind person can order."""
     bgr = cv2.applyColorMap((share * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
-
-
-def _lab(frame: Frame) -> Tensor:
-    return rgb_to_lab(torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None] / 255)
-
-
-def _bytes(rgb: Tensor) -> Frame:
-    return np.asarray((rgb[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
