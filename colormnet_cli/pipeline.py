@@ -26,7 +26,7 @@ from .painter import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
 from .receipt import FileRecord, Receipt, versions
 from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, model_sha256
-from .settings import ColorizeSettings, Progress, ProgressCallback
+from .settings import ColorizeSettings, ProgressCallback
 from .video.counts import Counts
 from .video.join import join_film
 from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
@@ -37,7 +37,7 @@ from .video.streams import Window
 if TYPE_CHECKING:
     from .model import ColorMNet
 
-__all__ = ["ColorizeSettings", "FilmPlan", "Progress", "ProgressCallback", "Receipt", "colorize_video", "plan_video"]
+__all__ = ["FilmRun", "colorize_video"]
 
 log = logging.getLogger(__name__)
 
@@ -75,15 +75,15 @@ def colorize_video(
     settings, memory = settings or ColorizeSettings(), memory or MemoryConfig()
     plan = plan_video(source, references, output, settings=settings)
     chosen = resolve_device(device)
-    run = _Run(plan, model, settings, memory, chosen, resolve_precision(precision, chosen), progress)
+    run = FilmRun(plan, model, settings, memory, chosen, resolve_precision(precision, chosen), progress)
     with run.sentences(), run.folder:
         run.color()
         run.join()
     return run.receipt()
 
 
-class _Run:
-    """One film on its way."""
+class FilmRun:
+    """One film on its way: `color`, then `join`, both inside `sentences` and `folder`."""
 
     def __init__(
         self,
@@ -162,11 +162,11 @@ class _Run:
         with Ahead(self._batches(frames), 2, self._waiting) as batches, Behind(self._encoder(writer), 2) as film:
             try:
                 for batch in batches:
-                    painter = painter or self._painter(batch[0])
+                    painter = painter or self.painter(batch[0])
                     planes = painter.paint([frame.luma for frame in batch])
                     film.put((batch, planes))
                     saver.after(batch, painter.colorizer.state_dict, film.put)
-                    self._advance(len(batch))
+                    self.advance(len(batch))
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the part that was asked for holds no frame.")
             except BaseException:
@@ -175,7 +175,8 @@ class _Run:
                 raise
         writer.close()
 
-    def _advance(self, frames: int) -> None:
+    def advance(self, frames: int) -> None:
+        """So many more frames are coloured."""
         if self.frames == self.resumed_at:
             self.pace.begin(self.frames)  # the first batch also waits for the exemplars and for the place to be found
         self.frames += frames
@@ -201,7 +202,7 @@ class _Run:
         if batch:
             yield batch
 
-    def _painter(self, first: Frame) -> Painter:
+    def painter(self, first: Frame) -> Painter:
         """The network, with its exemplars, or where an earlier run left it."""
         plan = self.plan
         colorizer = Colorizer(self.model, self.memory, self.device, self.precision)

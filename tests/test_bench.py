@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 from cli_world import command, world  # noqa: F401
-from conftest import small_config
+from conftest import make_small_model, small_config
 
 import colormnet_cli as cm
 from colormnet_cli.bench import BenchResult, BenchSettings, Times, bench, parse_frame_size
@@ -20,7 +20,6 @@ from colormnet_cli.bench.figures import STAGES
 from colormnet_cli.bench.material import made_up_luma
 from colormnet_cli.bench.network import count_operations, watch_parts
 from colormnet_cli.bench.scaling import filled_colorizer, scale_area, scale_length
-from colormnet_cli.cli.bench import _find
 from colormnet_cli.errors import UsageError
 from colormnet_cli.estimate import frame_cost
 from colormnet_cli.model import fusion, pvgfe
@@ -247,8 +246,8 @@ def test_no_weights_no_download(command, monkeypatch: pytest.MonkeyPatch) -> Non
     """Fails where bench fetches half a gigabyte, or does not say that it measured random weights."""
     monkeypatch.setattr("colormnet_cli.weights.find", lambda *_: None)
     monkeypatch.setattr("colormnet_cli.weights.ensure", lambda *_, **__: pytest.fail("it fetches"))
-    assert _find("colormnet") == cm.ColorMNetConfig()
-    code, out, err = command(*QUICK, "--film", "none", "--json", "--model", "preview")
+    monkeypatch.setattr("colormnet_cli.model.ColorMNet", make_small_model)  # the full one would take minutes
+    code, out, err = command(*QUICK, "--film", "none", "--json", "--model", "colormnet")
     assert code == 0
     assert json.loads(out)["weights"] == "random"
     assert "not on disk" in err

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from .. import pipeline
 from ..chroma import resize
 from ..imagefile import to_pixels, write_png
 from ..lab import lab_to_rgb
 from ..memory import MemoryConfig
 from ..model import ColorMNet
 from ..painter import Painter, lightness_of
+from ..pipeline import FilmRun
 from ..plan import FilmPlan, plan_video
 from ..settings import ColorizeSettings
 from ..video.made_up import write_gray_film
@@ -42,7 +42,7 @@ def _settings(size: tuple[int, int], batch: int) -> ColorizeSettings:
     return ColorizeSettings(size=min(size), lookahead=batch, ref_is_first=False)
 
 
-class _MeasuredRun(pipeline._Run):
+class _MeasuredRun(FilmRun):
     """The pipeline's own run; its memory is full from the first frame on, and its batches leave a mark."""
 
     def __init__(self, warm: int, *args: Any) -> None:
@@ -51,14 +51,14 @@ class _MeasuredRun(pipeline._Run):
         self.stamps: list[tuple[int, float]] = []  # frames done, when
         self.watch: MemoryWatch | None = None
 
-    def _painter(self, first: Frame) -> Painter:
-        painter = super()._painter(first)
+    def painter(self, first: Frame) -> Painter:
+        painter = super().painter(first)
         L = lightness_of(first.luma, painter.source, torch.device("cpu"))
         prepare(painter.colorizer, resize(L, painter.size))
         return painter
 
-    def _advance(self, frames: int) -> None:
-        super()._advance(frames)
+    def advance(self, frames: int) -> None:
+        super().advance(frames)
         if self.frames >= self.warm:
             self.watch = self.watch or MemoryWatch(self.device)
             self.stamps.append((self.frames, time.perf_counter()))

@@ -11,13 +11,12 @@ from ..errors import UsageError
 from . import options as o
 from .benchtable import show
 from .progress import Reporter
-from .running import Ready, tell_what_fits
+from .running import Ready, choose_device, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
     from ..bench import BenchSettings
     from ..memory import MemoryConfig
-    from ..model import ColorMNetConfig
 
 __all__ = ["register"]
 
@@ -58,28 +57,14 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    ctx: typer.Context,
-    size: NetworkSize = "480p",
-    film: FilmSize = None,
-    frames: Frames = None,
-    stage_times: StageTimes = False,
-    scaling: Scaling = False,
-    model: BenchModel = "colormnet",
-    device: o.Device = "auto",
-    precision: o.PrecisionOption = o.Precision.auto,
+    ctx: typer.Context, size: NetworkSize = "480p", film: FilmSize = None, frames: Frames = None,
+    stage_times: StageTimes = False, scaling: Scaling = False,
+    model: BenchModel = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
     lookahead: o.Lookahead = None,
-    gamma: o.Gamma = 5,
-    ns: o.Ns = 10,
-    ne: o.Ne = 5,
-    m: o.M = 128,
-    top_k: o.TopK = 30,
-    long_term: o.LongTerm = 10_000,
-    progress: o.Form = o.ProgressForm.auto,
-    as_json: o.Json = False,
-    verbose: o.Verbose = 0,
-    quiet: o.Quiet = False,
-    debug: o.Debug = False,
-) -> None:
+    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
+    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False,
+    verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
+) -> None:  # fmt: skip
     """Measure speed and memory on made-up frames, with a full memory; nothing is downloaded.
 
     Example:  [bold]colormnet bench --device cuda:0 --precision bf16 --size 960x536[/bold]
@@ -98,7 +83,7 @@ def bench(
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         ready = _ready(session, reporter, model, device, precision.value)
-        with tell_what_fits(ready, memory, settings.size):
+        with tell_what_fits(ready, memory, settings.size, settings.lookahead):
             _run(session, reporter, ready, settings, memory, as_json=as_json)
 
 
@@ -107,39 +92,29 @@ def _ready(session: Session, reporter: Reporter, name: str, device: str, precisi
     reporter.step("Starting PyTorch")
     import torch
 
-    from ..device import describe_device, resolve_device, resolve_precision
     from ..model import ColorMNet
     from ..weights import model_from_file
 
-    chosen = resolve_device(device)
-    number_format = resolve_precision(precision, chosen)
-    found = _find(name)
-    if not isinstance(found, Path):
+    chosen, number_format = choose_device(session, reporter, device, precision)
+    path = _find(name)
+    if path is None:
         torch.manual_seed(0)
-        model = ColorMNet(found)
+        model = ColorMNet()
         session.say(f"The weights {name!r} are not on disk: random ones are measured, which take as long")
     else:
-        model = model_from_file(found)
-    reporter.close()
-    if device == "auto":
-        session.say(f"Running on {describe_device(chosen)}, in {number_format}")
-    return Ready(model, name, found if isinstance(found, Path) else Path(), chosen, number_format)
+        model = model_from_file(path)
+    return Ready(model, name, path or Path(), chosen, number_format)
 
 
-def _find(name: str) -> Path | ColorMNetConfig:
-    """The file behind a model, or the sizes of its network where there is none on disk."""
-    from ..model import ColorMNetConfig
-    from ..train.settings import preset
-    from ..weights import LockEntry, find, locate, read_lock
+def _find(name: str) -> Path | None:
+    """The file behind a model; None for the full network's where it is not on disk."""
+    from ..weights import LockEntry, find, locate
 
-    sizes = {"colormnet": ColorMNetConfig(), "preview": preset("preview").network}
-    if name in sizes and name not in read_lock():
-        return sizes[name]
     located = locate(name)
     path = find(located) if isinstance(located, LockEntry) else located
-    if path is None and name not in sizes:
+    if path is None and name != "colormnet":
         raise UsageError(f"the weights {name!r} are not on disk: `colormnet weights fetch {name}` gets them")
-    return path or sizes[name]
+    return path
 
 
 def _run(

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 import typer
 
@@ -78,16 +79,10 @@ def _versions() -> list[Finding]:
             findings.append(Finding("version", f"{name} {version(name)}"))
         except PackageNotFoundError:
             # opencv-python has sisters that bring the same module
-            alike = name == "opencv-python" and _importable("cv2")
+            alike = name == "opencv-python" and find_spec("cv2") is not None
             missing = "" if alike else f"{name} is not installed (pip install {name})"
             findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
     return findings
-
-
-def _importable(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
 
 
 def _devices() -> list[Finding]:

@@ -30,33 +30,15 @@ def register(app: typer.Typer) -> None:
 
 
 def frames(
-    ctx: typer.Context,
-    folder: Folder,
-    ref: o.References,
-    output: OutputFolder = None,
+    ctx: typer.Context, folder: Folder, ref: o.References, output: OutputFolder = None,
     ref_is_first: o.RefIsFirst = None,
-    model: o.Model = "colormnet",
-    device: o.Device = "auto",
-    precision: o.PrecisionOption = o.Precision.auto,
-    size: o.Size = "480",
-    lookahead: o.Lookahead = None,
-    guided: o.Guided = True,
-    strict: o.Strict = False,
-    overwrite: o.Overwrite = False,
-    resume: o.Resume = True,
-    gamma: o.Gamma = 5,
-    ns: o.Ns = 10,
-    ne: o.Ne = 5,
-    m: o.M = 128,
-    top_k: o.TopK = 30,
-    long_term: o.LongTerm = 10_000,
-    progress: o.Form = o.ProgressForm.auto,
-    as_json: o.Json = False,
-    dry_run: o.DryRun = False,
-    verbose: o.Verbose = 0,
-    quiet: o.Quiet = False,
-    debug: o.Debug = False,
-) -> None:
+    model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
+    size: o.Size = "480", lookahead: o.Lookahead = None, guided: o.Guided = True,
+    strict: o.Strict = False, overwrite: o.Overwrite = False, resume: o.Resume = True,
+    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
+    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, dry_run: o.DryRun = False,
+    verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
+) -> None:  # fmt: skip
     """Colour a folder of pictures as if they were a film; PNG files of the same names and bit depths come out.
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]

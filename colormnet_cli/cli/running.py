@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..model import ColorMNet
     from ..receipt import Receipt
 
-__all__ = ["Ready", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
+__all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,27 @@ class Ready:
 
 def make_ready(session: Session, reporter: Reporter, model: str, device: str, precision: str) -> Ready:
     """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
-    from ..device import describe_device, resolve_device, resolve_precision
     from ..weights import locate, model_from_file, weights_path
 
     locate(model)  # a slip in the name is told at once
-    chosen = resolve_device(device)
-    number_format = resolve_precision(precision, chosen)
-    reporter.close()
-    if device == "auto":
-        session.say(f"Running on {describe_device(chosen)}, in {number_format}")
+    chosen, number_format = choose_device(session, reporter, device, precision)
     path = weights_path(model, notice=reporter.message, progress=reporter.fetch)
     reporter.step(f"Loading the weights {model}")
     loaded = model_from_file(path)
     reporter.close()
     return Ready(loaded, model, path, chosen, number_format)
+
+
+def choose_device(session: Session, reporter: Reporter, device: str, precision: str) -> tuple[torch.device, str]:
+    """The device and the number format of a run; said where nobody asked for a device."""
+    from ..device import describe_device, resolve_device, resolve_precision
+
+    chosen = resolve_device(device)
+    number_format = resolve_precision(precision, chosen)
+    reporter.close()
+    if device == "auto":
+        session.say(f"Running on {describe_device(chosen)}, in {number_format}")
+    return chosen, number_format
 
 
 def summary(receipt: Receipt, unit: str = "frames") -> str:
