@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 from cli_world import command, world  # noqa: F401
-from conftest import make_small_model, small_config
+from conftest import small_config
 
 import colormnet_cli as cm
 from colormnet_cli.bench import BenchResult, BenchSettings, Times, bench, parse_frame_size
@@ -242,11 +242,11 @@ def test_the_command(command) -> None:  # noqa: F811
 
 
 @pytest.mark.usefixtures("quick_rates")
-def test_no_weights_no_download(command, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_no_weights_no_download(command, monkeypatch: pytest.MonkeyPatch, small_model: cm.ColorMNet) -> None:  # noqa: F811
     """Fails where bench fetches half a gigabyte, or does not say that it measured random weights."""
     monkeypatch.setattr("colormnet_cli.weights.find", lambda *_: None)
     monkeypatch.setattr("colormnet_cli.weights.ensure", lambda *_, **__: pytest.fail("it fetches"))
-    monkeypatch.setattr("colormnet_cli.model.ColorMNet", make_small_model)  # the full one would take minutes
+    monkeypatch.setattr("colormnet_cli.model.ColorMNet", lambda: small_model)  # the full one would take minutes
     code, out, err = command(*QUICK, "--film", "none", "--json", "--model", "colormnet")
     assert code == 0
     assert json.loads(out)["weights"] == "random"
