@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
-from cli_world import command, world  # noqa: F401 - fixtures
+from cli_world import command, environment, world  # noqa: F401 - fixtures
 
 COLORIZE = "colorize old.mp4 --ref photo.jpg --model small.pt --device cpu"
 FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
@@ -168,3 +170,32 @@ def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_p
     assert_told(err, "2 of 4 films could not be coloured, see above")
     assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
     assert out.count('"frames": ') == 2
+
+
+def test_nothing_at_all_shows_the_help_and_no_error(command):
+    """What everybody types first."""
+    code, out, err = command()
+    assert (code, err) == (2, "")
+    assert "Usage: colormnet" in out
+
+
+@pytest.mark.parametrize(("streams", "said"), [(">&- 2>&-", ""), ("2>&-", "colormnet"), ("<&- >&-", "")])
+def test_closed_streams(streams, said, tmp_path):
+    """As cron and some daemons start programs: what nobody can read is no reason to fail."""
+    line = f'exec "$0" -m colormnet_cli weights list {streams}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable], env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(said)
+    assert bool(done.stdout) == bool(said)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+def test_a_full_disk_behind_stdout(tmp_path):
+    """A receipt that could not be written must not look written; no number of an error, its words."""
+    line = 'exec "$0" -m colormnet_cli weights list >/dev/full'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable], env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: No space left on device.\n")

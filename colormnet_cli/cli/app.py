@@ -66,6 +66,7 @@ for _name in COMMANDS:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    _open_streams()
     session = Session()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="colormnet", standalone_mode=False, obj=session)
@@ -75,6 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _explain(error, session)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """Where a stream was closed (`>&-`), one that leads nowhere, before a film is opened under its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _explain(error: BaseException, session: Session) -> int:
@@ -93,13 +101,15 @@ def _explain(error: BaseException, session: Session) -> int:
         session.say(str(error), "error")
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's own: an option that there is not, a value that cannot be
+        if not error.format_message():  # no arguments at all: the help was shown
+            return 2
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "colormnet"
         session.say(f"{str(error.format_message()).rstrip('.')}. `{command} --help` tells more", "error")
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        session.say(what, "error")
+        what = error.strerror or str(error)
+        session.say(f"{error.filename}: {what}" if error.filename else what, "error")
     else:
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         session.say(
