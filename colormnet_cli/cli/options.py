@@ -32,6 +32,9 @@ class ProgressForm(str, Enum):
     json = "json"
     none = "none"
 
+    def __str__(self) -> str:  # Typer before 0.29 reads what a callback returned once more, by this
+        return self.value
+
 
 # Options of the session act while they are read: an error in a later option is then already shown the right way.
 
