@@ -14,12 +14,16 @@ from .settings import Progress, ProgressCallback
 __all__ = ["Pace"]
 
 _WINDOW = 10.0  # seconds over which the frame rate is taken
+_SHORTEST = 0.1  # seconds that it is taken over at least
 
 Phase = Literal["seek", "color", "join", "measure"]
 
 
 class Pace:
     """Counts frames against the clock and reports.
+
+    A rate lies between two reports, for the first batch of a phase also waits for the exemplars, and for the place to
+    be found; the first report itself has only the time since `begin`.
 
     Args:
         total: frames there will be, where that is known.
@@ -37,10 +41,10 @@ class Pace:
         self.total, self._callback, self._every = total, report, every
         self._gpu = device if device is not None and device.type == "cuda" else None
         self._began = time.monotonic()
-        self._told: tuple[str, float] = ("", 0.0)
-        self._first = (self._began, 0)
-        self._seen = deque([self._first])  # (when, frames) of the last seconds
+        self._phase: Phase | None = None
+        self._told = 0.0
         self.average = 0.0  # frames coloured a second
+        self.begin(0)
         if self._gpu is not None:
             torch.cuda.reset_peak_memory_stats(self._gpu)
 
@@ -49,25 +53,34 @@ class Pace:
         return time.monotonic() - self._began
 
     def begin(self, frame: int) -> None:
-        """A phase begins with `frame` frames done."""
-        self._first = (time.monotonic(), frame)
-        self._seen = deque([self._first])
+        """`frame` frames are done; the next report is the first of its phase."""
+        self._start = (time.monotonic(), frame)
+        self._phase = None
 
     def report(self, phase: Phase, frame: int, total: int | None = None) -> None:
         """`frame` frames of the phase are done."""
-        now = time.monotonic()
+        now, is_new = time.monotonic(), phase != self._phase
         total = total if total is not None else self.total
-        self._seen.append((now, frame))
+        if is_new:
+            self._phase, self._first = phase, (now, frame)
+            self._seen = deque([self._first])  # (when, frames) of the last seconds
+        else:
+            self._seen.append((now, frame))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
-        if phase == "color" and now > self._first[0]:
-            self.average = (frame - self._first[1]) / (now - self._first[0])
-        told_phase, told = self._told
-        if self._callback is None or (told_phase == phase and now - told < self._every and frame != total):
+        if phase == "color":
+            self.average = _rate(self._start if is_new else self._first, (now, frame))
+        if self._callback is None or (not is_new and now - self._told < self._every and frame != total):
             return
-        self._told = (phase, now)
-        when, before = self._seen[0]
-        fps = (frame - before) / (now - when) if now > when else 0.0
+        self._told = now
+        since = self._seen[0] if now - self._seen[0][0] >= _SHORTEST else self._start
+        fps = _rate(since, (now, frame))
         remaining = max(0, total - frame) / fps if total is not None and fps > 0 else None
         memory = peak_memory(self._gpu) if self._gpu is not None else None
         self._callback(Progress(phase, frame, total, fps, self.elapsed, remaining, memory))
+
+
+def _rate(begin: tuple[float, int], end: tuple[float, int]) -> float:
+    """Frames a second between two (when, frames)."""
+    seconds, frames = end[0] - begin[0], end[1] - begin[1]
+    return max(0, frames) / seconds if seconds > 0 else 0.0

@@ -139,6 +139,7 @@ class FilmRun:
         if done is not None:
             self.frames = self.resumed_at = done.frames
             log.info("going on from frame %d", done.frames)
+        self.pace.begin(self.frames)
         if done is None or not done.complete:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
             writer = PieceWriter(plan.encoder, self.folder.path, self.piece_frames, done.pieces if done else 0)
@@ -177,8 +178,6 @@ class FilmRun:
 
     def advance(self, frames: int) -> None:
         """So many more frames are coloured."""
-        if self.frames == self.resumed_at:
-            self.pace.begin(self.frames)  # the first batch also waits for the exemplars and for the place to be found
         self.frames += frames
         self.pace.report("color", self.frames)
 

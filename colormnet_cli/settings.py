@@ -69,7 +69,7 @@ class Progress:
     phase: Literal["seek", "color", "join", "measure"]  # finding the beginning; colouring; writing the file; evaluating
     frame: int  # frames done of `total`, those of an earlier, broken run included
     total: int | None  # None where the container does not say; an estimate where it says only the duration
-    fps: float  # frames coloured a second, over the last few seconds of this run
+    fps: float  # frames coloured a second, over the last few seconds of this run; 0 where that cannot be told yet
     elapsed: float  # seconds of this run
     remaining: float | None  # seconds, estimated
     device_memory: int | None  # peak bytes on the device so far; None on the CPU

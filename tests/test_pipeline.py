@@ -339,6 +339,7 @@ def test_progress_and_receipt(tmp_path: Path, color: Any) -> None:
     receipt = color(source, tmp_path / "out.mp4", seen.append)
     assert [p.phase for p in seen if p.frame == 20] == ["color", "join"]
     assert all(p.total == 20 and p.elapsed > 0 for p in seen)
+    assert max(p.fps for p in seen if p.phase == "color") < 5000  # the first report too
     data = json.loads(receipt.to_json())
     assert data["frames"] == 20
     assert data["inputs"][0]["path"] == str(source)

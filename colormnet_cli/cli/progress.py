@@ -58,7 +58,7 @@ class _State:
         facts = [count]
         if self.total:
             facts.append(f"{min(100, 100 * self.done // self.total)}%")
-        if 0 < self.rate * 0.1 <= self.done:  # a rate from less than a tenth of a second is none
+        if self.rate:
             facts.append(rate)
         facts.append(clock(self.elapsed) + (" elapsed" if long else ""))
         if self.remaining is not None:
