@@ -1,4 +1,18 @@
-"""ColorMNet (ECCV 2024): black-and-white film in colour, from one colour picture."""
+"""ColorMNet (ECCV 2024): black-and-white film in colour, from one colour picture.
+
+A frame's way through the program, in the order in which to read it:
+
+- `pipeline` has the loop over a film; before it `plan` looks at everything, `video.reader` decodes, a thread ahead.
+- `painter` takes the luma plane to lightness at the working size (`chroma`), asks for its colour, and takes that to the
+  chroma planes of the film's size.
+- `colorizer` has the order of one step: features and key of the frame (`model`), what the memory (`memory`, MFP) and
+  the last frame (LA) know of it, decoding, and remembering what is due.
+- `video.pieces` encodes, a thread behind; `video.join` makes the film of the pieces and the source's sound. `resume`
+  keeps what a broken run needs, `receipt` tells what was done.
+
+Beside it: `pictures` (folders instead of films), `exemplar` (where colours come from), `weights` (a model by name),
+`train`, `evaluation` and `metrics`, `bench`; and `cli`, which alone knows the terminal.
+"""
 
 from __future__ import annotations
 

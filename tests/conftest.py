@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
 @pytest.fixture(scope="session")
 def small_model() -> cm.ColorMNet:
     return make_small_model()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small networks and pictures are not worth a second thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def golden_tensor(name: str, shape: list[int], dtype: str) -> Tensor:

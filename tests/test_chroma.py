@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,17 +22,10 @@ from colormnet_cli.chroma import (
 )
 from colormnet_cli.lab import rgb_to_lab
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Rec. ITU-R BT.601, BT.709 and BT.2020: Kr, Kg, Kb
 WEIGHTS = {"bt601": (0.299, 0.587, 0.114), "bt709": (0.2126, 0.7152, 0.0722), "bt2020": (0.2627, 0.678, 0.0593)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures of this size are not worth a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def expected_planes(lab: np.ndarray, fmt: PlaneFormat) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,14 +19,7 @@ from colormnet_cli.exemplar import Exemplar, first_frame_among, is_first_frame, 
 from colormnet_cli.imagefile import read_image, to_rgb, write_png
 from colormnet_cli.lab import rgb_to_lab
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures of this size are not worth a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def photo(height: int = 96, width: int = 128) -> NDArray[np.uint8]:

@@ -36,16 +36,9 @@ from colormnet_cli.receipt import Receipt
 from colormnet_cli.settings import ColorizeSettings, Progress
 from colormnet_cli.weights import load_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 HEIGHT, WIDTH = 48, 64
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Pictures of this size are not worth a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +296,7 @@ def test_order_default_output_and_plan(tmp_path: Path, exemplar: Path, monkeypat
     monkeypatch.chdir(folder)
     assert default_output(".") == tmp_path / "in-color"
     plan = plan_pictures(folder, [exemplar])
-    assert plan.to_dict()["frames"] == 12
+    assert plan.to_dict()["pictures"] == 12
     assert not plan.output.exists()
 
 

@@ -22,17 +22,14 @@ from colormnet_cli.painter import Painter
 from colormnet_cli.resume import ProgressFolder, model_sha256, snapshot
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)
-def _small_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints as often as possible."""
     monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setitem(resume.PIECE_FRAMES, "cpu", 8)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

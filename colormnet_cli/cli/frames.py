@@ -96,10 +96,7 @@ def _show_plan(
     reporter.close()
     if as_json:
         facts = {
-            "source": str(plan.folder),
-            "output": str(plan.output),
-            "pictures": len(plan.pictures),
-            "references": list(plan.references),
+            **plan.to_dict(),
             "working_width": working[1],
             "working_height": working[0],
             "estimate": cost.to_dict(),

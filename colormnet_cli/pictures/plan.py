@@ -41,7 +41,7 @@ class PicturesPlan:
             "source": str(self.folder),
             "output": str(self.output),
             "references": list(self.references),
-            "frames": len(self.pictures),
+            "pictures": len(self.pictures),
             "first": self.pictures[0].name,
             "last": self.pictures[-1].name,
         }

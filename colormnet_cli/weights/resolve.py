@@ -21,9 +21,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 Notice = Callable[[str], None]
 
 
-def locate(name_or_path: str | Path, lock: dict[str, LockEntry] | None = None) -> LockEntry | Path:
+def locate(name_or_path: str | Path) -> LockEntry | Path:
     """The lock's entry of a model name, or the path of an existing file."""
-    entries = read_lock() if lock is None else lock
+    entries = read_lock()
     if isinstance(name_or_path, str) and name_or_path in entries:
         return entries[name_or_path]
     path = Path(name_or_path).expanduser()
