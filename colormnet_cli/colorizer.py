@@ -145,7 +145,7 @@ class Colorizer:
         config = self.model.config
         return MemoryBank(
             self.memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=elements,
-            permanent=permanent, dtype=self.model.dtype, device=self.device,
+            permanent=permanent, exemplar_weight=config.exemplar_weight, dtype=self.model.dtype, device=self.device,
         )  # fmt: skip
 
     def _check_begun(self, size: torch.Size) -> None:

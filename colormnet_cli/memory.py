@@ -10,6 +10,7 @@ model, which keeps them in this order.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -54,10 +55,13 @@ class MemoryBank:
 
     def __init__(
         self, config: MemoryConfig, *, key_dim: int, value_dim: int, elements: int, permanent: int,
-        dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+        exemplar_weight: float = 1.0, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
     ):  # fmt: skip
-        """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`."""
-        self.config, self.elements = config, elements
+        """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`.
+
+        An exemplar's element counts as `exemplar_weight` equal ones.
+        """
+        self.config, self.elements, self.exemplar_bonus = config, elements, math.log(exemplar_weight)
         self.permanent_bound = permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
 
@@ -94,7 +98,10 @@ class MemoryBank:
         step = max(1, _TILE // len(self))
         parts = []
         for tile in asked.split(step):
-            best = (tile @ compared.T).topk(top_k, dim=1, sorted=False)  # S, laid out so that topk runs along rows
+            scores = tile @ compared.T  # S, laid out so that topk runs along rows
+            if self.exemplar_bonus:
+                scores[:, self.long : self.long + self.permanent] += self.exemplar_bonus
+            best = scores.topk(top_k, dim=1, sorted=False)
             weights = best.values.softmax(dim=1)
             use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import make_small_model
 
+from colormnet_cli.memory import MemoryBank, MemoryConfig
 from colormnet_cli.model import Key
 from colormnet_cli.train.clip import ClipLoss, draw_memory, read_memory
 
@@ -79,3 +80,20 @@ def test_learning_the_keys_alone_leaves_the_rest():
     learned = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert learned == {"pvgfe", "key_projection", "local_attention"}
     assert result.ab.shape == (2, 3, 2, 4, 4)
+
+
+@pytest.mark.parametrize("weight", [1.0, 20.0])
+def test_training_reads_as_films_are_read(weight):
+    """Keys would be trained for a memory that weighs its exemplar otherwise than the one in use."""
+    g = torch.Generator().manual_seed(0)
+    query, exemplar, recent = (random_key(g, 1, 8, 3, 4) for _ in range(3))
+    values = [torch.randn(1, 2, 5, 3, 4, generator=g) for _ in range(2)]
+    bank = MemoryBank(
+        MemoryConfig(top_k=24), key_dim=8, value_dim=10, elements=12, permanent=12, exemplar_weight=weight
+    )
+    bank.remember_permanently(exemplar, values[0])
+    bank.remember(recent, values[1])
+    key, shrinkage = (torch.cat((exemplar[i].flatten(2), recent[i].flatten(2)), dim=2) for i in (0, 1))
+    value = torch.cat([v.flatten(3).flatten(1, 2) for v in values], dim=2)
+    expected = read_memory(query, key, shrinkage, value, weight).view(1, 2, 5, 3, 4)
+    assert torch.allclose(bank.read(query), expected, atol=1e-5)

@@ -37,6 +37,7 @@ class ColorMNetConfig:
     value_widths: tuple[int, int, int] = (64, 128, 256)
     value_depths: tuple[int, int, int] = (2, 2, 2)
     hidden_dim: int = 64
+    exemplar_weight: float = 1.0  # an exemplar's element counts as so many in a read: it alone is true for certain
     raw_window: int = 1  # side of the window of remembered ab that the decoder mixes for each finer pixel
     raw_ab: bool = False  # values carry the remembered ab itself too, and the decoder may pass it on
     # local attention: a window of (2·radius + 1)² around each pixel
@@ -62,6 +63,8 @@ class ColorMNetConfig:
             raise ValueError(f"vit_taken {self.vit_taken} must name blocks 0..{self.vit_depth - 1}")
         if self.fused_maps not in (1, 2, 3):
             raise ValueError(f"fused_maps must be 1, 2 or 3, got {self.fused_maps}")
+        if self.exemplar_weight < 1:
+            raise ValueError(f"exemplar_weight must be at least 1, got {self.exemplar_weight}")
         if self.raw_window not in (1, 3):
             raise ValueError(f"raw_window must be 1 or 3, got {self.raw_window}")
         if any(2 * width % self.fusion_heads for width in self.trunk_widths):

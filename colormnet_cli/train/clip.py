@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,10 @@ class ClipResult:
     ab: Tensor  # the answer, Lab units [B, T - 1, 2, H, W], detached
 
 
-def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor) -> Tensor:
+def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor, exemplar_weight: float = 1.0) -> Tensor:
     """The whole memory's answer, no top-k: keys [B, Ck, N], shrinkage [B, 1, N], values [B, C, N] to [B, C, h, w].
 
-    In float32: similarities lie far below zero, and exp() of them underflows.
+    The first h·w elements are the exemplar's. In float32: similarities lie far below zero, where exp() underflows.
     """
     h, w = query.key.shape[-2:]
     q, e = query.key.float().flatten(2), query.selection.float().flatten(2)  # (B, Ck, hw)
@@ -41,7 +42,9 @@ def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor) -> Te
         (e, e * q, (e * q.square()).sum(1, keepdim=True)), dim=1
     )  # (B, N, hw)
     similarity = -distance * shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
-    weights = similarity.softmax(dim=1)
+    bonus = torch.zeros(key.shape[2], 1, device=key.device)
+    bonus[: h * w] = math.log(exemplar_weight)
+    weights = (similarity + bonus).softmax(dim=1)
     return (value.float() @ weights).unflatten(2, (h, w))
 
 
@@ -159,7 +162,7 @@ class _Clip:
         key, shrinkage = (chosen([k[i] for k in self.keys]) for i in (0, 1))
         device = self.L.device.type
         with torch.autocast(device, enabled=False):
-            return read_memory(self.keys[t], key, shrinkage, chosen(self.values))
+            return read_memory(self.keys[t], key, shrinkage, chosen(self.values), self.model.config.exemplar_weight)
 
     def decode(self, t: int, memory: Tensor, local: Tensor, *, renew: bool, last: bool) -> Tensor:
         """ab/110 of frame t, and everything renewed that the frames after it need."""

@@ -130,6 +130,7 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     hidden_dim=16,
     raw_ab=True,
     raw_window=3,
+    exemplar_weight=20.0,
     decoder_widths=(48, 32, 16),
     update_dim=16,
     gate_reduction=8,
