@@ -32,7 +32,7 @@ from .video.join import join_film
 from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
 from .video.planes import convert_luma
 from .video.reader import Frame, Reader
-from .video.streams import Window
+from .video.tracks import Window
 
 if TYPE_CHECKING:
     from .model import ColorMNet

@@ -30,7 +30,8 @@ from ..video.planes import convert_luma, source_layout
 from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Frame, Reader
 from ..video.rgb import planes_of
-from ..video.streams import StreamPlan, Window, plan_streams
+from ..video.streams import StreamPlan, plan_streams
+from ..video.tracks import Window
 from .wall import Wall, plan_wall
 
 __all__ = ["CompareSettings", "Comparison", "compare"]

@@ -19,7 +19,8 @@ from ..errors import OutputError
 from .codecs import EncoderSpec, open_encoder
 from .pieces import Piece, piece_path, read_packets, read_piece, sync_folder
 from .probe import VideoInfo, open_input
-from .streams import _STALE, StreamPlan, Window, add_streams, copied_packets
+from .streams import _STALE, StreamPlan, add_streams, describe
+from .tracks import Window, copied_packets
 
 __all__ = ["check_header", "join_film", "writes_rotation"]
 
@@ -129,8 +130,7 @@ def _set_up(
     video: Any = output.add_stream(spec.encoder, rate=spec.rate)
     open_encoder(spec, video)
     video.time_base = info.time_base
-    video.metadata.update({k: v for k, v in original.metadata.items() if not k.lower().startswith(_STALE)})
-    video.disposition = original.disposition.value
+    describe(video, original, spec.container)
     if info.display_matrix is not None and writes_rotation():  # if not, the plan says so
         video.set_display_matrix(info.display_matrix)
     tracks = add_streams(output, source, info.path, plans, window)

@@ -158,12 +158,17 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
-        packets=counted if "mp4" in container.format.name else None,
+        packets=_packets(stream) if "mp4" in container.format.name else None,
         end=_end(container, stream, pts),
         interlaced=frame.interlaced_frame,
         chapters=len(container.chapters()),
         streams=tuple(_stream_info(s) for s in container.streams),
     )
+
+
+def _packets(stream: Any) -> int | None:
+    """How many packets are to come: what lies before an edit list's first key frame does not."""
+    return min(stream.frames, len(stream.index_entries)) or None
 
 
 def _tag(*values: int, nothing: int = 2) -> int:

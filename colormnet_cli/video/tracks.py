@@ -1,0 +1,148 @@
+"""The packets of the streams beside the picture: copied, or made anew."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from .subtitles import convert_text
+
+__all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the film that goes out, in seconds of the source; `shift` is added to every instant."""
+
+    begin: Fraction | None = None
+    end: Fraction | None = None
+    shift: Fraction = Fraction(0)
+
+
+def copied_packets(source: InputContainer, tracks: dict[int, Track]) -> Iterator[tuple[Fraction, Any]]:
+    """Packets for the output in the source's order, each with its instant (decoding time, seconds)."""
+    streams = [source.streams[index] for index in tracks]
+    failures = 0
+    while streams:
+        try:
+            for packet in source.demux(streams):
+                yield from tracks[packet.stream_index if packet.size else packet.stream.index].packets(packet)
+            return
+        except av.error.FFmpegError as error:
+            failures += 1
+            log.debug("read error: %s", error)
+            if failures >= 200:
+                break
+    for track in tracks.values():
+        yield from track.flush()
+
+
+class Track:
+    """Packets of one stream, copied; their instants moved by the window's shift.
+
+    What an edit list cuts away stays away where the container has none, but for the decoder's run-up.
+    """
+
+    def __init__(self, stream: Any, added: Any, window: Window, muxer: str) -> None:
+        self.stream, self.added, self.window = stream, added, window
+        self.drops_hidden = muxer not in ("mp4", "mov")
+        self.damaged = 0
+        self._last_dts: int | None = None
+        self._hidden: deque[Any] = deque(maxlen=2)
+
+    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        if not packet.size:
+            yield from self.flush()
+            return
+        if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # a gap of mov_text; the muxer writes its own
+            return
+        if self.drops_hidden and packet.is_discard:
+            self._hidden.append(packet)
+            return
+        if self._last_dts is None:
+            for before in self._hidden:
+                yield from self._copied(before)
+        yield from self._copied(packet)
+
+    def _copied(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        step = packet.duration or 1
+        last = self._last_dts
+        if packet.pts is None and packet.dts is None:
+            packet.pts = packet.dts = 0 if last is None else last + step
+        elif packet.dts is None:
+            packet.dts = packet.pts
+        elif packet.pts is None:
+            packet.pts = packet.dts
+        if not self._within(packet.pts * packet.time_base):
+            return
+        if last is not None and packet.dts <= last and self.stream.type != "subtitle":
+            packet.dts = last + 1
+            packet.pts = max(packet.pts, packet.dts)
+            self.damaged += 1
+        self._last_dts = packet.dts
+        yield self._out(packet)
+
+    def flush(self) -> Iterator[tuple[Fraction, Any]]:
+        yield from ()
+
+    def _within(self, seconds: Fraction) -> bool:
+        begin, end = self.window.begin, self.window.end
+        return (begin is None or seconds >= begin) and (end is None or seconds < end)
+
+    def _out(self, packet: Any) -> tuple[Fraction, Any]:
+        """The packet as the output gets it."""
+        shift = round(self.window.shift / packet.time_base)
+        packet.pts += shift
+        packet.dts += shift
+        packet.stream = self.added
+        return packet.dts * packet.time_base, packet
+
+
+class Text(Track):
+    """Text subtitles in another form."""
+
+    def __init__(self, stream: Any, added: Any, window: Window, muxer: str, form: str) -> None:
+        super().__init__(stream, added, window, muxer)
+        self.form = form
+
+    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        data = convert_text(bytes(packet), self.stream.codec_context.name, self.form) if packet.size else None
+        if data is None:
+            return
+        text: Any = av.Packet(data)
+        text.pts, text.dts, text.duration, text.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+        text.is_keyframe = True
+        yield from super().packets(text)
+
+
+class Converted(Track):
+    """Audio that is encoded anew."""
+
+    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        try:
+            frames = packet.decode()
+        except EOFError:
+            frames = []
+        except av.error.FFmpegError:
+            self.damaged += 1
+            return
+        for frame in frames:
+            if frame.pts is None or self._within(frame.pts * frame.time_base):
+                yield from map(self._out, self.added.encode(frame))
+        if not packet.size:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[tuple[Fraction, Any]]:
+        try:
+            yield from map(self._out, self.added.encode(None))
+        except EOFError:  # flushed before
+            return

@@ -1,0 +1,119 @@
+"""Sound, covers and titles that come out of one container and go into another."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from films import frames_of, make_film, packets_of
+
+from colormnet_cli import ColorizeSettings, Receipt, colorize_video
+
+
+@pytest.fixture
+def color(small_model: Any, tmp_path: Path) -> Any:
+    """`color(source, output, **settings)` with the small network on the CPU."""
+    torch.set_num_threads(1)
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+
+    def run(source: Path, output: Path, **settings: Any) -> Receipt:
+        chosen = ColorizeSettings(size=32, **settings)
+        return colorize_video(source, [photo], output, model=small_model, settings=chosen, device="cpu")
+
+    return run
+
+
+def add_sound(film: Path, output: Path, channels: int, title: str = "", codec: str = "pcm_s16le") -> Path:
+    """The film with a quarter of a second of sound beside it; PCM outside of .mov names no channel layout."""
+    names = {1: "mono", 2: "stereo", 4: "quad", 6: "5.1", 9: "hexadecagonal"}
+    with av.open(str(film)) as source, av.open(str(output), "w") as out:
+        video = out.add_stream_from_template(source.streams.video[0])
+        sound = out.add_stream(codec, rate=48000)
+        sound.layout = names[channels]
+        sound.metadata.update({"title": title, "language": "deu"})
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                out.mux(packet)
+        wave = np.sin(np.arange(12000) / 10)[:, None].repeat(sound.codec_context.layout.nb_channels, 1)
+        frame = av.AudioFrame.from_ndarray((wave * 9999).astype(np.int16).reshape(1, -1), "s16", names[channels])
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    return output
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+@pytest.mark.parametrize("ending", ["mp4", "webm"])
+def test_sound_without_a_channel_layout_is_converted(tmp_path: Path, color: Any, channels: int, ending: str) -> None:
+    """PCM in .mkv says how many channels it has, not which: such a film must not be refused."""
+    film = make_film(tmp_path / "film.mp4", codec="libx264", frames=3)
+    source = add_sound(film, tmp_path / "film.mkv", channels)
+    with av.open(str(source)) as container:
+        assert container.streams.audio[0].layout.name == f"{channels} channels"
+    color(source, tmp_path / f"out.{ending}")
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        sound = container.streams.audio[0]
+        assert sound.channels == channels
+        wave = np.concatenate([f.to_ndarray()[0] for f in container.decode(sound)])
+        assert abs(len(wave) - 12000) < 2500
+        assert np.abs(wave).max() > 0.1
+
+
+def test_more_channels_than_the_encoder_has_are_named_before_the_first_frame(tmp_path: Path, color: Any) -> None:
+    """Found out when hours of colour are done, it would cost them."""
+    source = add_sound(make_film(tmp_path / "film.mp4", codec="libx264", frames=2), tmp_path / "film.mkv", 9)
+    assert any("cannot hold its channels" in warning for warning in color(source, tmp_path / "out.mp4").warnings)
+
+
+@pytest.mark.parametrize(("ending", "language"), [("mp4", "deu"), ("mov", "ger"), ("mkv", "deu")])
+def test_titles_and_languages_of_tracks_survive(tmp_path: Path, color: Any, ending: str, language: str) -> None:
+    """.mp4 gives a track's title back under another name than it takes it by; .mov knows German as "ger" only."""
+    film = make_film(tmp_path / "film.mp4", codec="libx264", frames=2)
+    source = add_sound(film, tmp_path / "source.mp4", 2, "Kommentar", "aac")
+    color(source, tmp_path / f"out.{ending}")
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        tags = container.streams.audio[0].metadata
+    assert tags["title" if ending == "mkv" else "name"] == "Kommentar"
+    assert tags["language"] == language
+
+
+def test_sound_that_an_edit_list_cuts_away_stays_away(tmp_path: Path, color: Any) -> None:
+    """A clip trimmed on a phone keeps what was cut off; in .mkv that would be heard before the picture begins."""
+    whole = make_film(tmp_path / "film.mp4", codec="libx264", frames=50, audio=[("aac", "deu")], options={"g": "50"})
+    cut = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                packet.pts -= round(1 / packet.time_base)
+                packet.dts -= round(1 / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                out.mux(packet)
+    assert packets_of(cut, "audio")[0][0] < Fraction(-1, 2)  # hidden, but there
+    assert color(cut, tmp_path / "out.mkv", strict=True).warnings == ()
+    sound = packets_of(tmp_path / "out.mkv", "audio")
+    assert Fraction(-1, 10) < sound[0][0] < 0  # the decoder's run-up
+    assert [data for _, data in sound] == [data for _, data in packets_of(cut, "audio")][-len(sound) :]
+    assert frames_of(tmp_path / "out.mkv")[0][0] == 0
+    color(cut, tmp_path / "out.mp4")  # this one has an edit list of its own
+    assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(cut, "audio")
+
+
+def test_a_cover_is_kept_or_named(tmp_path: Path, color: Any) -> None:
+    """.mov has no place for a cover: the muxer takes it, and writes nothing."""
+    cover = av.CodecContext.create("mjpeg", "w")
+    cover.width, cover.height, cover.pix_fmt, cover.time_base = 64, 48, "yuvj420p", Fraction(1)
+    picture = bytes(cover.encode(av.VideoFrame(64, 48, "yuvj420p"))[0])
+    source = make_film(tmp_path / "film.mp4", codec="libx264", frames=2, cover=picture)
+    assert color(source, tmp_path / "out.mp4").warnings == ()
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert bytes(next(container.demux(video=1))) == picture
+    assert any("video stream 1 (mjpeg) was left out" in w for w in color(source, tmp_path / "out.mov").warnings)
