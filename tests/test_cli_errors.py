@@ -135,7 +135,8 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
 @pytest.mark.parametrize(
     "error",
     [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), MemoryError(),
-     RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory")],
+     RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"),
+     RuntimeError("could not create a primitive")],
 )  # fmt: skip
 def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error):
     """The figure must be below what was tried, and be a size that the option takes."""
@@ -148,6 +149,19 @@ def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error
     code, _, err = command(*f"{COLORIZE} --size source".split())
     assert code == 1
     assert_told(err, r"cpu has too little memory for a working size of 96×64: (--size \d+ should fit|no smaller)")
+
+
+def test_too_little_memory_elsewhere(command, monkeypatch):
+    """To measure, to compare and to train take memory too, and have no size of a film to advise on."""
+    from colormnet_cli.evaluation import evaluate
+
+    def fails(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(evaluate, "evaluate", fails)
+    code, _, err = command("evaluate", "old.mp4", "old.mp4")
+    assert code == 1
+    assert_told(err, "too little memory for this: .*smaller --size")
 
 
 def test_an_unwritable_folder(command, tmp_path, monkeypatch):

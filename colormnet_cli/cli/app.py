@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .running import is_out_of_memory
 from .session import Session
 
 __all__ = ["app", "main"]
@@ -110,6 +111,11 @@ def _explain(error: BaseException, session: Session) -> int:
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         session.say(f"{error.filename}: {what}" if error.filename else what, "error")
+    elif is_out_of_memory(error):
+        session.say(
+            "There is too little memory for this: close what else uses it, or ask for less (a smaller --size, --batch "
+            "or --crop)", "error",
+        )  # fmt: skip
     else:
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         session.say(

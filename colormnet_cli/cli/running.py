@@ -86,8 +86,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """CUDA, MPS and the CPU each say it in their own way."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    words = ("out of memory", "can't allocate memory", "could not create a primitive")  # the last: oneDNN, in its way
+    return isinstance(error, RuntimeError) and any(said in str(error).lower() for said in words)
 
 
 @contextmanager
