@@ -11,7 +11,7 @@ import torch
 from moving import picture, write_film, write_frames
 
 import colormnet_cli as cm
-from colormnet_cli.errors import MediaError
+from colormnet_cli.errors import MediaError, UsageError
 from colormnet_cli.evaluation.benchmark import BenchmarkSettings, benchmark
 from colormnet_cli.evaluation.evaluate import evaluate
 
@@ -51,3 +51,19 @@ def test_benchmark_of_large_clips_works_at_the_size_that_is_asked_for(
     (tmp_path / "empty").mkdir()
     with pytest.raises(MediaError, match="holds no clips"):
         benchmark(tmp_path / "empty", model=small_model, device="cpu")
+
+
+@pytest.mark.parametrize("asked", ["clips", "clips/one"])
+def test_results_never_replace_the_true_colours(tmp_path: Path, small_model: cm.ColorMNet, asked: str) -> None:
+    """They have the names of the frames that they are measured against: the benchmark would be gone."""
+    first = write_frames(tmp_path / "clips" / "one", 2) / "0.png"
+    before = first.read_bytes()
+    with pytest.raises(UsageError, match="give --output another folder"):
+        benchmark(tmp_path / asked, model=small_model, device="cpu", output=tmp_path / "clips" / ".")
+    assert first.read_bytes() == before
+
+
+def test_a_benchmark_that_is_not_there_is_said_to_be_so(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+    """Who mistypes a name looks for clips in the right folder otherwise."""
+    with pytest.raises(MediaError, match="there is no such file or folder"):
+        benchmark(tmp_path / "gone", model=small_model, device="cpu")

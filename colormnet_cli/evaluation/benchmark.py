@@ -14,7 +14,7 @@ from ..chroma import resize, upsample_ab, working_size
 from ..clips import Clip, Frame, find_clips, open_clip
 from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
-from ..errors import MediaError
+from ..errors import MediaError, UsageError
 from ..exemplar import Exemplar
 from ..imagefile import to_pixels, to_rgb, write_png
 from ..lab import lab_to_rgb, rgb_to_lab
@@ -54,13 +54,15 @@ def benchmark(
     Each clip's first frame is the exemplar; the network sees the Lab lightness of all frames. What is measured is the
     8-bit RGB result, the first frame included.
     output: folder that receives the results as PNG files, one folder a clip.
-    Raises MediaError where there is no clip.
+    Raises MediaError where there is no clip, UsageError where `output` would replace the clips themselves.
     """
     colouring, memory = colouring or BenchmarkSettings(), memory or MemoryConfig()
     on = resolve_device(device)
     number_format = resolve_precision(precision, on)
     colorizer = Colorizer(model, memory, on, number_format)
     clips = _clips(Path(folder))
+    if output is not None and Path(output).resolve() in (clip.path.resolve().parent for clip in clips):
+        raise UsageError("The results would lie among the true colours, or replace them: give --output another folder")
     measured = [
         Measured(clip.name, _Coloured(clip, colorizer, colouring, output), clip.size, clip.frames, clip.rate)
         for clip in clips
@@ -84,6 +86,8 @@ def _clips(folder: Path) -> list[Clip]:
     try:
         return [open_clip(folder)]
     except MediaError as error:
+        if not folder.exists():
+            raise
         raise MediaError(f"{folder} holds no clips: give a folder of films, or of folders of frames.") from error
 
 
