@@ -63,15 +63,16 @@ def test_torchmetrics_networks_as_functions() -> None:
 
 
 def test_weights_of_lpips_that_cannot_be_had_are_one_sentence(
-    tmp_path: Path, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the network, a traceback of urllib would end the command."""
+    """Without the network, a traceback of urllib would end the command; with it, torch.hub would write into --json."""
     pytest.importorskip("torchmetrics")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(WeightsError, match=r"cannot be fetched .* without --perceptual"):
         evaluate(*folders, device="cpu", settings=EvaluateSettings(perceptual=True))
+    assert capsys.readouterr().out == ""
 
 
 def test_without_the_extra_the_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@ extractor of the same shape can be given instead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +45,9 @@ def load_networks(device: torch.device | str = "cpu") -> PerceptualNetworks:
     except ImportError as error:
         raise UsageError("LPIPS and FID need torchmetrics: pip install 'colormnet[eval]'.") from error
     try:
-        alex = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
-        inception = FrechetInceptionDistance(feature=2048).inception
+        with redirect_stdout(sys.stderr):  # they print what they download; stdout is for results
+            alex = LearnedPerceptualImagePatchSimilarity(net_type="alex").net
+            inception = FrechetInceptionDistance(feature=2048).inception
     except ModuleNotFoundError as error:
         raise UsageError("LPIPS and FID need more of torchmetrics: pip install 'colormnet[eval]'.") from error
     except (OSError, RuntimeError) as error:
