@@ -255,13 +255,18 @@ def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: py
 def test_wrong_use_of_the_command(
     tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistake would be answered by a traceback, or do something else."""
+    """A mistake would be answered by a traceback, do something else, or be told only after hours of measuring."""
+    film = write_film(tmp_path / "film.mkv", [picture(i) for i in range(3)])
     for arguments, expected, said in (
         ((folders[0],), 2, "REFERENCE"),
         ((folders[0], folders[1], "--benchmark", tmp_path), 2, "--benchmark"),
         ((*folders, "-o", tmp_path / "x"), 2, "--output"),
+        ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "make it first"),
+        ((*folders, "--report", folders[0]), 2, "is a folder"),
+        ((film, film, "--report", film), 2, "is the input itself"),
         ((folders[0], folders[1] / "one"), 1, "one clip"),
     ):
         code, _, err = run(capsys, "evaluate", *arguments)
         assert (code, said in err) == (expected, True), err
         assert "Traceback" not in err
+        assert "measure" not in err

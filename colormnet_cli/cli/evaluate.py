@@ -95,7 +95,12 @@ def evaluate(
         reporter.step("Starting PyTorch")
         from ..evaluation.evaluate import EvaluateSettings
         from ..evaluation.evaluate import evaluate as measure
+        from ..plan import check_output
 
+        inputs = [path for path in (result, reference, benchmark) if path is not None]
+        for path in (report, csv):
+            if path is not None:  # known before hours of measuring, not behind them
+                check_output(path, inputs, overwrite=True)
         settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst)
         if benchmark is not None:
             from ..evaluation.benchmark import BenchmarkSettings
