@@ -83,9 +83,11 @@ def plan_video(
     output: str | Path,
     *,
     settings: ColorizeSettings | None = None,
+    makes_folder: bool = False,
 ) -> FilmPlan:
     """Look at a film, its exemplars and its output, and say what `colorize_video` would do.
 
+    makes_folder: the caller will make the output's folder, if it is not there, before the film is coloured.
     Raises MediaError, OutputError or UsageError for everything that can be known before the first frame.
     """
     settings = settings or ColorizeSettings()
@@ -96,7 +98,7 @@ def plan_video(
     if isinstance(references, (str, Path)) or not references:
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     info = probe(source)
-    check_output(output, [source], settings.overwrite)
+    check_output(output, [source], settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
     open_encoder(encoder)
     with open_input(source) as container:
@@ -126,9 +128,11 @@ def plan_video(
     )
 
 
-def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:
-    """Whether `output` may be written: not an input, not there yet, its folder there and writable."""
+def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_folder: bool = False) -> None:
+    """Whether `output` may be written: not an input, not there yet, its folder there (or to be made) and writable."""
     folder = output.parent
+    if makes_folder:
+        folder = next(path for path in output.parents if path.exists())
     if output.is_dir():
         raise UsageError(f"{output} is a folder: give the output a file name.")
     if output.exists():

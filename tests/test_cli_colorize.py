@@ -119,7 +119,7 @@ def test_a_warning_is_said_and_stands_in_the_last_line(command):
 def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
     """Before a night's run: frames, sizes, codec, streams, cost; nothing is written, not even a folder."""
     before = sorted(tmp_path.rglob("*"))
-    arguments = ["colorize", "old.mp4", "-o", "new", *HOW, "--dry-run", "--size", "32", "--codec", "hevc"]
+    arguments = ["colorize", "old.mp4", "-o", "new/deep", *HOW, "--dry-run", "--size", "32", "--codec", "hevc"]
     code, out, _ = command(*arguments, *(["--json"] if as_json else []))
     assert code == 0
     if as_json:
@@ -128,12 +128,21 @@ def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
         assert plan["estimate"]["memory"] > 1e6
         assert plan["estimate"]["seconds"] > 0
     else:
-        assert re.search(r"old\.mp4 → new/old\.mp4", out)
+        assert re.search(r"old\.mp4 → new/deep/old\.mp4", out)
         assert "6 frames of 96×64 at 25 a second, h264 yuv420p" in out
         assert "at 48×32, weights small.pt" in out
         assert re.search(r"libx265 yuv420p .*crf 18 preset medium.*in mp4", out)
         assert re.search(r"about [\d.]+ [MG]B of memory on cpu.* in fp32, about [\d.e-]+ s a frame, 0:00 in all", out)
     assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
+
+
+def test_a_folder_is_made_for_films_alone(command):
+    """A slip in the names must not leave an empty folder."""
+    code, _, err = command("colorize", "gone.mp4", "text.mp4", "-o", "new/deep", *HOW)
+    assert (code, os.path.exists("new")) == (1, False)
+    assert "2 of 2 films" in err
+    assert command("colorize", "two.mp4", "-o", "new/deep", *HOW)[0] == 0
+    assert os.listdir("new/deep") == ["two.mp4"]
 
 
 def test_a_dry_run_says_what_would_be_fetched(command):

@@ -46,7 +46,10 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> tuple[list
     plans: list[FilmPlan] = []
     for film, output in request.jobs:
         try:
-            plans.append(plan_video(film, request.references, output, settings=request.settings))
+            plan = plan_video(
+                film, request.references, output, settings=request.settings, makes_folder=request.folder is not None
+            )
+            plans.append(plan)
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
@@ -59,9 +62,9 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     """Load the network once, then film after film; one that fails does not keep the others from being done."""
     from ..errors import ColormnetError
 
-    if request.folder:
-        request.folder.mkdir(parents=True, exist_ok=True)
     plans, failed = _plans(session, reporter, request)
+    if request.folder and plans:
+        request.folder.mkdir(parents=True, exist_ok=True)
     receipts: list[Receipt] = []
     try:
         if plans:
@@ -105,14 +108,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
     from ..errors import ColormnetError
     from .dryrun import film_text, forecast
 
-    made = request.folder if request.folder and not request.folder.exists() else None
-    if made:
-        made.mkdir()
-    try:
-        plans, failed = _plans(session, reporter, request)
-    finally:
-        if made:
-            made.rmdir()
+    plans, failed = _plans(session, reporter, request)
     shown = []
     for plan in plans:
         reporter.step("Estimating")
