@@ -139,7 +139,12 @@ Resume = Annotated[
     bool,
     typer.Option("--resume/--no-resume", rich_help_panel=OUTPUT, help="Go on from where a broken run of this ended."),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", show_default=False, help="File or folder to write.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", show_default=False, help="File or folder to write; FILM-color beside the film if not said."
+    ),
+]
 
 Lookahead = Annotated[
     int | None,
