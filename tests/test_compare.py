@@ -158,8 +158,9 @@ def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         compare([world / "red"], old, out)
     assert out.read_bytes() == b"mine"
-    with pytest.raises(UsageError, match="seconds"):
-        CompareSettings(seconds=0)
+    for seconds in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="seconds"):
+            CompareSettings(seconds=seconds)
 
 
 def test_a_folder_that_may_not_be_written_is_one_sentence(world: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -56,7 +57,7 @@ class CompareSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0:
+        if not 0 < self.seconds < math.inf:
             raise UsageError(f"the line takes {self.seconds} seconds: give more than none.")
         if self.columns is not None and self.columns < 1:
             raise UsageError(f"{self.columns} columns: give at least one.")
