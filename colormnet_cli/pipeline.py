@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,8 @@ class FilmRun:
     def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
         """The loop itself, with a decoding thread before it and an encoding thread behind."""
         painter: Painter | None = None
-        with Ahead(self._batches(frames), 2, self._waiting) as batches, Behind(self._encoder(writer), 2) as film:
+        encode = partial(self._encode, writer)
+        with Ahead(self._batches(frames), 2, self._waiting) as batches, Behind(encode, 2) as film:
             try:
                 for batch in batches:
                     painter = painter or self.painter(batch[0])
@@ -212,20 +214,16 @@ class FilmRun:
             show_exemplars(colorizer, plan.exemplars, L, plan.working_size, self.settings.ref_is_first)
         return Painter(colorizer, plan.working_size, plan.source_planes, plan.output_planes, self.settings.guided)
 
-    def _encoder(self, writer: PieceWriter) -> Callable[[tuple[list[Frame], ColorPlanes] | Save], None]:
+    def _encode(self, writer: PieceWriter, item: tuple[list[Frame], ColorPlanes] | Save) -> None:
         """What the encoding thread does with each thing it is handed."""
+        if isinstance(item, Save):
+            self.folder.save(item.checkpoint, item.state)
+            return
         source, target = self.plan.source_planes, self.plan.output_planes
-
-        def work(item: tuple[list[Frame], ColorPlanes] | Save) -> None:
-            if isinstance(item, Save):
-                self.folder.save(item.checkpoint, item.state)
-                return
-            batch, planes = item
-            for frame, (cb, cr) in zip(batch, planes.numpy(), strict=True):
-                luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
-                writer.write((luma, cb, cr), frame.pts, frame.duration)
-
-        return work
+        batch, planes = item
+        for frame, (cb, cr) in zip(batch, planes.numpy(), strict=True):
+            luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
+            writer.write((luma, cb, cr), frame.pts, frame.duration)
 
     # Its end
 

@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -172,7 +172,7 @@ class _Writing:
         writer = PieceWriter(self.spec, self.folder, PIECE)
         done, pace = 0, Pace(self.info.frames, self.progress)
         try:
-            with Ahead(self._pictures(with_input), 4) as frames, Behind(self._encoder(writer), 4) as film:
+            with Ahead(self._pictures(with_input), 4) as frames, Behind(partial(self._encode, writer), 4) as film:
                 for frame, pictures in frames:
                     film.put((frame, self.wall.draw(done, pictures)))
                     done += 1
@@ -183,13 +183,11 @@ class _Writing:
         writer.close()
         return done
 
-    def _encoder(self, writer: PieceWriter) -> Callable[[tuple[Frame, Picture]], None]:
-        def write(item: tuple[Frame, Picture]) -> None:
-            frame, wall = item
-            planes = planes_of(wall, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
-            writer.write(planes, frame.pts, frame.duration)
-
-        return write
+    def _encode(self, writer: PieceWriter, item: tuple[Frame, Picture]) -> None:
+        """What the encoding thread does with each frame, and the wall that is drawn for it."""
+        frame, wall = item
+        planes = planes_of(wall, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
+        writer.write(planes, frame.pts, frame.duration)
 
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
         """The film's frames, each with what goes on the wall. Raises MediaError where a result is shorter or longer."""
