@@ -129,7 +129,6 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_depths=(1, 1, 1),
     hidden_dim=16,
     raw_ab=True,
-    exemplar_weight=20.0,
     decoder_widths=(48, 32, 16),
     update_dim=16,
     gate_reduction=8,
