@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -30,8 +29,6 @@ from .perceptual import PerceptualNetworks, load_networks
 from .worst import WorstFrame, WorstFrames
 
 __all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "Measured", "evaluate", "measure"]
-
-log = logging.getLogger(__name__)
 
 EvaluationProgress = Callable[[str, Progress], None]  # the clip's name, how far it is
 SMALLEST = 12  # pixels: optical flow needs them
