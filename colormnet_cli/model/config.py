@@ -38,7 +38,6 @@ class ColorMNetConfig:
     value_depths: tuple[int, int, int] = (2, 2, 2)
     hidden_dim: int = 64
     exemplar_weight: float = 1.0  # an exemplar's element counts as so many in a read: it alone is true for certain
-    raw_window: int = 1  # side of the window of remembered ab that the decoder mixes for each finer pixel
     raw_ab: bool = False  # values carry the remembered ab itself too, and the decoder may pass it on
     # local attention: a window of (2·radius + 1)² around each pixel
     local_radius: int = 7
@@ -65,8 +64,6 @@ class ColorMNetConfig:
             raise ValueError(f"fused_maps must be 1, 2 or 3, got {self.fused_maps}")
         if self.exemplar_weight < 1:
             raise ValueError(f"exemplar_weight must be at least 1, got {self.exemplar_weight}")
-        if self.raw_window not in (1, 3):
-            raise ValueError(f"raw_window must be 1 or 3, got {self.raw_window}")
         if any(2 * width % self.fusion_heads for width in self.trunk_widths):
             raise ValueError(f"twice each of trunk_widths {self.trunk_widths} must divide by {self.fusion_heads} heads")
 

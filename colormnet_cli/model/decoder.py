@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
@@ -59,12 +57,11 @@ class Decoder(nn.Module):
         self.fuser = FeatureFusion(f16, colour_dim, wide, config.gate_reduction)
         self.up8 = Upsampling(f8, wide, middle, config.coarse_step)
         self.up4 = Upsampling(f4, middle, fine)
-        self.window, self.step = config.raw_window, config.coarse_step
-        # a gate between both raw readouts, or a weight for each of their neighbours; and a correction
-        weights = 0 if not config.raw_ab else 1 if self.window == 1 else 2 * self.window**2
-        self.predict = nn.Conv2d(fine, weights + 1, 3, padding=1)
+        logits = 2 if config.raw_ab else 1
+        self.predict = nn.Conv2d(fine, logits, 3, padding=1)
+        self.step = config.coarse_step
         self.hidden_update = HiddenUpdate(
-            config.decoder_widths, 1 + config.raw_ab, config.update_dim, config.hidden_dim, config.coarse_step
+            config.decoder_widths, logits, config.update_dim, config.hidden_dim, config.coarse_step
         )
 
     def forward(
@@ -80,8 +77,6 @@ class Decoder(nn.Module):
         g8 = self.up8(f.f8, g16)
         g4 = self.up4(f.f4, g8)
         logits = per_channel(self.predict, g4.relu())  # (B, 2, 1, h4, w4), two where raw ab is there
-        if raw is not None and self.window > 1:
-            logits = self._mixed(logits, raw)
         ab = self._answer(logits, raw)
         if update_hidden:
             hidden = self.hidden_update(g16, g8, g4, logits, hidden)
@@ -92,21 +87,7 @@ class Decoder(nn.Module):
             return upsample(logits[:, :, 0].float(), self.scale).tanh()
         finer = upsample(raw.flatten(0, 1).float(), 2 * self.step)  # the logits' resolution
         raw = finer.unflatten(0, raw.shape[:2])
-        if self.window > 1:
-            return upsample(logits.sum(2).float(), self.scale).clamp(-1, 1)
         gate, correction = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction
         return upsample(blend, self.scale).clamp(-1, 1)
-
-    def _mixed(self, logits: Tensor, raw: Tensor) -> Tensor:
-        """Each finer pixel's own mixture of the raw ab around it, so that colours end where objects do.
-
-        Logits [B, 2, 19, h4, w4] and raw readouts [B, 2, 2, h, w] to mixture and correction [B, 2, 2, h4, w4].
-        """
-        h, w = raw.shape[-2:]
-        around = F.unfold(F.pad(raw.flatten(0, 1).float(), (1, 1, 1, 1), mode="replicate"), self.window)
-        around = F.interpolate(around.unflatten(2, (h, w)), scale_factor=2 * self.step, mode="nearest")
-        weights, correction = logits.float().flatten(0, 1).split((around.shape[1], 1), dim=1)
-        mixture = (weights.softmax(1) * around).sum(1, keepdim=True)
-        return torch.cat((mixture, correction), dim=1).unflatten(0, raw.shape[:2])

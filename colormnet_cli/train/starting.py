@@ -65,6 +65,4 @@ def _random(settings: TrainSettings) -> ColorMNet:
                 parameter.fill_(1.0)  # 1e-5 suits a pretrained transformer: from nothing it would not wake
             elif name.startswith("decoder.predict."):  # grey, or the raw readout, is about the first answer
                 parameter.mul_(0.0 if name.endswith("bias") else 0.1)
-                if name.endswith("bias") and len(parameter) > 2:
-                    parameter[[4, 13]] = 2.0  # the middles of both windows
     return model
