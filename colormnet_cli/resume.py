@@ -10,12 +10,13 @@ import hashlib
 import io
 import json
 import logging
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -92,10 +93,15 @@ class ProgressFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._lock is not None:
-            self._lock.close()
-        if kind is None or self.checkpoint is None:
-            shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):  # the film is there, or there is a better error to tell
+            done = kind is None or self.checkpoint is None
+            if done:
+                self._clear()  # while no other run can have begun in it
+            if self._lock is not None:
+                self._lock.close()
+            if done:
+                (self.path / "lock").unlink()
+                self.path.rmdir()
 
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run goes on."""
@@ -114,7 +120,11 @@ class ProgressFolder:
     def state(self) -> dict[str, Any]:
         """The Colorizer's state at `checkpoint`."""
         assert self.checkpoint is not None
-        loaded: dict[str, Any] = torch.load(self._state_path(self.checkpoint), map_location="cpu", weights_only=True)
+        path = self._state_path(self.checkpoint)
+        try:
+            loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            raise OutputError(f"{path} is damaged: run once more with --no-resume.") from error
         return loaded
 
     def _state_path(self, checkpoint: Checkpoint) -> Path:
@@ -143,6 +153,7 @@ class ProgressFolder:
         return checkpoint
 
     def _clear(self) -> None:
+        (self.path / "progress.json").unlink(missing_ok=True)  # first: what it names must be there as long as it is
         for child in self.path.iterdir():
             if child.name != "lock":
                 child.unlink()

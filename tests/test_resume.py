@@ -102,6 +102,24 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
     assert (tmp_path / "out.mp4").exists()
 
 
+def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The film was there and half of its pieces gone: the same command asked for --no-resume."""
+    unlink = os.unlink
+
+    def stopping(path: Any, **more: Any) -> None:
+        unlink(path, **more)
+        if Path(path).name.startswith("piece-") and (tmp_path / "out.mp4").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", stopping)
+        with pytest.raises(Interrupted):
+            run()
+    assert not (tmp_path / "out.mp4.colormnet-part" / "progress.json").exists()
+    run(overwrite=True)
+    assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
 def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
     """Half a film in other colours would be worse than an error; and nothing is thrown away unasked."""
     from conftest import make_small_model
@@ -133,6 +151,15 @@ def test_a_lost_piece_is_said(tmp_path: Path, run: Any) -> None:
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "piece-000001").unlink()
     with pytest.raises(OutputError, match="--no-resume"):
+        run()
+
+
+def test_a_damaged_state_is_said(tmp_path: Path, run: Any) -> None:
+    """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(b"PK\3\4")
+    with pytest.raises(OutputError, match="damaged: run once more with --no-resume"):
         run()
 
 
