@@ -88,6 +88,30 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     assert not any(folder.glob("*part*"))
 
 
+LOST = """
+import os, signal
+from colormnet_cli import plan
+real = plan.plan_video
+def broken(*a, **k):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        {instead}
+    return real(*a, **k)
+plan.plan_video = broken
+"""
+
+
+@pytest.mark.parametrize("instead", ["pass", "raise ImportError('cannot load module more than once per process')"])
+def test_ctrl_c_is_not_lost_in_a_library(folder, instead):
+    """numpy and torch, interrupted while they are imported, go on or fail with errors of their own."""
+    process = start(COLORIZE, folder, patch=LOST.format(instead=instead))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert json.loads(err.splitlines()[-1]) == {"event": "interrupted", "text": "Interrupted."}
+    assert not (folder / "out.mp4").exists()
+
+
 @pytest.mark.parametrize("kind", ["hub", "url"])
 def test_ctrl_c_during_the_download(folder, kind):
     """Half of a download must not be taken for the weights, nor stay behind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -69,6 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     _open_streams()
     session = Session()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, session.interrupt)
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="colormnet", standalone_mode=False, obj=session)
         sys.stdout.flush()
@@ -90,8 +93,9 @@ def _explain(error: BaseException, session: Session) -> int:
     """Say what happened, in a sentence; the exit code."""
     from ..errors import ColormnetError
 
-    if isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort)):
-        session.say(str(error) or "Interrupted.", "interrupted")
+    stopped = isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort))
+    if stopped or session.interrupted:  # a library that is just being imported may make another error of it
+        session.say((stopped and str(error)) or "Interrupted.", "interrupted")
         return 130
     if session.debug:
         session.console.print_exception()

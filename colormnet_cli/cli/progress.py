@@ -101,6 +101,7 @@ class Reporter:
 
     def step(self, text: str) -> None:
         """Something that takes a while and cannot be counted."""
+        self.session.go_on()
         if self.form is ProgressForm.bar:
             self._draw(text, 0, None, "")
         elif self.form is ProgressForm.plain and self.session.verbosity > 0:
@@ -110,6 +111,7 @@ class Reporter:
 
     def film(self, name: str, progress: Progress, unit: str = "frames") -> None:
         """A report of colorize_video or colorize_pictures."""
+        self.session.go_on()
         self._show(
             _State(
                 name, progress.phase, unit, progress.frame, progress.total, progress.fps, progress.elapsed,

@@ -28,6 +28,7 @@ class Session:
     verbosity: int = 0  # -1 quiet, 1 and 2 verbose
     debug: bool = False
     as_json: bool = False  # messages as JSON lines, for other programs (--progress json)
+    interrupted: bool = False  # Ctrl-C was pressed
 
     @cached_property
     def console(self) -> Console:
@@ -35,6 +36,16 @@ class Session:
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    def interrupt(self, *_: Any) -> None:
+        """What SIGINT does."""
+        self.interrupted = True
+        raise KeyboardInterrupt
+
+    def go_on(self) -> None:
+        """Stop here if the KeyboardInterrupt was lost, as in a library that was just being imported."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def say(self, text: str, level: str = "note") -> None:
         """A message to a person (or a JSON line to a program). Notes and warnings are dropped by --quiet."""
