@@ -29,7 +29,7 @@ from .receipt import FileRecord, Receipt, versions
 from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, model_sha256
 from .settings import ColorizeSettings, ProgressCallback
 from .video.counts import Counts
-from .video.join import join_film
+from .video.join import join_film, survey
 from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
 from .video.planes import convert_luma
 from .video.reader import Frame, Reader
@@ -140,6 +140,7 @@ class FilmRun:
         if done is not None:
             self.frames = self.resumed_at = done.frames
             log.info("going on from frame %d", done.frames)
+            survey(self.folder.path, done.pieces, plan.info.time_base)  # what is lost is said now, not after hours
         self.pace.begin(self.frames)
         if done is None or not done.complete:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)

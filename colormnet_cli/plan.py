@@ -10,7 +10,7 @@ from typing import Any
 
 from .chroma import PlaneFormat, working_size
 from .errors import OutputError, UsageError
-from .exemplar import Exemplar, read_exemplar
+from .exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
 from .video.codecs import EncoderSpec, carries_shape, choose_encoder, open_encoder
@@ -98,7 +98,8 @@ def plan_video(
     if isinstance(references, (str, Path)) or not references:
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     info = probe(source)
-    check_output(output, [source], settings.overwrite, makes_folder)
+    inputs = [source, *(split_reference(reference)[0] for reference in references)]
+    check_output(output, inputs, settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
     open_encoder(encoder)
     with open_input(source) as container:

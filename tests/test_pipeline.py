@@ -376,6 +376,15 @@ def test_what_cannot_be_is_said_before_the_first_frame(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_the_exemplars_film_is_not_overwritten(tmp_path: Path, small_model: Any) -> None:
+    """--overwrite is meant for an earlier result, not for the film that the colours come from."""
+    source = make_film(tmp_path / "film.mp4", codec="libx264", frames=2)
+    other = make_film(tmp_path / "other.mp4", codec="libx264", frames=2, color=True)
+    settings = ColorizeSettings(size=32, overwrite=True)
+    with pytest.raises(UsageError, match=r"other\.mp4 is the input itself"):
+        colorize_video(source, [f"{other}@0"], other, model=small_model, settings=settings, device="cpu")
+
+
 def test_an_error_in_any_thread_ends_the_run(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoder, network or encoder: the run ends with that error, and never hangs."""
     source = make_film(tmp_path / "film.mkv", frames=40)

@@ -146,12 +146,12 @@ def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
 
 
 def test_a_lost_piece_is_said(tmp_path: Path, run: Any) -> None:
-    """A piece that someone deleted cannot be joined, and the sentence says what to do."""
+    """A piece that someone deleted cannot be joined: the sentence says what to do, before the rest is coloured."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "piece-000001").unlink()
     with pytest.raises(OutputError, match="--no-resume"):
-        run()
+        run(stop_at=0)
 
 
 def test_a_damaged_state_is_said(tmp_path: Path, run: Any) -> None:

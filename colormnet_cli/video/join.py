@@ -22,7 +22,7 @@ from .probe import VideoInfo, open_input
 from .streams import _STALE, StreamPlan, add_streams, describe
 from .tracks import Window, copied_packets
 
-__all__ = ["check_header", "join_film", "writes_rotation"]
+__all__ = ["check_header", "join_film", "survey", "writes_rotation"]
 
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *_STALE)
 
@@ -60,7 +60,7 @@ def join_film(
     Returns:
         What was out of the ordinary: a sentence for each stream with damaged packets.
     """
-    delay, extradata, whole_ms = _survey(folder, pieces, info.time_base)
+    delay, extradata, whole_ms = survey(folder, pieces, info.time_base)
     with open_input(info.path) as source, _created(path, info, spec) as output:
         video, tracks = _set_up(output, source, info, spec, plans, window)
         output.start_encoding()
@@ -156,7 +156,7 @@ def _chapters(source: InputContainer, window: Window) -> list[Any]:
     return kept
 
 
-def _survey(folder: Path, pieces: int, unit: Fraction) -> tuple[int, bytes, bool]:
+def survey(folder: Path, pieces: int, unit: Fraction) -> tuple[int, bytes, bool]:
     """The longest delay of all pieces, their common extradata, and whether every instant is a whole millisecond."""
     delay, extradata, whole = 0, None, True
     for number in range(pieces):
