@@ -174,9 +174,10 @@ def test_offline_works_from_the_cache_and_asks_nobody_without(hub, mirror, monke
     assert get(wanted)[0] == path
     shutil.rmtree(Path(constants.HF_HUB_CACHE))
     hub.requests.clear()
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
-        get(wanted)
-    assert hub.requests == mirror.requests == []
+    said: list[str] = []
+    with pytest.raises(WeightsError, match=rf"HF_HUB_OFFLINE is set.* {mirror.url}/file\. Unset it"):
+        ensure(wanted, notice=said.append)
+    assert hub.requests == mirror.requests == said == []  # nor is anything said to be fetched
 
 
 def test_a_login_opens_a_gated_repository_and_stays_at_the_hub(hub, monkeypatch):

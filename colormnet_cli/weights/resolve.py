@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import WeightsError
 from .checked import cache_folder, is_exactly
 from .lock import HubSource, LockEntry, UrlSource, read_lock
-from .sources import OnFetch, Refused, cached_path, fetch_from
+from .sources import OnFetch, Refused, cached_path, fetch_from, is_offline
 
 __all__ = ["Notice", "describe_licence", "ensure", "find", "locate"]
 
@@ -68,6 +68,12 @@ def ensure(entry: LockEntry, *, notice: Notice | None = None, progress: OnFetch 
 
 
 def _fetch(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
+    if is_offline():
+        sources = ", ".join(map(str, entry.sources))
+        raise WeightsError(
+            f"The weights {entry.name!r} could not be had: HF_HUB_OFFLINE is set, and keeps from asking {sources}. "
+            f"Unset it,{_other_ways(entry)}"
+        )
     answers: list[tuple[HubSource | UrlSource, str]] = []
     for source in entry.sources:
         if not answers:
@@ -110,10 +116,14 @@ def describe_licence(entry: LockEntry) -> str:
 
 def _all_failed(entry: LockEntry, answers: list[tuple[HubSource | UrlSource, str]]) -> str:
     told = "; ".join(f"{source} {answer}" for source, answer in answers)
+    return f"The weights {entry.name!r} could not be had: {told}. Try again later,{_other_ways(entry)}"
+
+
+def _other_ways(entry: LockEntry) -> str:
     preview = " take the small model that comes along with `--model preview`," if _has_preview(entry) else ""
     return (
-        f"The weights {entry.name!r} could not be had: {told}. Try again later,{preview} or bring {entry.file} "
-        f"({entry.size:,} bytes, sha256 {entry.sha256}) yourself and give it as `--model PATH`"
+        f"{preview} or bring {entry.file} ({entry.size:,} bytes, sha256 {entry.sha256}) yourself and give it as "
+        "`--model PATH`"
     )
 
 

@@ -71,8 +71,6 @@ def cached_path(entry: LockEntry, source: HubSource | UrlSource) -> Path | None:
 
 def fetch_from(entry: LockEntry, source: HubSource | UrlSource, progress: OnFetch | None) -> Path:
     """Download the file anew and return its path; its hash is the caller's to check. Raises Refused."""
-    if is_offline():
-        raise Refused("was not asked, because HF_HUB_OFFLINE is set")
     report = _Report(entry, str(source), progress)
     if isinstance(source, HubSource):
         return _fetch_hub(entry, source, report)
