@@ -123,6 +123,21 @@ def test_what_an_edit_list_cuts_away_stays_away(tmp_path: Path) -> None:
     assert reader.counts == type(reader.counts)()
 
 
+def test_an_instant_that_comes_again_moves_no_other_frame(tmp_path: Path) -> None:
+    """A capture card that stamps frames twice made the picture lag behind the sound, more with every such frame."""
+    instants = [0, 40, 40, 80, 120, 120, 160]
+    once = make_film(tmp_path / "once.mkv", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=7)
+    with av.open(str(once)) as source, av.open(str(tmp_path / "film.mkv"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet, instant in zip(source.demux(video=0), instants, strict=False):
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = instant
+            out.mux(packet)
+    reader = Reader(probe(tmp_path / "film.mkv"))
+    assert [frame.pts for frame in reader.frames()] == [0, 40, 41, 80, 120, 121, 160]
+    assert reader.counts.retimed == 2
+
+
 def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--start` may seek; it must not begin a frame late."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)

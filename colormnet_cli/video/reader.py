@@ -27,6 +27,7 @@ SEEK_MARGIN = 10.0  # seconds before the wanted place at which decoding begins
 SEEK_WORTH = 500  # frames that are rather decoded again than looked for
 LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean the end
 JUMP_LIMIT = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
+AGAIN_STEP = Fraction(1, 1000)  # seconds: the least that every container can tell apart
 COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any more
 
 
@@ -225,11 +226,15 @@ class Reader:
         return Frame(number, luma, pts, int(frame.duration or 0), self.counts.as_dict())
 
     def _regular_pts(self, frame: av.VideoFrame) -> int:
-        """The frame's own instant; one step after the last where it has none, or one that cannot be."""
-        step = max(1, round(1 / self.info.rate / self.info.time_base))
+        """The frame's own instant; one step after the last where it has none, or one that cannot be.
+
+        One that comes again goes right behind the last: those that follow keep theirs, and the sound stays in step.
+        """
+        unit, last = self.info.time_base, self._last_pts
         pts = frame.pts if frame.pts is not None else frame.dts
-        last = self._last_pts
-        if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / self.info.time_base):
+        if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / unit):
+            again = pts is not None and last is not None and 0 <= last - pts < 1 / unit  # up to a second
+            step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
             pts = self.info.first_pts if last is None else last + step
             self.counts.retimed += 1
         self._last_pts = int(pts)
