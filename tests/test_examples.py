@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FILM, PICTURE = EXAMPLES / "street.mp4", EXAMPLES / "street.jpg"
 

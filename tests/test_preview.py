@@ -14,6 +14,8 @@ from colormnet_cli.train import preset, train
 from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
 from colormnet_cli.weights import read_lock
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
+
 STREET = Path(__file__).parent.parent / "examples" / "street.jpg"
 
 
