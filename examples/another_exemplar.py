@@ -1,6 +1,6 @@
 """Colour a film from pictures that are not its first frame: several, each of its own size.
 
-    python examples/another_exemplar.py FILM OUTPUT PICTURE [PICTURE ...]
+python examples/another_exemplar.py FILM OUTPUT PICTURE [PICTURE ...]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Colour a film, as the command does.
 
-    python examples/film.py [FILM PICTURE OUTPUT]
+python examples/film.py [FILM PICTURE OUTPUT]
 """
 
 import sys

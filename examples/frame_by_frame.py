@@ -1,6 +1,6 @@
 """Colour frames of one's own, one after the other, and keep the state for another day.
 
-    python examples/frame_by_frame.py [FRAMES]
+python examples/frame_by_frame.py [FRAMES]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Fine-tune the preview model on films in colour, to use it on others like them.
 
-    python examples/train_on_a_film.py RUN STEPS FILM [FILM ...]
+python examples/train_on_a_film.py RUN STEPS FILM [FILM ...]
 """
 
 import sys
