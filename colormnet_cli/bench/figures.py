@@ -98,8 +98,8 @@ class NetworkFigures:
     lookahead: int
     times: Times
     fps: float
-    gflop: float  # a frame, counted over real steps, remembered frames at their share
-    gflop_plain: float  # of a frame that is not remembered, memory full, features one by one
+    gflop: float  # a frame, memory full, remembered frames at their share
+    gflop_plain: float  # of a frame that is not remembered
     memory: MemoryFigures
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..colorizer import Colorizer
 from ..painter import Painter
@@ -17,7 +15,7 @@ from .clock import Clock, MemoryWatch, StageClock
 from .figures import MemoryFigures, Times
 from .material import FILM_PLANES, made_up_luma
 
-__all__ = ["NetworkTimes", "StageTimes", "count_operations", "time_network", "time_stages", "watch_parts"]
+__all__ = ["NetworkTimes", "StageTimes", "time_network", "time_stages", "watch_parts"]
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,6 @@ class StageTimes:
 
     seconds: dict[str, float]
     planes: list[tuple[NDArray[Any], NDArray[Any]]]
-
-
-def count_operations(colorizer: Colorizer, pool: Tensor, batch: int) -> float:
-    """Floating-point operations a frame, over one round of γ and look-ahead; what is not counted is small."""
-    frames = math.lcm(colorizer.memory.gamma, batch)
-    with FlopCounterMode(display=False) as counter:
-        for i in range(frames // batch):
-            colorizer.steps(_batch(pool, i, batch))
-    return counter.get_total_flops() / frames
 
 
 def time_network(colorizer: Colorizer, pool: Tensor, frames: int, batch: int) -> NetworkTimes:

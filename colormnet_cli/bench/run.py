@@ -30,7 +30,7 @@ from .figures import (
 )
 from .film import make_film, time_decoder, time_encoder, time_film
 from .material import fill_memory, made_up_exemplar, made_up_lightness, prepare
-from .network import StageTimes, count_operations, time_network, time_stages
+from .network import StageTimes, time_network, time_stages
 from .scaling import scale_area, scale_length
 from .settings import BenchSettings
 
@@ -123,9 +123,10 @@ class _Bench:
         colorizer.set_exemplar(made_up_exemplar(film, size))
         pool = made_up_lightness(range(batch * math.ceil(_POOL / batch)), film, size, self.device)
         fill = prepare(colorizer, pool[0])
-        self.notice("Counting operations")  # a whole round, which also warms everything up
-        operations = count_operations(colorizer, pool, batch)
-        plain = frame_cost(self.model.config, size, self.memory, precision=self.precision).plain
+        self.notice("Counting operations")
+        cost = frame_cost(self.model.config, size, self.memory, precision=self.precision)
+        self.notice("Warming up")
+        time_network(colorizer, pool, math.lcm(self.memory.gamma, batch), batch)  # a whole round
         fill_memory(colorizer)
         self.notice("Measuring the network")
         found = time_network(colorizer, pool, self.frames, batch)
@@ -135,7 +136,7 @@ class _Bench:
             fill_memory(colorizer)
             stages = time_stages(colorizer, film, size, self.frames, batch)
         figures = NetworkFigures(
-            self.frames, batch, found.times, found.times.fps, operations / 1e9, plain / 1e9, found.memory
+            self.frames, batch, found.times, found.times.fps, cost.operations / 1e9, cost.plain / 1e9, found.memory
         )
         return figures, fill, stages
 
