@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from colormnet_cli.model.fusion import FeatureFusion, ResidualBlock
-from colormnet_cli.model.ops import conv3x3_of_upsampled
+from colormnet_cli.model.ops import attend, conv3x3_of_upsampled
 from colormnet_cli.model.pvgfe import CrossChannelAttention
 
 
@@ -76,3 +76,12 @@ def test_channel_attention_of_a_large_picture_in_half_precision() -> None:
     half = module.half()(source.half(), target.half())
     assert half.isfinite().all()
     assert (half.float() - out).abs().mean() <= 0.01 * out.abs().mean()
+
+
+@pytest.mark.parametrize("tokens", [1, 50, 300])
+def test_attention_in_bfloat16(tokens: int) -> None:
+    """Fails where the transformer attends to something else in bfloat16, or its error is not that of rounding."""
+    q, k, v = torch.randn(3, 2, 3, tokens, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
+    assert attend(q, k, v).sub(exact).abs().max() < 2**-7 * v.abs().max()
+    assert attend(q.double(), k.double(), v.double()).equal(exact)
