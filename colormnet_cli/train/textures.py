@@ -143,17 +143,22 @@ def surface(rng: np.random.Generator, labels: Array, colours: Array) -> Array:
     if rng.random() < 0.6:  # neighbours in depth often are of one kind: foliage, a wall of bricks
         run = int(rng.integers(2, 8))
         pick = pick[np.arange(count) // run * run]
-    base = colours[pick] * np.exp(rng.normal(0, 0.22, (count, 1))) * np.exp(rng.normal(0, 0.04, (count, 3)))
-    strength = rng.gamma(1.3, 0.11, (count, 2))
-    strength[rng.random((count, 2)) < 0.25] = 0.0
+    # Mostly a colour is a material with a lightness and a grain of its own: what the exemplar does not show
+    # can be told from what looks like it. Else every patch has its own, and only following it tells its colour.
+    material = rng.random() < 0.6
+    shade, own = (0.1, pick) if material else (0.22, np.arange(count))
+    base = colours[pick] * np.exp(rng.normal(0, shade, (count, 1))) * np.exp(rng.normal(0, 0.04, (count, 3)))
+    strength = rng.gamma(1.3, 0.11, (max(len(colours), count), 2))
+    strength[rng.random(strength.shape) < 0.25] = 0.0
+    strength = strength[own]
     base, strength = base.astype(np.float32), strength.astype(np.float32)
     fields = [texture(rng, height, width) for _ in range(2)]
-    shade = np.take(strength[:, 0], labels) * fields[0] + np.take(strength[:, 1], labels) * fields[1]
+    light = np.take(strength[:, 0], labels) * fields[0] + np.take(strength[:, 1], labels) * fields[1]
     slope = rng.normal(0, 0.25, 2)  # one side lit more than the other
-    shade += np.linspace(-slope[0], slope[0], height, dtype=np.float32)[:, None]
-    shade += np.linspace(-slope[1], slope[1], width, dtype=np.float32)[None]
+    light += np.linspace(-slope[0], slope[0], height, dtype=np.float32)[:, None]
+    light += np.linspace(-slope[1], slope[1], width, dtype=np.float32)[None]
     picture = np.take(base, labels, axis=0)
-    picture *= cv2.merge([np.exp(shade)] * 3)
+    picture *= cv2.merge([np.exp(light)] * 3)
     if rng.random() < 0.5:  # stains and prints: colour that varies inside an object
         mottle = texture(rng, height, width)
         strength = rng.choice([0.08, 0.25])
