@@ -13,6 +13,7 @@ from .device import DTYPES
 from .hostmemory import keep_freed_memory
 from .memory import MemoryBank, MemoryConfig
 from .model import ColorMNet, Features, Key, Remembered, pad, padding
+from .replay import Replayed
 
 __all__ = ["Colorizer"]
 
@@ -44,6 +45,7 @@ class Colorizer:
             keep_freed_memory()
         copied = copy.deepcopy(model).eval().requires_grad_(False)
         self.model = copied.to(self.device, DTYPES[precision]).to(memory_format=torch.channels_last)
+        self.net = Replayed(self.model)
         self.reset()
 
     def reset(self) -> None:
@@ -92,8 +94,8 @@ class Colorizer:
         self._check_begun(Ls.shape[-2:])
         with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=self.precision != "fp32"):
             L = self._padded(Ls.to(self.device, torch.float32), _GRAY)
-            features = self.model.features(L)  # they depend on nothing but the frames: look ahead
-            keys = self.model.key(features)
+            features = self.net.features(L)  # they depend on nothing but the frames: look ahead
+            keys = self.net.key(features)
             answers = [self._advance(L[i : i + 1], features.frame(i), keys.frame(i)) for i in range(len(L))]
         return _AB_SCALE * self._cropped(torch.cat(answers)).float()
 
@@ -107,13 +109,13 @@ class Colorizer:
             ab = self._padded(self._first[None], 0)
             self._remember(L, ab, f, q, deep_update=True, permanently=True)
         elif self.frame == 0:  # there is no frame before it that LA could look at
-            ab, _ = self.model.decode(f, self.bank.read(q), None, self.hidden, update_hidden=False)
+            ab, _ = self.net.decode(f, self.bank.read(q), None, self.hidden, update_hidden=False)
             self._remember(L, ab, f, q, deep_update=False)
         else:
             assert self.last is not None
             due = self.frame - self.last_frame >= self.memory.gamma
-            v, local = self.bank.read(q), self.model.local(q, self.last)
-            ab, self.hidden = self.model.decode(f, v, local, self.hidden, update_hidden=not due)
+            v, local = self.bank.read(q), self.net.local(q, self.last)
+            ab, self.hidden = self.net.decode(f, v, local, self.hidden, update_hidden=not due)
             if due:
                 self._remember(L, ab, f, q, deep_update=True)
         self.frame += 1
@@ -125,11 +127,11 @@ class Colorizer:
         """Keep a frame with its colour, and make it the one that LA looks at."""
         assert self.bank is not None
         assert self.hidden is not None
-        value = self.model.value(L, ab, f)
+        value = self.net.value(L, ab, f)
         (self.bank.remember_permanently if permanently else self.bank.remember)(q, value)
         self.last, self.last_frame = Remembered(q.key.clone(), value), self.frame
         if deep_update:
-            self.hidden = self.model.deep_update(value, self.hidden)
+            self.hidden = self.net.deep_update(value, self.hidden)
 
     def _begin(self, q: Key) -> None:
         """The first frame's size is known: reserve the whole memory, and move the exemplars into it."""

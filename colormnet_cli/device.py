@@ -63,7 +63,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
 
 def default_lookahead(device: torch.device) -> int:
     """Frames given to the network at once where nobody says: more are hardly faster, and take more memory."""
-    return 4 if device.type == "cuda" else 1
+    return 2 if device.type == "cuda" else 1
 
 
 def list_devices() -> list[torch.device]:

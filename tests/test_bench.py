@@ -83,12 +83,12 @@ def test_measuring_leaves_no_trace(small_model: cm.ColorMNet) -> None:
     """Fails where a measured network goes on paying for its measuring, or colours otherwise because of it."""
     colorizer, pool = filled_colorizer(small_model, MEMORY, CPU, "fp32", (64, 96), 4)
     twin, _ = filled_colorizer(small_model, MEMORY, CPU, "fp32", (64, 96), 4)
-    before = set(vars(colorizer.model)), set(vars(colorizer.bank))
+    before = set(vars(colorizer.net)), set(vars(colorizer.bank))
     with StageClock(Clock(CPU)) as stages:
         watch_parts(stages, colorizer)
         watched = colorizer.steps(pool)
         assert stages.seconds().keys() == {"features", "read", "la", "decoder"}  # none of the four was remembered
-    assert (set(vars(colorizer.model)), set(vars(colorizer.bank))) == before
+    assert (set(vars(colorizer.net)), set(vars(colorizer.bank))) == before
     assert torch.equal(watched, twin.steps(pool))
 
 

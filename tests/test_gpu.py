@@ -126,6 +126,18 @@ def test_look_ahead_changes_nothing() -> None:
     assert float((single - batched).abs().mean()) <= 1e-3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_recorded_kernels_answer_as_single_ones(precision: str, batch: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where a CUDA graph gives other colours than its kernels launched one by one, or cannot be recorded."""
+    single, recorded = colorizer_on(DEVICE, precision), colorizer_on(DEVICE, precision)
+    single.net._records = False
+    for part in lightness(24).split(batch):
+        assert float((single.steps(part) - recorded.steps(part)).abs().mean()) <= 1e-3
+    assert any(recording is not None for recording in recorded.net._recorded.values())
+    assert not caplog.records
+
+
 def test_a_film_broken_off_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where Ctrl-C on a GPU machine costs the film, or the seam shows."""
     monkeypatch.setattr("colormnet_cli.pipeline.PIECE_FRAMES", {"cpu": 8, "cuda": 8})

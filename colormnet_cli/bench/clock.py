@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from .figures import MemoryFigures
 
@@ -47,7 +46,7 @@ class Clock:
 
 
 class StageClock:
-    """Times calls of methods and modules by putting itself around them, and leaves them as they were."""
+    """Times calls of methods by putting itself around them, and leaves them as they were."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -65,15 +64,6 @@ class StageClock:
 
             setattr(owner, method, timed)
             self._undo.append(lambda owner=owner, method=method: delattr(owner, method))  # type: ignore[misc]
-
-    def watch_module(self, stage: str, module: nn.Module) -> None:
-        """Count what the module's forward takes."""
-        begun: list[Any] = []
-        before = module.register_forward_pre_hook(lambda *_: begun.append(self._clock.mark()))
-        after = module.register_forward_hook(
-            lambda *_: self._spans[stage].append((begun.pop(), self._clock.mark()))  # answers None: changes nothing
-        )
-        self._undo += [before.remove, after.remove]
 
     @contextmanager
     def span(self, stage: str) -> Iterator[None]:

@@ -55,12 +55,12 @@ def _batch(pool: Tensor, i: int, batch: int) -> Tensor:
 
 def watch_parts(stages: StageClock, colorizer: Colorizer) -> None:
     """Time the parts of a step, from outside."""
-    model, bank = colorizer.model, colorizer.bank
-    stages.watch("features", model, "features", "key")
+    net, bank = colorizer.net, colorizer.bank
+    stages.watch("features", net, "features", "key")
     stages.watch("read", bank, "read")
-    stages.watch("la", model, "local")
-    stages.watch("decoder", model, "decode")
-    stages.watch("remember", model, "value", "deep_update")
+    stages.watch("la", net, "local")
+    stages.watch("decoder", net, "decode")
+    stages.watch("remember", net, "value", "deep_update")
     stages.watch("remember", bank, "remember")
 
 

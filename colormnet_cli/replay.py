@@ -1,0 +1,106 @@
+"""The network on a CUDA device: its kernels recorded once, then launched together (CUDA graphs).
+
+A frame takes hundreds of small kernels. Launched one by one from Python they take longer to launch than to run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
+
+from .model import ColorMNet, Features, Key, Remembered
+
+__all__ = ["Replayed"]
+
+_log = logging.getLogger(__name__)
+
+
+class Replayed:
+    """What one asks of a ColorMNet for each frame, with the same answers.
+
+    A question of new shapes is worked out as usual, which warms everything up; the second of its kind is recorded, and
+    from then on replayed. Answers are copies, so they stay as they are. On other devices nothing is recorded.
+    """
+
+    def __init__(self, model: ColorMNet) -> None:
+        self.model = model
+        self._recorded: dict[Any, _Recording | None] = {}  # None: asked once
+        self._records = model.device.type == "cuda"
+        self._pool: Any = None
+
+    def features(self, L: Tensor) -> Features:
+        return self._ask(self.model.features, L)
+
+    def key(self, f: Features) -> Key:
+        return self._ask(self.model.key, f)
+
+    def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
+        return self._ask(self.model.value, L, ab, f)
+
+    def local(self, query: Key, last: Remembered) -> Tensor:
+        return self._ask(self.model.local, query, last)
+
+    def decode(
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
+    ) -> tuple[Tensor, Tensor]:
+        return self._ask(self.model.decode, f, memory, local, hidden, update_hidden=update_hidden)
+
+    def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
+        return self._ask(self.model.deep_update, value, hidden)
+
+    def _ask(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._records:
+            return work(*args, **kwargs)
+        leaves, form = tree_flatten((args, kwargs))
+        kind = (work.__name__, str(form), *((x.shape, x.dtype) if isinstance(x, Tensor) else x for x in leaves))
+        if kind not in self._recorded:
+            self._recorded[kind] = None
+            return work(*args, **kwargs)
+        recording = self._recorded[kind]
+        if recording is None:
+            try:
+                recording = self._recorded[kind] = self._record(work, leaves, form)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                self._records = False
+                reason = str(error).splitlines()[0]
+                _log.warning("CUDA graphs do not work here (%s): kernels are launched one by one, more slowly.", reason)
+                return work(*args, **kwargs)
+        return recording.replay(leaves)
+
+    def _record(self, work: Callable[..., Any], leaves: list[Any], form: Any) -> _Recording:
+        if self._pool is None:  # recordings never run at once, so they share the memory that they work in
+            self._pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(self.model.device):
+            return _Recording(work, leaves, form, self._pool)
+
+
+class _Recording:
+    """One question of one kind: where it is put, where the answer appears, and what to run in between."""
+
+    def __init__(self, work: Callable[..., Any], leaves: list[Any], form: Any, pool: Any) -> None:
+        self._inputs = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
+        args, kwargs = tree_unflatten(self._inputs, form)
+        self._run, self._answer = _capture(lambda: work(*args, **kwargs), pool)
+
+    def replay(self, leaves: list[Any]) -> Any:
+        for mine, given in zip(self._inputs, leaves, strict=True):
+            if isinstance(mine, Tensor):
+                mine.copy_(given)
+        self._run()
+        return tree_map_only(Tensor, Tensor.clone, self._answer)
+
+
+def _capture(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], Any]:
+    """Record what `work` launches: how to run it again, and its answer, which each run writes anew."""
+    graph = torch.cuda.CUDAGraph()
+    # Only this thread keeps to what a recording allows: the encoding thread waits for the device meanwhile.
+    with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.Stream(), capture_error_mode="thread_local"):
+        answer = work()
+    return graph.replay, answer
