@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 ROWS = (
     "errors timecode files device hostmemory overlap",
     "lab model settings receipt",
-    "metrics video weights memory colorizer chroma imagefile clips exemplar estimate pace resume painter",
+    "metrics video weights memory replay colorizer chroma imagefile clips exemplar estimate pace resume painter",
     "plan pipeline pictures evaluation train bench",
     "cli",
 )
