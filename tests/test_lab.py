@@ -35,3 +35,14 @@ def test_bad_shapes_are_named(bad: torch.Tensor) -> None:
     """Fails where a wrong picture gives a wrong colour instead of an error."""
     with pytest.raises(ValueError, match=r"\[\.\.\., 3, H, W\]"):
         cm.rgb_to_lab(bad)
+
+
+def test_gradients_after_inference() -> None:
+    """Fails where colouring a film first leaves something behind that a loss in RGB cannot use."""
+    lab = torch.tensor([50.0, 10, -20], dtype=torch.bfloat16).view(3, 1, 1)  # a type nothing else uses
+    with torch.inference_mode():
+        cm.lab_to_rgb(lab)
+    wanted = lab.clone().requires_grad_()
+    cm.lab_to_rgb(wanted).sum().backward()
+    assert wanted.grad is not None
+    assert wanted.grad.abs().sum() > 0
