@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_identity", "file_sha256", "write_whole"]
+__all__ = ["file_identity", "file_sha256", "sync_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -22,6 +22,19 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` last through a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems know no fsync of folders
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def file_sha256(path: str | Path) -> str:

@@ -19,7 +19,7 @@ from .colorizer import Colorizer
 from .device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from .errors import Interrupted, MediaError, OutputError
 from .exemplar import show_exemplars, split_reference
-from .files import file_identity
+from .files import file_identity, sync_folder
 from .memory import MemoryConfig
 from .overlap import Ahead, Behind
 from .pace import Pace
@@ -30,7 +30,7 @@ from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, model_sha256
 from .settings import ColorizeSettings, ProgressCallback
 from .video.counts import Counts
 from .video.join import join_film, survey
-from .video.pieces import PieceWriter, piece_path, read_piece, sync_folder
+from .video.pieces import PieceWriter, piece_path, read_piece
 from .video.planes import convert_luma
 from .video.reader import Frame, Reader
 from .video.tracks import Window

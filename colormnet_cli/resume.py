@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from .errors import OutputError, UsageError
-from .files import write_whole
-from .video.pieces import sync_folder
+from .files import sync_folder, write_whole
 from .video.reader import Frame, Mark
 
 __all__ = ["Checkpoint", "ProgressFolder", "Save", "Saver", "model_sha256", "progress_folder", "snapshot"]

@@ -16,8 +16,9 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from ..errors import OutputError
+from ..files import sync_folder
 from .codecs import EncoderSpec, open_encoder
-from .pieces import Piece, piece_path, read_packets, read_piece, sync_folder
+from .pieces import Piece, piece_path, read_packets, read_piece
 from .probe import VideoInfo, open_input
 from .streams import _STALE, StreamPlan, add_streams, describe
 from .tracks import Window, copied_packets

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import OutputError
+from ..files import sync_folder
 from .codecs import EncoderSpec, open_encoder
 from .planes import Plane, build_frame
 
-__all__ = ["PacketRecord", "Piece", "PieceWriter", "piece_path", "read_packets", "read_piece", "sync_folder"]
+__all__ = ["PacketRecord", "Piece", "PieceWriter", "piece_path", "read_packets", "read_piece"]
 
 MAGIC = b"CMPIECE1"
 
@@ -154,16 +155,3 @@ def read_packets(path: Path, piece: Piece) -> Iterator[bytes]:
     with open(path, "rb") as file:
         for packet in piece.packets:
             yield file.read(packet.size)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` last through a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems know no fsync of folders
-        pass
-    finally:
-        os.close(descriptor)
