@@ -16,6 +16,7 @@ import av
 from av.container import InputContainer
 
 from ..errors import MediaError
+from .decode import decoded_frames
 from .planes import Layout, source_layout
 
 __all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
@@ -108,8 +109,6 @@ def video_stream(container: InputContainer, path: Path) -> Any:
 
 def probe(path: str | Path) -> VideoInfo:
     """Look at a film and decode its first frame."""
-    from .reader import decoded_frames  # the reader needs VideoInfo
-
     path = Path(path)
     with open_input(path) as container:
         stream = video_stream(container, path)

@@ -11,21 +11,20 @@ from itertools import chain
 from typing import Any
 
 import av
-from av.container import InputContainer
 
 from ..errors import MediaError
 from ..timecode import Timecode
 from .counts import Counts
+from .decode import Fed, decoded_frames
 from .planes import Plane, chroma_offset, convert_luma, luma_plane, source_layout
 from .probe import VideoInfo, open_input, video_stream
 
-__all__ = ["Counts", "Frame", "Mark", "Reader", "decoded_frames"]
+__all__ = ["Frame", "Mark", "Reader"]
 
 log = logging.getLogger(__name__)
 
 SEEK_MARGIN = 10.0  # seconds before the wanted place at which decoding begins
 SEEK_WORTH = 500  # frames that are rather decoded again than looked for
-LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean the end
 JUMP_LIMIT = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
 AGAIN_STEP = Fraction(1, 1000)  # seconds: the least that every container can tell apart
 COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any more
@@ -51,64 +50,6 @@ class Frame:
 
     def mark(self) -> Mark:
         return Mark(self.pts, zlib.crc32(self.luma.data))
-
-
-@dataclass
-class _Fed:
-    """What went into the decoder, and what came out."""
-
-    packets: int = 0
-    hidden: int = 0  # packets that an edit list cuts away
-    frames: int = 0
-    errors: int = 0
-
-
-def decoded_frames(
-    container: InputContainer, stream: Any, counts: Counts | None = None, fed: _Fed | None = None, threads: int = 0
-) -> Iterator[av.VideoFrame]:
-    """All frames from the container's place on; what cannot be decoded is counted and passed over."""
-    counts, fed = counts or Counts(), fed or _Fed()
-    # Frame threads; but where PyAV hands FFmpeg's messages to Python, a frame thread that has something to say and a
-    # decoder that is being closed wait for each other.
-    stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
-    stream.codec_context.thread_count = threads
-    for packet in _packets(container, stream, counts):
-        if packet.size:
-            fed.packets, fed.hidden = fed.packets + (not packet.is_discard), fed.hidden + packet.is_discard
-        try:
-            frames = packet.decode()
-        except EOFError:
-            return
-        except av.error.FFmpegError as error:
-            fed.errors += 1
-            counts.undecodable += 1
-            log.debug("packet at %s: %s", packet.pts, error)
-            continue
-        for frame in frames:
-            fed.frames += 1
-            yield frame
-
-
-def _packets(container: InputContainer, stream: Any, counts: Counts) -> Iterator[Any]:
-    """Packets of one stream, the empty one that flushes last; a read error is passed over, but not for ever."""
-    lost = 0
-    while True:
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    lost = 0
-                yield packet
-            return
-        except av.error.FFmpegError as error:
-            lost += 1
-            if lost == 1:
-                counts.undecodable += 1
-            log.debug("read error: %s", error)
-            if lost >= LOST_LIMIT:
-                flush: Any = av.Packet()
-                flush.stream = stream
-                yield flush
-                return
 
 
 class Reader:
@@ -270,7 +211,7 @@ class Reader:
 
     def _decode(self, near: Fraction | None = None) -> Iterator[av.VideoFrame]:
         """Decoded frames, from some seconds before the instant `near` (in the container's time) on, or all."""
-        last, fed = None, _Fed()
+        last, fed = None, Fed()
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             if near is not None:

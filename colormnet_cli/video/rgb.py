@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from .counts import Counts
+from .decode import decoded_frames
 from .planes import Plane
 from .probe import VideoInfo, open_input, probe, video_stream
-from .reader import Counts, decoded_frames
 
 __all__ = ["RgbFilm", "planes_of"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..timecode import Timecode
+from .decode import decoded_frames
 from .probe import VideoInfo, open_input, video_stream
-from .reader import decoded_frames
 from .rgb import RgbFilm
 
 __all__ = ["frame_at"]
