@@ -38,15 +38,15 @@ class RgbFilm:
         counts = Counts()
         with open_input(self.info.path) as container:
             for frame in decoded_frames(container, video_stream(container, self.info.path), counts):
-                yield self._rgb(frame)
+                yield self.rgb(frame)
         if counts.undecodable:
             raise MediaError(
                 f"{self.info.path}: {counts.undecodable} packets cannot be decoded, so its frames cannot be told apart "
                 "by number: give an intact file."
             )
 
-    def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """Planes → RGB [H, W, 3], by the film's matrix and range."""
+    def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """A decoded frame of this film → RGB [H, W, 3], by the film's matrix and range."""
         rgb = frame.reformat(
             format="rgb24",
             src_colorspace=_SWS_MATRIX[self.info.matrix],

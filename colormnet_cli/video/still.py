@@ -31,7 +31,7 @@ def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
     found = _seek(film.info, moment.seconds) if moment.seconds is not None else None
     if found is None:
         found = _count(film.info, moment)
-    return film._rgb(found)
+    return film.rgb(found)
 
 
 def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
