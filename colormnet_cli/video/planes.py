@@ -10,7 +10,16 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Layout", "build_frame", "chroma_offset", "convert_luma", "luma_plane", "pixel_format", "source_layout"]
+__all__ = [
+    "Layout",
+    "build_frame",
+    "chroma_offset",
+    "convert_luma",
+    "luma_plane",
+    "pixel_format",
+    "samples_of",
+    "source_layout",
+]
 
 Plane = NDArray[Any]  # uint8 at 8 bits, uint16 above
 
@@ -63,7 +72,7 @@ def luma_plane(frame: av.VideoFrame, layout: Layout, matrix: str) -> Plane:
     if layout.kind == "rgb":
         return _luma_of_rgb(frame.reformat(format=layout.unpack), layout.bits, matrix)
     planar = frame if layout.unpack is None else frame.reformat(format=layout.unpack)
-    return np.ascontiguousarray(_view(planar, 0, layout.bits))
+    return np.ascontiguousarray(samples_of(planar, 0, layout.bits))
 
 
 def chroma_offset(frame: av.VideoFrame, layout: Layout) -> float:
@@ -75,7 +84,7 @@ def chroma_offset(frame: av.VideoFrame, layout: Layout) -> float:
         return float((rgb.max(-1) - rgb.min(-1)).mean()) / 2.0 ** (layout.bits - 7)
     planar = frame if layout.unpack is None else frame.reformat(format=layout.unpack)
     middle = 1 << (layout.bits - 1)
-    planes = [_view(planar, i, layout.bits)[::2, ::2].astype(np.int32) for i in (1, 2)]
+    planes = [samples_of(planar, i, layout.bits)[::2, ::2].astype(np.int32) for i in (1, 2)]
     return max(float(np.abs(plane - middle).mean()) for plane in planes) / 2.0 ** (layout.bits - 8)
 
 
@@ -107,8 +116,8 @@ def build_frame(format_name: str, planes: tuple[Plane, Plane, Plane]) -> av.Vide
     return frame
 
 
-def _view(frame: av.VideoFrame, index: int, bits: int) -> Plane:
-    """A plane's samples, [h,w], without a copy."""
+def samples_of(frame: av.VideoFrame, index: int, bits: int) -> Plane:
+    """The samples of a planar frame's plane, [h,w], without a copy."""
     return _rows(frame.planes[index], bits)[:, : frame.planes[index].width]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import MediaError
 from .counts import Counts
 from .decode import decoded_frames
-from .planes import Plane
+from .planes import Plane, samples_of
 from .probe import VideoInfo, open_input, probe, video_stream
 
 __all__ = ["RgbFilm", "planes_of"]
@@ -67,10 +66,5 @@ def planes_of(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: boo
         interpolation=_SCALER,
     )
     bits = frame.format.components[0].bits
-    y, cb, cr = (_samples(plane, np.uint8 if bits == 8 else np.uint16) for plane in frame.planes)
+    y, cb, cr = (samples_of(frame, index, bits).copy() for index in range(3))
     return y, cb, cr
-
-
-def _samples(plane: Any, dtype: type[np.uint8] | type[np.uint16]) -> Plane:
-    rows = np.frombuffer(plane, dtype=dtype).reshape(plane.height, -1)
-    return np.array(rows[:, : plane.width])
