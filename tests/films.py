@@ -35,6 +35,7 @@ class Film:
     sar: Fraction | None = None
     rotation: int | None = None
     audio: Sequence[tuple[str, str]] = ()  # (encoder, language)
+    purposes: dict[int, str] = field(default_factory=dict)  # of the audio tracks: names of FFmpeg's dispositions
     subtitles: str | None = None  # codec
     attachment: bytes | None = None
     cover: bytes | None = None
@@ -87,6 +88,8 @@ def make_film(path: str | Path, film: Film | None = None, **changes: Any) -> Pat
                 ]
             )
         tracks = [_add_audio(out, *spec) for spec in film.audio]
+        for number, purpose in film.purposes.items():
+            tracks[number].disposition = getattr(av.stream.Disposition, purpose).value
         text = _add_subtitles(out, film.subtitles) if film.subtitles else None
         if film.attachment is not None:
             out.add_attachment("font.ttf", "font/ttf", film.attachment)

@@ -85,6 +85,32 @@ def test_titles_and_languages_of_tracks_survive(tmp_path: Path, color: Any, endi
     assert tags["language"] == language
 
 
+@pytest.mark.parametrize(
+    ("ending", "said", "warned"),
+    [("mkv", "bos swe", ""), ("mp4", "bos swe", 'that it is "original"'), ("mov", " sve", "its language (bos)")],
+)
+def test_what_a_container_cannot_say_of_a_track_is_named(
+    tmp_path: Path, color: Any, ending: str, said: str, warned: str
+) -> None:
+    """Which track is the original's is not to be heard; .mov knows no Bosnian, and Swedish by a name of its own."""
+    source = tmp_path / "film.mkv"
+    sound = [("aac", "bos"), ("aac", "swe")]
+    make_film(source, codec="libx264", frames=8, audio=sound, purposes={0: "original"})
+    warnings = color(source, tmp_path / f"out.{ending}").warnings
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        assert " ".join(s.metadata.get("language", "") for s in container.streams.audio) == said
+    assert len(warnings) == bool(warned)
+    assert warned in " ".join(warnings)
+
+
+def test_a_swedish_track_of_a_mov_is_swedish_elsewhere(tmp_path: Path, color: Any) -> None:
+    """FFmpeg reads QuickTime's Swedish as "sve", which no player knows in an .mp4."""
+    source = make_film(tmp_path / "film.mov", codec="libx264", frames=8, audio=[("aac", "sve")])
+    color(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].metadata["language"] == "swe"
+
+
 def test_sound_that_an_edit_list_cuts_away_stays_away(tmp_path: Path, color: Any) -> None:
     """A clip trimmed on a phone keeps what was cut off; in .mkv that would be heard before the picture begins."""
     whole = make_film(tmp_path / "film.mp4", codec="libx264", frames=50, audio=[("aac", "deu")], options={"g": "50"})

@@ -18,14 +18,15 @@ from av.container import InputContainer, OutputContainer
 from ..errors import OutputError
 from ..files import sync_folder
 from .codecs import EncoderSpec, open_encoder
+from .labels import STALE, describe
 from .pieces import Piece, piece_path, read_packets, read_piece
 from .probe import VideoInfo, open_input
-from .streams import _STALE, StreamPlan, add_streams, describe
+from .streams import StreamPlan, add_streams
 from .tracks import Window, copied_packets
 
 __all__ = ["check_header", "join_film", "survey", "writes_rotation"]
 
-_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *_STALE)
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *STALE)
 
 
 def writes_rotation() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,18 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
+from .labels import describe, unsaid
 from .probe import StreamInfo, VideoInfo, open_input
 from .subtitles import text_form_for
 from .tracks import Converted, Text, Track, Window
 
-__all__ = ["StreamPlan", "add_streams", "describe", "plan_streams"]
+__all__ = ["StreamPlan", "add_streams", "plan_streams"]
 
 log = logging.getLogger(__name__)
 
-# Written by the muxer, or true of the source file only
-_STALE = ("encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id", "_statistics")
 _AUDIO_ENCODER = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
 # Names that every encoder takes, by the number of channels, for sound that does not say where its channels belong
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-# QuickTime's own list knows these languages by their other ISO 639-2 code only
-_MOV_LANGUAGES = {
-    "sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "cze": "ces", "nld": "dut", "fre": "fra",
-    "kat": "geo", "deu": "ger", "ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may", "fas": "per", "rum": "ron",
-    "slo": "slk", "bod": "tib", "cym": "wel",
-}  # fmt: skip
 _MIME = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp")}
 
 
@@ -40,7 +33,7 @@ class StreamPlan:
 
     stream: StreamInfo
     action: str  # "copy", "drop", "attach" (a cover picture into Matroska), or the codec it is converted to
-    note: str | None = None  # a sentence, where it is not simply copied
+    note: str | None = None  # for people, where it is not simply copied
 
     @property
     def name(self) -> str:
@@ -53,9 +46,19 @@ def plan_streams(container: InputContainer, info: VideoInfo, muxer: str, audio: 
     """A plan for every stream but the one that is coloured."""
     plans = []
     for stream, known in zip(container.streams, info.streams, strict=True):
-        if known.index != info.index:
-            plans.append(_plan(stream, known, muxer, audio, bool(info.chapters)))
-    return tuple(plan for plan in plans if plan is not None)
+        plan = _plan(stream, known, muxer, audio, bool(info.chapters)) if known.index != info.index else None
+        if plan is not None:
+            plans.append(_with_unsaid(plan, stream, muxer))
+    return tuple(plans)
+
+
+def _with_unsaid(plan: StreamPlan, stream: Any, muxer: str) -> StreamPlan:
+    """The plan, and in its note what the stream's language or purpose loses."""
+    lost = [] if plan.action in ("drop", "attach") else unsaid(stream, muxer)
+    if not lost:
+        return plan
+    sentence = f"{plan.name}: {_ending(muxer)} does not say {', nor '.join(lost)}."
+    return replace(plan, note=f"{plan.note} {sentence}" if plan.note else sentence)
 
 
 def _plan(stream: Any, known: StreamInfo, muxer: str, audio: str, chapters: bool) -> StreamPlan | None:
@@ -172,17 +175,6 @@ def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
     added.time_base = Fraction(1, 1000)
     describe(added, stream, output.format.name)
     return added
-
-
-def describe(added: Any, stream: Any, muxer: str) -> None:
-    """Language, title and the like, and what the stream is for."""
-    tags = {k: v for k, v in stream.metadata.items() if not k.lower().startswith(_STALE)}
-    if "name" in tags:  # what .mp4 and .mov call a track's title; all muxers ask for "title"
-        tags.setdefault("title", tags.pop("name"))
-    if muxer == "mov" and "language" in tags:
-        tags["language"] = _MOV_LANGUAGES.get(tags["language"], tags["language"])
-    added.metadata.update(tags)
-    added.disposition = stream.disposition.value
 
 
 def _attach_picture(output: OutputContainer, path: Path, stream: Any) -> None:
