@@ -148,18 +148,17 @@ class FilmRun:
             saver = Saver(self.folder, self.piece_frames)
             frames = reader.frames(done.frames, done.marks, done.counts) if done else reader.frames()
             try:
-                self._color(frames, writer, saver)
+                self._color(frames, writer, saver, reader.counts)
             except BaseException:
                 writer.abort()
                 raise
-            saver.finish(self.frames, reader.counts.as_dict())
         assert self.folder.checkpoint is not None
         counts = Counts(**self.folder.checkpoint.counts)
         self.undecodable = counts.undecodable
         for sentence in counts.sentences():
             self.warn(sentence)
 
-    def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
+    def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver, counts: Counts) -> None:
         """The loop itself, with a decoding thread before it and an encoding thread behind."""
         painter: Painter | None = None
         encode = partial(self._encode, writer)
@@ -173,11 +172,13 @@ class FilmRun:
                     self.advance(len(batch))
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the part that was asked for holds no frame.")
+                film.drain()
+                writer.close()
+                saver.finish(self.frames, counts.as_dict())
             except BaseException:
                 with suppress(Exception):
                     saver.rescue(film.put)
                 raise
-        writer.close()
 
     def advance(self, frames: int) -> None:
         """So many more frames are coloured."""
@@ -258,8 +259,7 @@ class FilmRun:
         if plan.start is not None:
             begin = read_piece(piece_path(folder, 0)).pts[0] * unit
         if plan.end is not None or plan.duration is not None:
-            last = read_piece(piece_path(folder, pieces - 1))
-            end = last.pts[-1] * unit + (last.durations[-1] * unit or 1 / plan.info.rate)
+            end = read_piece(piece_path(folder, pieces - 1)).end(plan.info.step) * unit
         return Window(begin, end, -begin if begin is not None else Fraction(0))
 
     def receipt(self) -> Receipt:

@@ -151,6 +151,17 @@ def test_instants_are_kept(tmp_path: Path, color: Any, monkeypatch: pytest.Monke
     assert receipt.warnings == ()
 
 
+@pytest.mark.parametrize("codec", ["ffv1", "h264"])
+def test_the_last_frame_stands_no_longer_than_in_the_film(tmp_path: Path, color: Any, codec: str) -> None:
+    """An .mp4 with B-frames gives durations in the order of decoding: the pause in the middle is not at the end."""
+    pts = [*range(0, 320, 40), *range(1280, 1440, 40)]
+    source = make_film(tmp_path / "film.mp4", codec="libx264", time_base=Fraction(1, 1000), pts=pts)
+    output = tmp_path / f"out.{'mkv' if codec == 'ffv1' else 'mp4'}"
+    color(source, output, codec=codec)
+    with av.open(str(output)) as container:
+        assert container.duration / 1e6 == pytest.approx(1.44)
+
+
 def test_matroska_keeps_its_own_instants(tmp_path: Path, color: Any) -> None:
     """Milliseconds in, the same milliseconds out; finer ones are rounded, and that is said."""
     source = make_film(

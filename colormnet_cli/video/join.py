@@ -179,13 +179,13 @@ def _video_packets(
 ) -> Iterator[tuple[Fraction, Any]]:
     """Packets with their frames' instants; decoding times are the instants in order, `delay` packets earlier."""
     unit = info.time_base
-    step = max(1, round(1 / info.rate / unit))
+    step = info.step
     move = round(shift / unit)
     recent: deque[int] = deque(maxlen=delay + 1)  # instants of the last frames, in order
     before = delay  # packets whose decoding time lies before the first instant
     following = (read_piece(piece_path(folder, n)) for n in range(1, pieces))
     for number, (piece, after) in enumerate(_with_next(folder, pieces, following)):
-        ends = [*piece.pts[1:], after if after is not None else piece.pts[-1] + (piece.durations[-1] or step)]
+        ends = [*piece.pts[1:], after if after is not None else piece.end(step)]
         data = read_packets(piece_path(folder, number), piece)
         for place, (record, content) in enumerate(zip(piece.packets, data, strict=True)):
             recent.append(piece.pts[place])

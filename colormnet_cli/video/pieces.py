@@ -11,7 +11,9 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
 from typing import Any, BinaryIO
 
 from ..errors import OutputError
@@ -46,6 +48,14 @@ class Piece:
     def delay(self) -> int:
         """How many packets a decoder takes in before it can show the first frame."""
         return max((i - p.frame for i, p in enumerate(self.packets)), default=0)
+
+    def end(self, step: int) -> int:
+        """When its last frame is over, where no piece follows; `step` is a frame's duration where nothing tells."""
+        last, gaps = self.durations[-1] or step, [after - before for before, after in pairwise(self.pts)]
+        if any(abs(gap - told) > 1 for gap, told in zip(gaps, self.durations, strict=False) if told):
+            # .mp4 with B-frames: these are durations in the order of decoding, so the last one is another frame's
+            last = min(last, median_low(gaps))
+        return self.pts[-1] + last
 
 
 def piece_path(folder: Path, number: int) -> Path:

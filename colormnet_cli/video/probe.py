@@ -75,6 +75,11 @@ class VideoInfo:
         """Seconds."""
         return self.first_pts * self.time_base
 
+    @property
+    def step(self) -> int:
+        """From one frame to the next at the film's rate, in the time base."""
+        return max(1, round(1 / self.rate / self.time_base))
+
 
 @contextmanager
 def open_input(path: str | Path) -> Iterator[InputContainer]:
