@@ -199,6 +199,15 @@ def test_a_cut_film_is_noticed(tmp_path: Path) -> None:
             list(Reader(probe(path), strict=True).frames())
 
 
+@pytest.mark.parametrize("pts", [None, [*range(0, 120, 40), *range(500, 860, 40)]], ids=["even", "with a pause"])
+def test_a_whole_film_with_a_fine_clock_is_not_called_cut(tmp_path: Path, pts: list[int] | None) -> None:
+    """An AVI of a thousand ticks a second, forty a frame: the last frame's forty are not forty lost frames."""
+    film = make_film(tmp_path / "film.avi", codec="mjpeg", pix_fmt="yuvj420p", time_base=Fraction(1, 1000), pts=pts)
+    reader = Reader(probe(film))
+    assert len(list(reader.frames())) == 12
+    assert reader.counts.missing == 0
+
+
 def test_the_cover_is_not_the_film(tmp_path: Path) -> None:
     """A cover picture is a video stream too."""
     import cv2

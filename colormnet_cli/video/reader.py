@@ -78,6 +78,7 @@ class Reader:
         self.on_skip = on_skip or (lambda _: None)
         self.counts = Counts()
         self._last_pts: int | None = None
+        self._step = 0  # from the frame before it to the last
         self._passed = 0  # frames of the film before `start`, where they are counted
 
     def frames(
@@ -151,7 +152,10 @@ class Reader:
         """Whether the last frame comes as late as the container says."""
         if self.info.end is None or self._last_pts is None or self.counts.missing:
             return
-        lost = (self.info.end - self._last_pts * self.info.time_base) * self.info.rate - 1
+        step = (
+            max(self._step, self.info.step) * self.info.time_base
+        )  # an AVI may count in a clock finer than its frames
+        lost = (self.info.end - self._last_pts * self.info.time_base) / step - 1
         if lost >= 2:  # a frame may be shown longer than the others
             self.counts.missing = round(lost)
 
@@ -178,6 +182,7 @@ class Reader:
             step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
             pts = self.info.first_pts if last is None else last + step
             self.counts.retimed += 1
+        self._step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
         return int(pts)
 
