@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
@@ -42,7 +44,19 @@ class Trunk(nn.Module):
 def _stage(block: type[BasicBlock | Bottleneck], width_in: int, width: int, depth: int, stride: int) -> nn.Sequential:
     shortcut = None
     if stride != 1 or width_in != width:
-        shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
+        shortcut = nn.Sequential(_Pointwise(width_in, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))
     planes = width // block.expansion
     first = block(width_in, planes, stride, shortcut)
     return nn.Sequential(first, *(block(width, planes) for _ in range(depth - 1)))
+
+
+class _Pointwise(nn.Conv2d):
+    """A 1×1 conv without bias that may skip pixels."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        # oneDNN 3.13 writes past its buffer (a crash) in this conv's gradient on an AVX-512 CPU, where it skips pixels
+        # of a large channels_last map of under 16 channels. Without the pixels it is the same conv, and safe.
+        if input.is_cpu and self.in_channels < 16 and torch.is_grad_enabled():
+            down, across = self.stride
+            return F.conv2d(input[:, :, ::down, ::across], self.weight)
+        return super().forward(input)
