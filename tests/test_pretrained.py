@@ -41,7 +41,7 @@ def test_every_pretrained_tensor_arrives(tmp_path, monkeypatch):
     trunks = {"resnet50": noise(resnet50().state_dict()), "resnet18": noise(resnet18().state_dict())}
     states = {**trunks, "dinov2": dinov2()}
 
-    def on_disk(entry, **_):
+    def on_disk(entry):
         torch.save(states[entry.name], tmp_path / entry.file)
         return tmp_path / entry.file
 

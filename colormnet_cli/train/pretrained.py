@@ -12,7 +12,7 @@ from ..errors import CheckpointError, UsageError
 from ..model.checkpoint import our_name
 from ..model.colormnet import ColorMNet
 from ..model.config import ColorMNetConfig
-from ..weights import LockEntry, Notice, OnFetch, UrlSource, ensure
+from ..weights import LockEntry, UrlSource, ensure
 
 __all__ = ["PRETRAINED", "fill_pretrained"]
 
@@ -38,7 +38,7 @@ PRETRAINED = {
 }  # fmt: skip
 
 
-def fill_pretrained(model: ColorMNet, notice: Notice | None = None, progress: OnFetch | None = None) -> None:
+def fill_pretrained(model: ColorMNet) -> None:
     """Fill the trunks and the transformer of a full network; the rest stays random.
 
     Raises:
@@ -49,7 +49,7 @@ def fill_pretrained(model: ColorMNet, notice: Notice | None = None, progress: On
         raise UsageError("ImageNet and DINOv2 weights fit the full network alone: take --config full or --init random.")
     state = model.state_dict()
     for name, rename in _RENAMES.items():
-        path = ensure(PRETRAINED[name], notice=notice, progress=progress)
+        path = ensure(PRETRAINED[name])
         for theirs, tensor in _tensors(path).items():
             if (ours := rename(theirs)) is not None:
                 _fill(state, ours, tensor, path)
