@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -18,6 +19,7 @@ __all__ = ["Ahead", "Behind"]
 T = TypeVar("T")
 
 _POLL = 0.2  # seconds after which a waiting thread looks whether the other side has gone
+_SHORT = 0.01  # seconds between two looks at whether all is done
 
 
 class Ahead(Generic[T]):
@@ -106,6 +108,13 @@ class Behind(Generic[T]):
         if self._error is not None:
             raise self._error
 
+    def drain(self) -> None:
+        """Wait until everything that was handed over is worked on."""
+        while self._thread.is_alive() and self._queue.unfinished_tasks:
+            time.sleep(_SHORT)
+        if self._error is not None:
+            raise self._error
+
     def _send(self, item: T | None) -> None:
         while self._thread.is_alive():
             try:
@@ -121,3 +130,4 @@ class Behind(Generic[T]):
             except BaseException as error:
                 self._error = error
                 return
+            self._queue.task_done()

@@ -148,7 +148,7 @@ class FilmRun:
             saver = Saver(self.folder, self.piece_frames)
             frames = reader.frames(done.frames, done.marks, done.counts) if done else reader.frames()
             try:
-                self._color(frames, writer, saver, reader.counts)
+                self._color(reader, frames, writer, saver)
             except BaseException:
                 writer.abort()
                 raise
@@ -158,7 +158,7 @@ class FilmRun:
         for sentence in counts.sentences():
             self.warn(sentence)
 
-    def _color(self, frames: Iterator[Frame], writer: PieceWriter, saver: Saver, counts: Counts) -> None:
+    def _color(self, reader: Reader, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
         """The loop itself, with a decoding thread before it and an encoding thread behind."""
         painter: Painter | None = None
         encode = partial(self._encode, writer)
@@ -174,7 +174,7 @@ class FilmRun:
                     raise MediaError(f"{self.plan.info.path}: the part that was asked for holds no frame.")
                 film.drain()
                 writer.close()
-                saver.finish(self.frames, counts.as_dict())
+                saver.finish(self.frames, reader.counts.as_dict())
             except BaseException:
                 with suppress(Exception):
                     saver.rescue(film.put)

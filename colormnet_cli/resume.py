@@ -200,6 +200,7 @@ class Saver:
     def finish(self, frames: int, counts: dict[str, Any]) -> None:
         """All frames are on the disk: only joining is left."""
         self.folder.save(self._checkpoint(frames, counts, complete=True), None)
+        self._latest = None
 
     def _checkpoint(self, frames: int, counts: dict[str, Any], complete: bool = False) -> Checkpoint:
         pieces = -(-frames // self.piece_frames)

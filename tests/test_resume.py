@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pytest
 import torch
 from films import assert_same_frames, make_film, packets_of
 
-from colormnet_cli import ColorizeSettings, colorize_video, resume
+from colormnet_cli import ColorizeSettings, colorize_video, pipeline, resume
 from colormnet_cli.errors import Interrupted, OutputError, UsageError
 from colormnet_cli.painter import Painter
 from colormnet_cli.resume import ProgressFolder, model_sha256, snapshot
@@ -83,6 +86,41 @@ def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytes
     with pytest.raises(Interrupted, match="frame 24"):
         run(stop_at=30)
     assert run().resumed_at == 24
+
+
+@pytest.mark.parametrize("moment", ["encoding", "closing", "saving"])
+def test_ctrl_c_behind_the_last_frame_keeps_the_pieces(run: Any, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Ctrl-C while the encoder catches up with the last frames would lose up to a minute of work."""
+    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def slow(self: Any, writer: Any, item: Any) -> None:
+        if isinstance(item, tuple) and item[0][-1].number == 59:
+            time.sleep(0.5)  # the loop has ended by then, and waits
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        encode(self, writer, item)
+
+    def close_or_stop(writer: Any) -> None:
+        (stop if threading.current_thread() is threading.main_thread() else close)(writer)
+
+    encode, close = pipeline.FilmRun._encode, pipeline.PieceWriter.close
+    where, name, instead = {
+        "encoding": (pipeline.FilmRun, "_encode", slow),
+        "closing": (pipeline.PieceWriter, "close", close_or_stop),
+        "saving": (resume.Saver, "finish", stop),
+    }[moment]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, instead)
+            with pytest.raises(Interrupted, match="goes on from frame 56"):
+                run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert run().resumed_at == 56
 
 
 def test_before_the_first_piece_nothing_is_left(tmp_path: Path, run: Any) -> None:
