@@ -89,6 +89,18 @@ def test_wrong_shapes_and_names_are_named(film):
         load_model(film)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_values_that_are_no_numbers(film, value):
+    """A film would come out gray or black after hours, and nobody would know why."""
+    content = torch.load(film, weights_only=True)
+    name = sorted(content["state"])[5]
+    content["state"][name].view(-1)[-1] = value
+    torch.save(content, film)
+    with pytest.raises(CheckpointError, match=rf"film\.pt: .*{name} holds values that are no finite numbers") as caught:
+        load_model(film)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("config", [{"vit_dim": 7}, {"colour": 3}, {"trunk_block": "other"}, 5])
 def test_sizes_that_no_network_has(film, config):
     """A file of a later version, or a damaged one, is not guessed at."""

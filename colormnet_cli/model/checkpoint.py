@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -107,16 +107,22 @@ def load_state(model: ColorMNet, state: Mapping[str, Tensor]) -> None:
     complaints = [f"{len(names)} {what}: {_some(names)}" for what, names in found if names]
     if complaints:
         raise CheckpointError(f"The weights do not fit the network: {'; '.join(complaints)}.")
+    broken = next((name for name, tensor in named.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise CheckpointError(
+            f"The tensor {called(broken)} holds values that are no finite numbers: the file is damaged, or its "
+            "training went wrong; take another."
+        )
     model.load_state_dict(named)
 
 
-def save_model(model: ColorMNet, path: str | Path, dtype: torch.dtype | None = None) -> None:
+def save_model(model: ColorMNet, file: str | Path | IO[bytes], dtype: torch.dtype | None = None) -> None:
     """Write a weight file of our own form: sizes and tensors, loadable without running any code of the file's."""
     state = {
         name: tensor.detach().cpu().to(dtype if dtype and tensor.is_floating_point() else tensor.dtype)
         for name, tensor in model.state_dict().items()
     }
-    torch.save({"config": model.config.to_dict(), "state": state}, path)
+    torch.save({"config": model.config.to_dict(), "state": state}, file)
 
 
 def model_from_file_content(content: Any) -> ColorMNet:
