@@ -16,6 +16,7 @@ from colormnet_cli.video import reader as reader_module
 from colormnet_cli.video.planes import build_frame, convert_luma, luma_plane, source_layout
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
+from colormnet_cli.video.still import frame_at
 
 PLANAR = [
     "yuv420p",
@@ -136,6 +137,41 @@ def test_an_instant_that_comes_again_moves_no_other_frame(tmp_path: Path) -> Non
     reader = Reader(probe(tmp_path / "film.mkv"))
     assert [frame.pts for frame in reader.frames()] == [0, 40, 41, 80, 120, 121, 160]
     assert reader.counts.retimed == 2
+
+
+def test_b_frames_in_an_avi_stay_one_step_apart(tmp_path: Path) -> None:
+    """An AVI stores instants of decoding only; FFmpeg's guesses at the others made the picture lag behind the sound."""
+    film = make_film(tmp_path / "film.avi", codec="libx264", frames=40)
+    reader = Reader(probe(film))
+    shown = [frame.pts for frame in reader.frames()]
+    assert shown == [*range(shown[0], shown[0] + 40)]
+    assert list(reader.counts.sentences()) == []
+
+
+def test_a_raw_stream_runs_at_its_rate(tmp_path: Path) -> None:
+    """What a camera writes without a container has no instants at all: it was refused."""
+    film = make_film(tmp_path / "film.h264", codec="libx264", frames=40)
+    info = probe(film)
+    for start, first in ((None, 0), ("1", 25), ("f30", 30)):
+        reader = Reader(info, parse_time(start) if start else None)
+        frames = list(reader.frames())
+        assert [round((f.pts - frames[0].pts) * info.time_base * 25, 3) for f in frames] == [*range(40 - first)]
+        assert np.abs(frames[0].luma.astype(int) - picture(first, 48, 64)).mean() < 8
+        assert reader.counts.retimed == len(frames)
+    assert np.abs(frame_at(film, parse_time("1.2"))[..., 0] / 255 * 219 + 16 - picture(30, 48, 64)).mean() < 8
+
+
+def test_frames_before_the_first_instant_are_counted_back_from_it(tmp_path: Path) -> None:
+    """A broadcast that is joined late says no instants at first: its picture came too late by as many frames."""
+    film = make_film(tmp_path / "film.ts", codec="libx264", frames=20, options={"bf": "0"})
+    whole = [instant for instant, _ in frames_of(film)]
+    data, at = bytearray(film.read_bytes()), 0
+    for _ in range(8):
+        at = data.index(b"\0\0\1\xe0", at + 1)  # a packet of video
+        data[at + 7] &= 0x3F  # it has no instant
+        data[at + 9 : at + 9 + data[at + 8]] = b"\xff" * data[at + 8]
+    film.write_bytes(data)
+    assert [instant for instant, _ in frames_of(film)] == whole
 
 
 def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # their gray means video levels unless tagged
+_UNTIMED = 250  # frames without an instant among which the first with one is looked for
 _HDR = {16: "PQ (HDR10)", 18: "HLG"}
 
 
@@ -61,6 +63,7 @@ class VideoInfo:
     field_order: int
     rate: Fraction
     time_base: Fraction
+    by_dts: bool  # the container has no instants but those of decoding
     first_pts: int
     duration: float | None  # seconds
     frames: int | None  # exact where the container counts them, else an estimate
@@ -74,6 +77,10 @@ class VideoInfo:
     def first_time(self) -> Fraction:
         """Seconds."""
         return self.first_pts * self.time_base
+
+    def instant(self, frame: av.VideoFrame) -> int | None:
+        """When a frame is shown, in the time base; None where the film does not say."""
+        return _instant(frame, self.by_dts)
 
     @property
     def step(self) -> int:
@@ -117,10 +124,16 @@ def probe(path: str | Path) -> VideoInfo:
     path = Path(path)
     with open_input(path) as container:
         stream = video_stream(container, path)
-        frame = next((f for f in decoded_frames(container, stream) if f.pts is not None or f.dts is not None), None)
+        frames = decoded_frames(container, stream)
+        frame = next(frames, None)
         if frame is None:
             raise MediaError(f"{path}: not one frame of it can be decoded.")
-        return _describe(path, container, stream, frame)
+        info = _describe(path, container, stream, frame)
+        if info.instant(frame) is not None:
+            return info
+        instants = map(info.instant, islice(frames, _UNTIMED))  # a raw stream has none, another may begin without
+        first = next((t - n * info.step for n, t in enumerate(instants, 1) if t is not None), 0)
+        return replace(info, first_pts=first)
 
 
 def _describe(path: Path, container: InputContainer, stream: Any, frame: av.VideoFrame) -> VideoInfo:
@@ -135,7 +148,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     matrix_tag = _tag(context.colorspace, frame.colorspace)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)
-    pts = int(frame.pts if frame.pts is not None else frame.dts or 0)
+    by_dts = container.format.name == "avi"  # it has no others; FFmpeg's guesses go wrong where there are B-frames
+    pts = _instant(frame, by_dts) or 0
     duration = _duration(container, stream, float(pts * stream.time_base))
     counted = stream.frames or None
     sar = stream.sample_aspect_ratio
@@ -159,6 +173,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         field_order=int(getattr(context, "field_order", 0)),
         rate=rate,
         time_base=Fraction(stream.time_base),
+        by_dts=by_dts,
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
@@ -168,6 +183,11 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         chapters=len(container.chapters()),
         streams=tuple(_stream_info(s) for s in container.streams),
     )
+
+
+def _instant(frame: av.VideoFrame, by_dts: bool) -> int | None:
+    first, second = (frame.dts, frame.pts) if by_dts else (frame.pts, frame.dts)
+    return second if first is None else first
 
 
 def _packets(stream: Any) -> int | None:

@@ -122,7 +122,7 @@ class Reader:
                 yield from (frame for frame in chain([first], raw) if self._seconds(frame) >= wanted)
                 return
         for number, frame in enumerate(self._decode()):
-            if self.start is None or self.start.reached(number, self._seconds(frame)):
+            if self.start is None or self.start.reached(number, self._seconds(frame, number)):
                 yield frame
             else:
                 self._passed = number + 1
@@ -152,9 +152,7 @@ class Reader:
         """Whether the last frame comes as late as the container says."""
         if self.info.end is None or self._last_pts is None or self.counts.missing:
             return
-        step = (
-            max(self._step, self.info.step) * self.info.time_base
-        )  # an AVI may count in a clock finer than its frames
+        step = max(self._step * self.info.time_base, 1 / self.info.rate)  # an AVI's rate may be that of a finer clock
         lost = (self.info.end - self._last_pts * self.info.time_base) / step - 1
         if lost >= 2:  # a frame may be shown longer than the others
             self.counts.missing = round(lost)
@@ -176,19 +174,21 @@ class Reader:
         One that comes again goes right behind the last: those that follow keep theirs, and the sound stays in step.
         """
         unit, last = self.info.time_base, self._last_pts
-        pts = frame.pts if frame.pts is not None else frame.dts
+        pts = self.info.instant(frame)
         if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / unit):
             again = pts is not None and last is not None and 0 <= last - pts < 1 / unit  # up to a second
             step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
+            if not (self.info.by_dts and frame.dts is None):  # as the last ones are, out of the emptied decoder
+                self.counts.retimed += 1
             pts = self.info.first_pts if last is None else last + step
-            self.counts.retimed += 1
         self._step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
         return int(pts)
 
-    def _seconds(self, frame: av.VideoFrame) -> Fraction:
-        pts = frame.pts if frame.pts is not None else frame.dts
-        return (pts if pts is not None else self.info.first_pts) * self.info.time_base - self.info.first_time
+    def _seconds(self, frame: av.VideoFrame, number: int = 0) -> Fraction:
+        """Since the film's first frame; by its number where it has no instant."""
+        pts = self.info.instant(frame)
+        return number / self.info.rate if pts is None else pts * self.info.time_base - self.info.first_time
 
     def _check_strict(self) -> None:
         if not self.strict:
@@ -203,11 +203,12 @@ class Reader:
         wanted = list(marks)
         raw = self._decode(marks[-1].pts * self.info.time_base)
         for seen, frame in enumerate(raw):
-            if frame.pts is None or frame.pts > marks[-1].pts:
+            pts = self.info.instant(frame)
+            if pts is None or pts > marks[-1].pts:
                 return
-            if frame.pts == wanted[0].pts:
+            if pts == wanted[0].pts:
                 luma = luma_plane(frame, source_layout(frame.format.name), self.info.matrix)
-                if Mark(frame.pts, zlib.crc32(luma.data)) != wanted.pop(0):
+                if Mark(pts, zlib.crc32(luma.data)) != wanted.pop(0):
                     return
                 if not wanted:
                     yield from raw
@@ -225,7 +226,7 @@ class Reader:
                 except av.error.FFmpegError:
                     return
             for frame in decoded_frames(container, stream, self.counts, fed):
-                last = frame.pts
+                last = self.info.instant(frame)
                 yield frame
         lost = fed.packets - fed.frames - fed.errors  # packets of which the decoder made nothing, and said nothing
         if lost > 0 and last is not None:
@@ -250,5 +251,5 @@ class Reader:
                 except av.error.FFmpegError:
                     return
             for frame in decoded_frames(container, stream, threads=1):
-                if frame.pts is not None and frame.pts > last:
+                if (pts := self.info.instant(frame)) is not None and pts > last:
                     yield frame

@@ -70,7 +70,9 @@ def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fra
                 container.seek(int((info.first_time + near) / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        for frame in decoded_frames(container, stream):
-            pts = frame.pts if frame.pts is not None else frame.dts
+        for number, frame in enumerate(decoded_frames(container, stream)):
+            pts = info.instant(frame)
             if pts is not None:
                 yield pts * info.time_base - info.first_time, frame
+            elif near is None:
+                yield number / info.rate, frame
