@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from .errors import UsageError
-from .timecode import parse_time
+from .timecode import Timecode, parse_time
 
 __all__ = ["ColorizeSettings", "Progress", "ProgressCallback"]
 
@@ -31,7 +32,7 @@ class ColorizeSettings:
     codec: str | None = None
     crf: float | None = None  # None: 16 for libx264, as good for others
     preset: str | None = None  # None: "medium" for libx264
-    encoder_options: tuple[tuple[str, str], ...] = ()  # also given as a dict; last word over everything above
+    encoder_options: tuple[tuple[str, str], ...] = ()  # also given as a dict; last word over our own choices
     pix_fmt: str | None = None  # None: the source's sampling and bit depth
     archive: bool = False  # FFV1 in .mkv
 
@@ -57,9 +58,12 @@ class ColorizeSettings:
             raise UsageError(f"crf is {self.crf}: between 0 and 63.")
         if self.archive and any((self.codec, self.crf is not None, self.preset)):
             raise UsageError("--archive means FFV1: it goes with no --codec, --crf or --preset.")
-        for value in (self.start, self.end, self.duration):
-            if value is not None:
-                parse_time(value)
+        start, end, duration = (None if t is None else parse_time(t) for t in (self.start, self.end, self.duration))
+        begin = start or Timecode(frame=0)
+        if end is not None and end.reached(begin.frame or 0, begin.seconds or Fraction(0)):
+            raise UsageError(f"The end ({end}) is not behind the start ({begin}): give a later end.")
+        if duration is not None and duration.reached(0, Fraction(0)):
+            raise UsageError(f"A duration of {duration} holds no frame: give a longer one.")
 
 
 @dataclass(frozen=True)
