@@ -33,6 +33,8 @@ WRONG_USAGE = [
     (f"{COLORIZE} --start f3 --end f3", r"the end \(f3\) is not behind the start \(f3\)"),
     (f"{COLORIZE} --end f0", r"the end \(f0\) is not behind the start \(f0\)"),
     (f"{COLORIZE} --duration 0", "a duration of 0 holds no frame"),
+    (f"{COLORIZE} --crf 5 --encoder-option crf=3", "--crf and --encoder-option crf=3 set the same: give one"),
+    (f"{COLORIZE} --preset fast --encoder-option preset=slow", "--preset and .* preset=slow set the same"),
     (f"{COLORIZE} --archive --crf 3", "--archive means FFV1"),
     (f"{COLORIZE} --archive -o out.mp4", "--archive writes FFV1 in Matroska: name the output out.mkv"),
     (f"{COLORIZE} --crf 99", "'--crf'"),

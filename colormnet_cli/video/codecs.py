@@ -204,6 +204,11 @@ def _quality(encoder: str, settings: ColorizeSettings) -> _Quality:
         raise UsageError(f"{encoder} has no --crf: use --encoder-option.")
     if settings.preset is not None and habit.preset is None:
         raise UsageError(f"{encoder} has no --preset: use --encoder-option.")
+    given = dict(settings.encoder_options)
+    asked = (("crf", settings.crf, habit.crf_option), ("preset", settings.preset, habit.preset_option))
+    for name, value, option in asked:
+        if value is not None and option in given:
+            raise UsageError(f"--{name} and --encoder-option {option}={given[option]} set the same: give one of them.")
     crf = settings.crf if settings.crf is not None else habit.crf
     options = dict(habit.always)
     quantizer = None
