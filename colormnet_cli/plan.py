@@ -13,10 +13,11 @@ from .errors import OutputError, UsageError
 from .exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
-from .video.codecs import EncoderSpec, carries_shape, choose_encoder, open_encoder
+from .video.codecs import EncoderSpec, carries_shape, choose_encoder
 from .video.join import check_header, writes_rotation
 from .video.probe import VideoInfo, open_input, probe
 from .video.streams import StreamPlan, plan_streams
+from .video.support import try_encoder
 
 __all__ = ["FilmPlan", "check_output", "plan_video"]
 
@@ -101,7 +102,7 @@ def plan_video(
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     check_output(output, inputs, settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
-    open_encoder(encoder)
+    try_encoder(encoder)
     with open_input(source) as container:
         streams = plan_streams(container, info, encoder.container, settings.audio)
     check_header(info, encoder, streams)

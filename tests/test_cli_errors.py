@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from cli_world import command, environment, world  # noqa: F401 - fixtures
+from cli_world import command, environment, run, world  # noqa: F401 - fixtures
 
 COLORIZE = "colorize old.mp4 --ref photo.jpg --model small.pt --device cpu"
 FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
@@ -90,6 +91,16 @@ def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
     code, out, err = command(*line.split())
     assert_told(err, told)
     assert (code, out) == (2, "")
+
+
+def test_the_encoder_does_not_speak_for_itself(world):
+    """`x264 [error]: …` between the JSON lines ends the program that reads them."""
+    line = f"{COLORIZE} -o o.mp4 --preset nonsense --progress json"
+    code, out, err = run(line.split(), world)
+    events = [json.loads(text) for text in err.splitlines()]
+    assert (code, out) == (1, "")
+    assert [event["event"] for event in events] == ["step", "step", "error"]
+    assert "libx264 does not open for 96×64 yuv420p with the options crf=16 preset=nonsense" in events[-1]["text"]
 
 
 @pytest.mark.parametrize(("line", "told"), FAILED, ids=[line for line, _ in FAILED])

@@ -24,7 +24,7 @@ from ..pace import Pace
 from ..plan import check_output
 from ..receipt import FileRecord, versions
 from ..settings import ColorizeSettings, ProgressCallback
-from ..video.codecs import EncoderSpec, choose_encoder, open_encoder
+from ..video.codecs import EncoderSpec, choose_encoder
 from ..video.join import check_header, join_film
 from ..video.pieces import PieceWriter
 from ..video.planes import convert_luma, source_layout
@@ -32,6 +32,7 @@ from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Frame, Reader
 from ..video.rgb import planes_of
 from ..video.streams import StreamPlan, plan_streams
+from ..video.support import try_encoder
 from ..video.tracks import Window
 from .wall import Wall, plan_wall
 
@@ -108,7 +109,7 @@ def compare(
     )  # fmt: skip
     canvas = _canvas(info, wall)
     spec, notes = choose_encoder(canvas, output, encoding)
-    open_encoder(spec)
+    try_encoder(spec)
     with open_input(info.path) as container:
         streams = plan_streams(container, info, spec.container, settings.audio)
     notes += [stream.note for stream in streams if stream.note]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -179,6 +180,8 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
 
 
 def _open(context: Any, spec: EncoderSpec) -> None:
+    if spec.encoder == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors alone: it greets on stderr each time it is opened
     try:
         context.open()
     except (av.error.FFmpegError, ValueError, OSError) as error:

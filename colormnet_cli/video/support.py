@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import av
 
-__all__ = ["EncoderSupport", "encoder_support", "ffmpeg_version"]
+from .codecs import EncoderSpec, open_encoder
+
+__all__ = ["EncoderSupport", "encoder_support", "ffmpeg_version", "try_encoder"]
 
 _SOFTWARE = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "ffv1", "prores_ks", "dnxhd")
 _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
@@ -30,6 +35,30 @@ def ffmpeg_version() -> str:
 def encoder_support() -> list[EncoderSupport]:
     """The encoders that `--codec` is likely to name."""
     return [EncoderSupport(name, _problem(name)) for name in _SOFTWARE + _HARDWARE]
+
+
+def try_encoder(spec: EncoderSpec) -> None:
+    """Open an encoder, to see that it does; only our own sentence says why it does not."""
+    with _silent_libraries():
+        open_encoder(spec)
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """x264 and SVT-AV1 write to stderr themselves, past FFmpeg's log, where programs expect our JSON lines."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _problem(name: str) -> str:
