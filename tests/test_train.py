@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import small_config
 
-from colormnet_cli.errors import CheckpointError, OutputError, TrainingError, UsageError
+from colormnet_cli.errors import CheckpointError, MediaError, OutputError, TrainingError, UsageError
 from colormnet_cli.train import loop
 from colormnet_cli.train.clip import ClipLoss, draw_memory
 from colormnet_cli.train.journal import Journal, read_losses
@@ -183,6 +183,13 @@ def test_something_must_be_given_to_learn_from(tmp_path):
     """A run without material would end in a traceback."""
     with pytest.raises(UsageError, match="--data"):
         train(SMALL.with_overrides(synthetic=False), tmp_path)
+
+
+def test_a_slip_in_the_data_leaves_no_folder(tmp_path):
+    """An empty RUN would lie there for every typing error."""
+    with pytest.raises(MediaError, match="gone"):
+        train(SMALL.with_overrides(synthetic=False, data=(str(tmp_path / "gone"),)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.gpu

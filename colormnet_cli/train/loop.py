@@ -115,8 +115,8 @@ class _Run:
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         if saved:
             self._restore(saved)
-        folder.mkdir(parents=True, exist_ok=True)
         self.material = self._material()
+        folder.mkdir(parents=True, exist_ok=True)  # not before: a slip in --data is to leave nothing
         if ours.leads:
             (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=2) + "\n", encoding="utf-8")
             self.journal = Journal(folder, self.step)
