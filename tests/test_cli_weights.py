@@ -11,6 +11,8 @@ import pytest
 from cli_world import make_world, run
 from hub import COMMIT, Hub
 
+from colormnet_cli.cli.progress import bytes_text
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -81,7 +83,9 @@ def test_fetch_path_verify_and_list(command, hub, folder):
 def test_doctor(command, hub):
     """Exit 0 where colorize can run; 1 and the reason where it cannot."""
     code, out, err = command("doctor")
-    assert (code, err) == (0, "Colorize can run here.\n")
+    size = bytes_text(len(hub.content))
+    note = f"the first film fetches the weights 'colormnet', {size}, for which there is room"
+    assert (code, err) == (0, f"Colorize can run here; {note}.\n")
     for what in (
         r"version +torch \d",
         r"device +cpu",
@@ -97,6 +101,22 @@ def test_doctor(command, hub):
         err == "Error: Colorize cannot run here: the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set.\n"
     )
     assert json.loads(out)["problems"] == ["the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"]
+
+
+@pytest.mark.parametrize("wrong", ["room", "hub", "cache"])
+def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
+    """All would be called well, and then half a gigabyte finds no place."""
+    (folder / "file").touch()
+    more = {"room": {}, "hub": {"HF_HOME": str(folder / "file")}, "cache": {"XDG_CACHE_HOME": str(folder / "file")}}
+    if wrong == "room":
+        lock = folder / "weights.lock"
+        lock.write_text(re.sub(r"size = \d+", f"size = {10**17}", lock.read_text()))
+    code, out, err = command("doctor", "--json", **more[wrong])
+    told = "The weights 'colormnet' need 100,000,000,000 MB in " if wrong == "room" else f"{folder / 'file'} may not be"
+    assert code == 1
+    assert told in err
+    assert told in json.loads(out)["problems"][0]
+    assert len(err.splitlines()) == 1
 
 
 def test_a_reader_that_goes_away_is_no_traceback(command, folder):

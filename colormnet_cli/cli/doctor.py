@@ -30,6 +30,7 @@ class Finding:
     topic: str
     what: str
     problem: str = ""
+    note: str = ""  # what a person should know although colorize can run
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +56,7 @@ def doctor(
     if problems:
         session.say(f"Colorize cannot run here: {'; '.join(problems)}", "error")
         raise typer.Exit(1)
-    session.say("Colorize can run here")
+    session.say("; ".join(["Colorize can run here", *(finding.note for finding in findings if finding.note)]))
 
 
 def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
@@ -130,11 +131,12 @@ def _caches() -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    from ..weights import candidates, default_lock_path, find, is_offline, read_lock
+    from ..errors import WeightsError
+    from ..weights import candidates, default_lock_path, find, is_offline, read_lock, require_storage
 
     findings = [Finding("weights", f"named by {default_lock_path()}")]
     for entry in read_lock().values():
-        problem = ""
+        problem = note = ""
         if path := find(entry):
             what = f"on disk, {path}"
         elif wrong := candidates(entry):
@@ -143,5 +145,13 @@ def _weights() -> list[Finding]:
             what = f"not on disk yet, {bytes_text(entry.size)} to fetch when first used"
         if not path and entry.name == "colormnet" and is_offline():
             problem = "the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"
-        findings.append(Finding("weights", f"{entry.name}: {what}", problem))
+        elif not path and entry.name == "colormnet" and entry.sources:
+            try:
+                require_storage(entry)
+                note = (
+                    f"the first film fetches the weights 'colormnet', {bytes_text(entry.size)}, for which there is room"
+                )
+            except WeightsError as error:
+                problem = str(error)
+        findings.append(Finding("weights", f"{entry.name}: {what}", problem, note))
     return findings

@@ -4,7 +4,7 @@ from .checked import cache_folder
 from .load import config_of, load_model, model_from_file, weights_path
 from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
 from .resolve import Notice, candidates, ensure, find, locate
-from .sources import FetchProgress, OnFetch, hub_cache_folder, is_offline
+from .sources import FetchProgress, OnFetch, hub_cache_folder, is_offline, require_storage
 
 __all__ = [
     "LOCK_VARIABLE",
@@ -26,5 +26,6 @@ __all__ = [
     "locate",
     "model_from_file",
     "read_lock",
+    "require_storage",
     "weights_path",
 ]

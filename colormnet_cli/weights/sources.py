@@ -20,7 +20,16 @@ from ..errors import WeightsError
 from .checked import cache_folder
 from .lock import HubSource, LockEntry, UrlSource
 
-__all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from", "hub_cache_folder", "is_offline"]
+__all__ = [
+    "FetchProgress",
+    "OnFetch",
+    "Refused",
+    "cached_path",
+    "fetch_from",
+    "hub_cache_folder",
+    "is_offline",
+    "require_storage",
+]
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0  # without a byte from a plain URL
@@ -96,10 +105,29 @@ def _own_path(entry: LockEntry) -> Path:
     return cache_folder() / "weights" / entry.sha256[:16] / entry.file
 
 
-def _require_space(folder: Path, entry: LockEntry) -> None:
-    """Half a gigabyte that does not fit is better said before than after the download."""
+def require_storage(entry: LockEntry) -> None:
+    """A WeightsError where what the entry's first source gives could not be stored."""
+    folder = hub_cache_folder() if isinstance(entry.sources[0], HubSource) else _own_path(entry).parent
+    for place in (folder, cache_folder()):  # the second holds the lock of whoever fetches
+        there = _existing(place)
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise WeightsError(
+                f"The weights {entry.name!r} cannot be stored: {there} may not be written to; change that, or move the "
+                "caches by setting HF_HOME and XDG_CACHE_HOME"
+            )
+    _require_space(folder, entry)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
     while not folder.exists():
         folder = folder.parent
+    return folder
+
+
+def _require_space(folder: Path, entry: LockEntry) -> None:
+    """Half a gigabyte that does not fit is better said before than after the download."""
+    folder = _existing(folder)
     free = shutil.disk_usage(folder).free
     if free < entry.size + _SPARE_BYTES:
         raise WeightsError(
