@@ -57,6 +57,18 @@ WRONG_USAGE = [
     ("weights path nonsense", "weights.lock has no 'nonsense': it has colormnet"),
 ]
 
+EMPTY = {
+    "colorize old.mp4 --model small.pt --ref": "--ref",
+    "colorize old.mp4 --ref photo.jpg --model": "--model",
+    "colorize old.mp4 --ref photo.jpg --model small.pt -o": "--output",
+    "colorize --ref photo.jpg --model small.pt": "FILM",
+    "frames --ref photo.jpg --model small.pt": "FOLDER",
+    "frames scans --ref photo.jpg --model small.pt -o": "--output",
+    "compare old.mp4 -o out.mp4 --input": "--input",
+    "evaluate old.mp4": "REFERENCE",
+    "train --out": "--out",
+}
+
 FAILED = [
     ("colorize gone.mp4 --ref photo.jpg", r"gone\.mp4"),
     ("colorize text.mp4 --ref photo.jpg", r"text\.mp4"),
@@ -91,6 +103,16 @@ def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
     code, out, err = command(*line.split())
     assert_told(err, told)
     assert (code, out) == (2, "")
+
+
+@pytest.mark.parametrize("line", EMPTY)
+def test_an_empty_value_is_not_the_folder_one_is_in(command, tmp_path, line):
+    """`--ref "$PHOTO"` where the shell has no PHOTO would be told of a folder, or films would go where one is."""
+    before = set(os.listdir())
+    code, out, err = command(*line.split(), "")
+    assert_told(err, f"{EMPTY[line]}.*it is empty")
+    assert (code, out) == (2, "")
+    assert set(os.listdir()) == before
 
 
 def test_the_encoder_does_not_speak_for_itself(world):

@@ -24,7 +24,7 @@ class Audio(str, Enum):
     none = "none"
 
 
-Films = Annotated[list[Path], typer.Argument(metavar="FILM", help="The films; several may be given.")]
+Films = Annotated[list[Path], typer.Argument(metavar="FILM", parser=o.path, help="The films; several may be given.")]
 Start = Annotated[
     str | None,
     typer.Option(metavar="TIME", rich_help_panel=RANGE, help="Where to begin: 12.5, 00:01:02.5 or f1500 (a frame)."),

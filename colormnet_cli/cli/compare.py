@@ -20,13 +20,19 @@ LAYOUT = "Layout"
 
 Results = Annotated[
     list[Path],
-    typer.Argument(metavar="A B …", help="Results: films, or folders of frames, of the input's shape and length."),
+    typer.Argument(
+        metavar="A B …", parser=o.path, help="Results: films, or folders of frames, of the input's shape and length."
+    ),
 ]
 Input = Annotated[
-    Path, typer.Option("--input", "-i", metavar="FILM", help="The film they were made of: its times and sound.")
+    Path,
+    typer.Option(
+        "--input", "-i", metavar="FILM", parser=o.path, help="The film they were made of: its times and sound."
+    ),
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="Film to write: .mp4, .mov, .mkv or .webm.")
+    Path,
+    typer.Option("--output", "-o", metavar="FILE", parser=o.path, help="Film to write: .mp4, .mov, .mkv or .webm."),
 ]
 Split = Annotated[
     bool, typer.Option("--split", rich_help_panel=LAYOUT, help="Two in one picture, with a moving line between.")

@@ -23,22 +23,30 @@ CLIP_MEASURES = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_e
 
 Result = Annotated[
     Path | None,
-    typer.Argument(metavar="RESULT", show_default=False, help="A film, a folder of frames, or a folder of such clips."),
+    typer.Argument(
+        metavar="RESULT",
+        parser=o.path,
+        show_default=False,
+        help="A film, a folder of frames, or a folder of such clips.",
+    ),
 ]
 Reference = Annotated[
     Path | None,
     typer.Argument(
-        metavar="REFERENCE", show_default=False, help="The same in true colour: as many, as large, same names."
+        metavar="REFERENCE",
+        parser=o.path,
+        show_default=False,
+        help="The same in true colour: as many, as large, same names.",
     ),
 ]
 Benchmark = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", rich_help_panel=BENCHMARK, show_default=False,
+    typer.Option(metavar="DIR", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
                  help="Colour every clip of a folder from its first frame, as the papers do, and measure that."),
 ]  # fmt: skip
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FOLDER", rich_help_panel=BENCHMARK, show_default=False,
+    typer.Option("--output", "-o", metavar="FOLDER", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
                  help="Keep the coloured frames, as PNG."),
 ]  # fmt: skip
 Paper = Annotated[
@@ -55,12 +63,12 @@ WithPublished = Annotated[
     bool, typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Print the papers' figures beside one's own.")
 ]
 Csv = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", rich_help_panel=o.OUTPUT, show_default=False,
+    Path | None, typer.Option("--csv", metavar="FILE", parser=o.path, rich_help_panel=o.OUTPUT, show_default=False,
                               help="Every frame's figures."),
 ]  # fmt: skip
 Report = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE.html", rich_help_panel=o.OUTPUT, show_default=False,
-                              help="One page with curves and the worst frames; needs no network."),
+    Path | None, typer.Option("--report", metavar="FILE.html", parser=o.path, rich_help_panel=o.OUTPUT,
+                              show_default=False, help="One page with curves and the worst frames; needs no network."),
 ]  # fmt: skip
 Worst = Annotated[int, typer.Option("--worst", min=0, rich_help_panel=o.OUTPUT, help="Frames shown in the report.")]
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures of one size, taken in natural order.")]
-OutputFolder = Annotated[
-    Path | None, typer.Option("--output", "-o", show_default=False, help="Folder to write; FOLDER-color if not said.")
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", parser=o.path, help="Pictures of one size, taken in natural order.")
 ]
+OutputFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="PATH", parser=o.path, show_default=False,
+                              help="Folder to write; FOLDER-color if not said."),
+]  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:

@@ -36,6 +36,18 @@ class ProgressForm(str, Enum):
         return self.value
 
 
+def filled(text: str) -> str:
+    """The value of an option that names something."""
+    if not text:
+        raise typer.BadParameter("It is empty; is a variable of the shell unset?")
+    return text
+
+
+def path(text: str) -> Path:
+    """The value of what names a file or a folder; an empty name would mean the folder one is in."""
+    return Path(filled(text))
+
+
 # Options of the session act while they are read: an error in a later option is then already shown the right way.
 
 
@@ -109,7 +121,7 @@ PrecisionOption = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option(metavar="NAME|PATH", rich_help_panel=NETWORK,
+    typer.Option(metavar="NAME|PATH", parser=filled, rich_help_panel=NETWORK,
                  help="A name that `colormnet weights` lists, or a file of weights."),
 ]  # fmt: skip
 Size = Annotated[
@@ -120,7 +132,7 @@ Size = Annotated[
 
 References = Annotated[
     list[str],
-    typer.Option("--ref", metavar="PICTURE", help="The colour picture; or FILM@TIME. Repeatable."),
+    typer.Option("--ref", metavar="PICTURE", parser=filled, help="The colour picture; or FILM@TIME. Repeatable."),
 ]
 RefIsFirst = Annotated[
     bool | None,
@@ -142,7 +154,12 @@ Resume = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", show_default=False, help="File or folder to write; FILM-color beside the film if not said."
+        "--output",
+        "-o",
+        metavar="PATH",
+        parser=path,
+        show_default=False,
+        help="File or folder to write; FILM-color beside the film if not said.",
     ),
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Debug, Device, Form, Json, ProgressForm, Quiet, Verbose
+from .options import Debug, Device, Form, Json, ProgressForm, Quiet, Verbose, filled, path
 from .progress import Reporter
 from .session import Session
 
@@ -35,11 +35,13 @@ class TrainPrecision(str, Enum):
     bf16 = "bf16"
 
 
-Out = Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder for checkpoints, weights and the log.")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
+]
 Config = Annotated[Preset, typer.Option("--config", help="The network, and how it is trained.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="PATH", rich_help_panel=MATERIAL, show_default=False,
+    typer.Option("--data", metavar="PATH", parser=filled, rich_help_panel=MATERIAL, show_default=False,
                  help="A folder of frames, of such folders or of videos, DAVIS, or a video; repeatable."),
 ]  # fmt: skip
 Synthetic = Annotated[
@@ -50,7 +52,7 @@ Crop = Annotated[int | None, typer.Option(min=16, help="Side of a clip's picture
 Jump = Annotated[int | None, typer.Option(min=1, help="Most frames of the film between two of a clip.", **_MATERIAL)]
 Init = Annotated[
     str | None,
-    typer.Option("--init", metavar="NAME|PATH", rich_help_panel=OPTIMISATION, show_default=False,
+    typer.Option("--init", metavar="NAME|PATH", parser=filled, rich_help_panel=OPTIMISATION, show_default=False,
                  help="Start from random weights, pretrained (ImageNet and DINOv2), colormnet, preview, or a file."),
 ]  # fmt: skip
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps.", **_OPTIMISATION)]
