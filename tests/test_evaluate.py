@@ -265,7 +265,16 @@ def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: py
     values = json.loads(out)
     assert (values["clips"][0]["frames"], values["settings"]["memory"]["gamma"]) == (2, 3)
     assert len(values["settings"]["weights"]["file_sha256"]) == 64
-    assert (tmp_path / "out" / "one" / "1.png").exists()
+    result = tmp_path / "out" / "one" / "1.png"
+    result.write_bytes(b"an earlier result")
+    code, _, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments)
+    assert (code, result.read_bytes()) == (1, b"an earlier result")
+    assert f"{result.parent} holds results already" in err
+    assert "--overwrite" in err
+    assert "Loading" not in err  # before the weights are looked for
+    code, _, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments, "--overwrite")
+    assert code == 0, err
+    assert result.stat().st_size > 100
 
 
 def test_wrong_use_of_the_command(
@@ -277,6 +286,8 @@ def test_wrong_use_of_the_command(
         ((folders[0],), 2, "REFERENCE"),
         ((folders[0], folders[1], "--benchmark", tmp_path), 2, "--benchmark"),
         ((*folders, "-o", tmp_path / "x"), 2, "--output"),
+        ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: that is for what --benchmark colours"),
+        ((*folders, "--bilinear"), 2, "--guided: that is for what --benchmark"),
         ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "make it first"),
         ((*folders, "--report", folders[0]), 2, "is a folder"),
         ((film, film, "--report", film), 2, "is the input itself"),

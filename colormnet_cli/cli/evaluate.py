@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 WHAT, BENCHMARK = "What is measured", "Benchmark"
+ONLY_BENCHMARK = (
+    "output", "overwrite", "model", "precision", "size", "guided", "gamma", "ns", "ne", "m", "top_k", "long_term",
+)  # fmt: skip
 CLIP_MEASURES = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
 
 Result = Annotated[
@@ -49,6 +52,9 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="FOLDER", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
                  help="Keep the coloured frames, as PNG."),
 ]  # fmt: skip
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel=BENCHMARK, help="Replace frames that --output holds already.")
+]
 Paper = Annotated[
     bool,
     typer.Option("--paper", rich_help_panel=WHAT,
@@ -81,7 +87,7 @@ def evaluate(
     ctx: typer.Context, result: Result = None, reference: Reference = None,
     paper: Paper = False, perceptual: Perceptual = False,
     report: Report = None, csv: Csv = None, with_published: WithPublished = False, worst: Worst = 6,
-    benchmark: Benchmark = None, output: Output = None,
+    benchmark: Benchmark = None, output: Output = None, overwrite: Overwrite = False,
     model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
     size: o.Size = "480", guided: o.Guided = True,
     gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
@@ -96,7 +102,7 @@ def evaluate(
 
     [bold]colormnet evaluate --benchmark DAVIS/ --csv frames.csv[/bold]
     """
-    _check_usage(result, reference, benchmark, output)
+    _check_usage(ctx, result, reference, benchmark)
     session: Session = ctx.obj
     memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
     with Reporter(session, progress) as reporter:
@@ -114,7 +120,7 @@ def evaluate(
             from ..evaluation.benchmark import BenchmarkSettings
 
             colouring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
-            how = {"memory": memory, "colouring": colouring, "output": output}
+            how = {"memory": memory, "colouring": colouring, "output": output, "overwrite": overwrite}
             found = _benchmark(session, reporter, benchmark, (model, device, precision.value), settings, how)
         else:
             assert result is not None
@@ -127,15 +133,18 @@ def evaluate(
     _print(found, with_published)
 
 
-def _check_usage(result: Path | None, reference: Path | None, benchmark: Path | None, output: Path | None) -> None:
+def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None, benchmark: Path | None) -> None:
     from ..errors import UsageError
 
     if benchmark is None and (result is None or reference is None):
         raise UsageError("give a RESULT and its REFERENCE, or --benchmark DIR")
     if benchmark is not None and result is not None:
         raise UsageError("--benchmark makes its own results: give it alone, without RESULT and REFERENCE")
-    if output is not None and benchmark is None:
-        raise UsageError("--output keeps what --benchmark colours: it has no use without it")
+    if benchmark is None:
+        sources = {f"--{name.replace('_', '-')}": ctx.get_parameter_source(name) for name in ONLY_BENCHMARK}
+        given = ", ".join(option for option, source in sources.items() if source and source.name == "COMMANDLINE")
+        if given:
+            raise UsageError(f"{given}: that is for what --benchmark colours, and has no use without it")
 
 
 def _benchmark(
@@ -144,9 +153,10 @@ def _benchmark(
 ) -> Evaluation:  # fmt: skip
     from dataclasses import replace
 
-    from ..evaluation.benchmark import benchmark
+    from ..evaluation.benchmark import benchmark, check_results
     from .running import make_ready
 
+    check_results(folder, more["output"], more["overwrite"])  # before half a gigabyte is fetched
     ready = make_ready(session, reporter, *how)
     progress: EvaluationProgress = reporter.film
     found = benchmark(

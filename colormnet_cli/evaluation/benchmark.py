@@ -14,7 +14,7 @@ from ..chroma import resize, upsample_ab, working_size
 from ..clips import Clip, Frame, find_clips, open_clip
 from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
-from ..errors import MediaError, UsageError
+from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar
 from ..imagefile import to_pixels, to_rgb, write_png
 from ..lab import lab_to_rgb, rgb_to_lab
@@ -25,7 +25,7 @@ from .perceptual import PerceptualNetworks
 if TYPE_CHECKING:
     from ..model import ColorMNet
 
-__all__ = ["BenchmarkSettings", "benchmark"]
+__all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def benchmark(
     device: str | torch.device = "auto",
     precision: str = "auto",
     output: str | Path | None = None,
+    overwrite: bool = False,
     networks: PerceptualNetworks | None = None,
     progress: EvaluationProgress | None = None,
 ) -> Evaluation:
@@ -54,15 +55,15 @@ def benchmark(
     Each clip's first frame is the exemplar; the network sees the Lab lightness of all frames. What is measured is the
     8-bit RGB result, the first frame included.
     output: folder that receives the results as PNG files, one folder a clip.
-    Raises MediaError where there is no clip, UsageError where `output` would replace the clips themselves.
+    overwrite: replace what an earlier benchmark left there.
+    Raises MediaError where there is no clip, UsageError where `output` would replace the clips themselves, OutputError
+    where it holds results already.
     """
     colouring, memory = colouring or BenchmarkSettings(), memory or MemoryConfig()
     on = resolve_device(device)
     number_format = resolve_precision(precision, on)
     colorizer = Colorizer(model, memory, on, number_format)
-    clips = _clips(Path(folder))
-    if output is not None and Path(output).resolve() in (clip.path.resolve().parent for clip in clips):
-        raise UsageError("The results would lie among the true colours, or replace them: give --output another folder")
+    clips = check_results(folder, output, overwrite)
     measured = [
         Measured(clip.name, _Coloured(clip, colorizer, colouring, output), clip.size, clip.frames, clip.rate)
         for clip in clips
@@ -77,6 +78,21 @@ def benchmark(
     )
     how: dict[str, Any] = {"precision": number_format, "memory": asdict(memory), **asdict(colouring)}
     return replace(evaluation, settings=evaluation.settings | how)
+
+
+def check_results(folder: str | Path, output: str | Path | None, overwrite: bool = False) -> list[Clip]:
+    """The clips of a benchmark, whose results may be written to `output`; see `benchmark` for what is raised."""
+    clips = _clips(Path(folder))
+    if output is None:
+        return clips
+    if Path(output).resolve() in (clip.path.resolve().parent for clip in clips):
+        raise UsageError("The results would lie among the true colours, or replace them: give --output another folder")
+    taken = next((place for clip in clips if any((place := Path(output) / clip.name).glob("*.png"))), None)
+    if taken is not None and not overwrite:
+        raise OutputError(
+            f"{taken} holds results already: choose another folder, or allow them to be replaced with --overwrite."
+        )
+    return clips
 
 
 def _clips(folder: Path) -> list[Clip]:
