@@ -54,6 +54,7 @@ WRONG_USAGE = [
     ("colorize old.mp4 --ref two.mp4@noon", "'noon' is no time"),
     (f"{FRAMES} -o scans", "scans is the input itself"),
     (f"{FRAMES} --codec h264", "No such option: --codec"),
+    ("weights --json fetch", "--json goes with the list alone"),
     ("weights path nonsense", "weights.lock has no 'nonsense': it has colormnet"),
 ]
 

@@ -119,6 +119,13 @@ def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
     assert len(err.splitlines()) == 1
 
 
+def test_alone_is_the_list(command):
+    """What works with `weights list` is tried without `list` first."""
+    code, out, err = command("weights", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)[0]["name"] == "colormnet"
+
+
 def test_a_reader_that_goes_away_is_no_traceback(command, folder):
     """`colormnet doctor | head -1` must not end in an error of Python's."""
     import subprocess

@@ -47,9 +47,15 @@ def entry_named(name: str) -> LockEntry:
 
 
 @_app.callback()
-def _alone(ctx: typer.Context) -> None:
+def _alone(
+    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    from ..errors import UsageError
+
     if ctx.invoked_subcommand is None:
-        show_list(ctx)
+        show_list(ctx, as_json)
+    elif as_json:
+        raise UsageError("--json goes with the list alone: `colormnet weights --json`")
 
 
 @_app.command("list")
