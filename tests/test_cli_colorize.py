@@ -105,6 +105,18 @@ def test_progress_as_json_lines(command):
     assert events[-1]["text"].startswith("Wrote out.mp4")
 
 
+def test_one_frame_is_no_frames(command):
+    """One picture of a film is a good first try, and its lines are read closely."""
+    code, _, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--end", "f1")
+    assert code == 0
+    assert "Wrote out.mp4: 1 frame in" in err
+    assert "old.mp4: 1/1 frame, " in err
+    assert "1 frames" not in err
+    assert (
+        "  film      1 frame of" in command("colorize", "old.mp4", "-o", "b.mp4", *HOW, "--end", "f1", "--dry-run")[1]
+    )
+
+
 def test_a_warning_is_said_and_stands_in_the_last_line(command):
     """A film that has colour already: its colours go, and that must not be missed."""
     assert command("colorize", "old.mp4", "-o", "colour.mp4", *HOW)[0] == 0

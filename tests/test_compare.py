@@ -146,7 +146,8 @@ def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
         ([tmp_path / "short.mkv"], {}, MediaError, r"short\.mkv ends before frame 7"),
         ([tmp_path / "square.mkv"], {}, MediaError, r"square\.mkv is 64×64"),
         ([world / "red"] * 3, {"split": True}, UsageError, "there are 3"),
-        ([world / "red"], {"labels": ("a", "b")}, UsageError, "2 labels for 1"),
+        ([world / "red"], {"labels": ("a", "b")}, UsageError, "2 labels for 1 result:"),
+        ([world / "red"] * 2, {"labels": ("a",)}, UsageError, "1 label for 2 results:"),
         ([], {}, UsageError, "at least one"),
     ):
         with pytest.raises(kind, match=said):

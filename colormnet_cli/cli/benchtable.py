@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ..wording import many
 from .progress import bytes_text
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _main(result: BenchResult) -> Table:
     if film:
         parts.append(film)
         headings.append(f"film, {film.width}×{film.height}")
-    table = _table(f"{network.frames:,} frames, {network.lookahead} at once", "", *headings)
+    table = _table(f"{many(network.frames, 'frame')}, {network.lookahead} at once", "", *headings)
     table.add_row("frames a second", *(f"{part.fps:.3g}" for part in parts))
     table.add_row("a frame: mean", *(time_text(part.times.mean) for part in parts))
     table.add_row("a frame: p50, p95", *(_quantiles(part.times) for part in parts))

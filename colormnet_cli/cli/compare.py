@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..wording import many
 from . import options as o
 from .colorize import Audio, AudioOption, Codec, Crf, Preset
 from .progress import Reporter, clock
@@ -92,6 +93,6 @@ def compare(
         done = run(results, source, output, settings=settings, progress=lambda at: reporter.film(output.name, at))
     for warning in done.warnings:
         session.say(warning, "warning")
-    session.say(f"Wrote {output}: {done.frames:,} frames of {done.width}×{done.height} in {clock(done.seconds)}")
+    session.say(f"Wrote {output}: {many(done.frames, 'frame')} of {done.width}×{done.height} in {clock(done.seconds)}")
     if as_json:
         session.result(json.dumps(done.to_dict(), indent=2, ensure_ascii=False))

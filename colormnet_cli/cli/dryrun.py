@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..wording import many
 from .progress import bytes_text, clock
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def forecast(
 def film_text(plan: FilmPlan, cost: Forecast) -> str:
     """A film's plan for people."""
     facts = plan.to_dict()
-    frames = "an unknown number of frames" if plan.frames is None else f"{plan.frames:,} frames"
+    frames = "an unknown number of frames" if plan.frames is None else many(plan.frames, "frame")
     options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
     lines = [
         f"{facts['source']} → {facts['output']}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..wording import many
 from . import options as o
 from .progress import Reporter
 from .session import Session
@@ -212,7 +213,7 @@ def _overall(found: Evaluation) -> Table:
     from ..evaluation.report.page import figure_text
 
     clips = f", mean of {len(found.clips)} clips" if len(found.clips) > 1 else ""
-    table = Table(title=f"{found.frames:,} frames{clips}", title_justify="left")
+    table = Table(title=f"{many(found.frames, 'frame')}{clips}", title_justify="left")
     table.add_column("Measure")
     table.add_column("Result", justify="right")
     table.add_column("Reference", justify="right")

@@ -69,7 +69,7 @@ def frames(
                 folder, ref, output, model=ready.model, settings=settings, memory=memory, device=ready.device,
                 precision=ready.precision, progress=lambda p: reporter.film(folder.name, p, "pictures"),
             )  # fmt: skip
-        reporter.message(summary(receipt, "pictures"))
+        reporter.message(summary(receipt, "picture"))
         if as_json:
             session.result(named(receipt, ready).to_json())
 

@@ -52,7 +52,8 @@ class _State:
             count = bytes_text(self.done) + (f" of {bytes_text(self.total)}" if self.total else "")
             rate = f"{bytes_text(self.rate)}/s"
         else:
-            count = f"{self.done:,}" + (f"/{self.total:,}" if self.total else "") + (f" {self.unit}" if long else "")
+            unit = self.unit.removesuffix("s") if (self.total or self.done) == 1 else self.unit
+            count = f"{self.done:,}" + (f"/{self.total:,}" if self.total else "") + (f" {unit}" if long else "")
             per = "steps/s" if self.unit == "steps" else "fps"
             rate = f"{self.rate:.3g} {per}" if self.rate < 100 else f"{self.rate:,.0f} {per}"
         facts = [count]

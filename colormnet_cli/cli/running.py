@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError
+from ..wording import many
 from .progress import Reporter, bytes_text, clock
 from .session import Session
 
@@ -64,11 +65,11 @@ def choose_device(session: Session, reporter: Reporter, device: str, precision: 
     return chosen, number_format
 
 
-def summary(receipt: Receipt, unit: str = "frames") -> str:
+def summary(receipt: Receipt, unit: str = "frame") -> str:
     """The last line: what was written, how long, how fast, how much memory, and what was out of the ordinary."""
     memory = f", {bytes_text(receipt.peak_memory)} of memory at most" if receipt.peak_memory else ""
     text = (
-        f"Wrote {receipt.output.path}: {receipt.frames:,} {unit} in {clock(receipt.seconds)}, {receipt.fps:.3g} a "
+        f"Wrote {receipt.output.path}: {many(receipt.frames, unit)} in {clock(receipt.seconds)}, {receipt.fps:.3g} a "
         f"second{memory}, on {receipt.device} in {receipt.precision}."
     )
     notes = list(receipt.warnings)

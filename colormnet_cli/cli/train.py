@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..wording import many
 from .options import Debug, Device, Form, Json, ProgressForm, Quiet, Verbose, filled, path
 from .progress import Reporter
 from .session import Session
@@ -122,7 +123,7 @@ def train(
         session.result(json.dumps({**values, "weights": str(result.weights)}))
         return
     best = f", best validation {result.best_psnr:.2f} dB" if result.best_psnr is not None else ""
-    session.say(f"{result.steps} of {settings.steps} steps done{best}: {out}")
+    session.say(f"{result.steps} of {many(settings.steps, 'step')} done{best}: {out}")
 
 
 def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:

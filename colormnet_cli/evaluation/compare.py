@@ -34,6 +34,7 @@ from ..video.rgb import planes_of
 from ..video.streams import StreamPlan, plan_streams
 from ..video.support import try_encoder
 from ..video.tracks import Window
+from ..wording import many
 from .wall import Wall, plan_wall
 
 __all__ = ["CompareSettings", "Comparison", "compare"]
@@ -136,7 +137,9 @@ def _wall(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> 
             )
     labels = list(settings.labels or (clip.name for clip in clips))
     if len(labels) != len(clips):
-        raise UsageError(f"{len(labels)} labels for {len(clips)} results: give one for each, in their order.")
+        raise UsageError(
+            f"{many(len(labels), 'label')} for {many(len(clips), 'result')}: give one for each, in their order."
+        )
     if settings.with_input:
         labels.insert(0, "input")
     return plan_wall(

@@ -22,6 +22,7 @@ from ..overlap import Ahead
 from ..pace import Pace
 from ..receipt import versions
 from ..settings import Progress
+from ..wording import many
 from .flows import batches
 from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
 from .pairs import ClipPair, pair_clips
@@ -233,4 +234,5 @@ def _means_of_frames(clips: Sequence[ClipFigures]) -> dict[str, float]:
 def _warnings(clips: Sequence[ClipFigures]) -> Iterable[str]:
     identical = sum(clip.identical for clip in clips)
     if identical:
-        yield f"{identical} frames are identical to their reference: an infinite PSNR, which the means leave out."
+        same = "is identical to its" if identical == 1 else "are identical to their"
+        yield f"{many(identical, 'frame')} {same} reference: an infinite PSNR, which the means leave out."

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from ..clips import Clip, Frame, find_clips, folder_pictures, open_clip
+from ..clips import Clip, Frame, clips_by_name, folder_pictures, open_clip
 from ..errors import MediaError
+from ..wording import many
 
 __all__ = ["ClipPair", "pair_clips"]
 
@@ -62,7 +63,8 @@ class ClipPair:
 
 def _different_counts(pair: ClipPair, ours: int, theirs: int) -> MediaError:
     return MediaError(
-        f"{pair.result.path} has {ours} frames, {pair.reference.path} has {theirs}: give clips of the same length."
+        f"{pair.result.path} has {many(ours, 'frame')}, {pair.reference.path} has {theirs:,}: "
+        "give clips of the same length."
     )
 
 
@@ -95,12 +97,7 @@ def _clips_by_name(path: Path) -> dict[str, Path] | None:
     """Name → clip of a folder of clips; None if the path is a film or a folder of frames."""
     if not path.is_dir() or folder_pictures(path):
         return None
-    clips: dict[str, Path] = {}
-    for clip in find_clips(path):
-        name = clip.name if clip.is_dir() else clip.stem
-        if name in clips:
-            raise MediaError(f"{path} holds two clips named {name}: {clips[name].name} and {clip.name}.")
-        clips[name] = clip
+    clips = clips_by_name(path)
     if not clips:
         raise MediaError(f"{path}: the folder holds neither pictures nor clips.")
     return clips

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..clips import Frame
 from ..errors import UsageError
+from ..wording import many
 
 __all__ = ["Wall", "plan_wall"]
 
@@ -87,7 +88,9 @@ def plan_wall(
     scale = min(1.0, room / size[1])
     height, across = max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * math.floor(size[1] * scale / 2))
     if across < 16:
-        raise UsageError(f"{count} pictures have no room in {width or WIDEST} pixels: make the wall wider (--width).")
+        raise UsageError(
+            f"There is no room for {many(count, 'picture')} in {width or WIDEST} pixels: make the wall wider (--width)."
+        )
     return Wall(tuple(map(_writable, labels)), (height, across), columns, split, max(2, period))
 
 

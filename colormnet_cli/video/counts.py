@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..wording import many
+
 __all__ = ["Counts"]
 
 
@@ -38,16 +40,12 @@ class Counts:
         if self.interlaced:
             yield "The film is interlaced: its fields were coloured together; deinterlacing it first gives more."
         if self.undecodable:
-            yield f"The film has {_many(self.undecodable, 'packet')} that cannot be decoded; it went on without."
+            yield f"The film has {many(self.undecodable, 'packet')} that cannot be decoded; it went on without."
         if self.damaged:
-            yield f"The film has {_many(self.damaged, 'frame')} that came out of the decoder damaged."
+            yield f"The film has {many(self.damaged, 'frame')} that came out of the decoder damaged."
         if self.missing:
-            yield f"The film ends early: about {_many(self.missing, 'frame')} that it announces are not there."
+            yield f"The film ends early: about {many(self.missing, 'frame')} that it announces are not there."
         if self.resized:
-            yield f"The film has {_many(self.resized, 'frame')} of another size than the first, left out."
+            yield f"The film has {many(self.resized, 'frame')} of another size than the first, left out."
         if self.retimed:
-            yield f"The film has {_many(self.retimed, 'frame')} without a usable timestamp, placed after the last."
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+            yield f"The film has {many(self.retimed, 'frame')} without a usable timestamp, placed after the last."

@@ -17,6 +17,7 @@ from av.container import InputContainer, OutputContainer
 
 from ..errors import OutputError
 from ..files import sync_folder
+from ..wording import many
 from .codecs import EncoderSpec, open_encoder
 from .labels import STALE, describe
 from .pieces import Piece, piece_path, read_packets, read_piece
@@ -82,7 +83,7 @@ def join_film(
                 damaged[next(i for i, t in tracks.items() if t.added.index == packet.stream_index)] += 1
         names = {plan.stream.index: plan.name for plan in plans}
         total = {i: n + tracks[i].damaged for i, n in damaged.items()}
-        notes = [f"{names[i]}: {n} damaged packets were mended or left out." for i, n in total.items() if n]
+        notes = [f"{names[i]}: mended or left out {many(n, 'damaged packet')}." for i, n in total.items() if n]
     if spec.container in ("matroska", "webm") and not whole_ms:
         notes.append(f"{path.suffix} keeps times to the millisecond: frames moved by up to half of one.")
     _sync(path)

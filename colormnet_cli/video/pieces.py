@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from ..errors import OutputError
 from ..files import sync_folder
+from ..wording import many
 from .codecs import EncoderSpec, open_encoder
 from .planes import Plane, build_frame
 
@@ -120,7 +121,7 @@ class _OpenPiece:
     def close(self) -> None:
         self._store(self.context.encode(None))
         if sorted(p.frame for p in self.packets) != list(range(len(self.pts))):
-            made = f"{len(self.packets)} packets of {len(self.pts)} frames"
+            made = f"{many(len(self.packets), 'packet')} of {many(len(self.pts), 'frame')}"
             raise OutputError(f"{self.spec.encoder} made {made}: choose another --codec or other options.")
         index = {
             "pts": self.pts,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from ..wording import many
 from .counts import Counts
 from .decode import decoded_frames
 from .planes import Plane, samples_of
@@ -40,8 +41,8 @@ class RgbFilm:
                 yield self.rgb(frame)
         if counts.undecodable:
             raise MediaError(
-                f"{self.info.path}: {counts.undecodable} packets cannot be decoded, so its frames cannot be told apart "
-                "by number: give an intact file."
+                f"{self.info.path}: {many(counts.undecodable, 'packet')} cannot be decoded, so its frames cannot be "
+                "told apart by number: give an intact file."
             )
 
     def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:

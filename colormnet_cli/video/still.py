@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..timecode import Timecode
+from ..wording import many
 from .decode import decoded_frames
 from .probe import VideoInfo, open_input, video_stream
 from .rgb import RgbFilm
@@ -57,7 +58,7 @@ def _count(info: VideoInfo, moment: Timecode) -> av.VideoFrame:
         shown, last = frame, seconds
     if shown is not None and moment.seconds is not None and moment.seconds < last + 1 / info.rate:
         return shown  # while the last frame stands
-    end = f"{float(last + 1 / info.rate):.2f} s, {number + 1} frames"
+    end = f"{float(last + 1 / info.rate):.2f} s, {many(number + 1, 'frame')}"
     raise MediaError(f"{info.path} has no frame at {moment}: it ends after {end}.")
 
 

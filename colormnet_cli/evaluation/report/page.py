@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import OutputError
 from ...files import write_whole
+from ...wording import many
 from ..evaluate import Evaluation
 from ..meter import MEASURES, ClipFigures, Measure
 from ..published import DIGITS, NOTE, PUBLISHED
@@ -74,7 +75,7 @@ def _name(path: str) -> str:
 
 def _head(evaluation: Evaluation, title: str) -> str:
     count = len(evaluation.clips)
-    what = f"{evaluation.frames:,} frames" + (f" in {count} clips" if count > 1 else "")
+    what = many(evaluation.frames, "frame") + (f" in {count} clips" if count > 1 else "")
     notes = "".join(f'<p class="note">{escape(text)}</p>' for text in evaluation.warnings)
     boxes = "".join(
         _box(MEASURES[k], evaluation.overall[k]) for k in evaluation.measures if not k.endswith("_reference")
