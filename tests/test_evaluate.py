@@ -112,7 +112,7 @@ def test_identical_frames_leave_the_means_and_are_said(tmp_path: Path) -> None:
     found = evaluate(a, b, device="cpu")
     assert math.isinf(found.clips[0].columns["psnr"][2])
     assert math.isfinite(found.overall["psnr"])
-    assert found.warnings[0].startswith("1 frames are identical")
+    assert found.warnings[0].startswith("1 frame is identical")
     perfect = evaluate(b, b, device="cpu")
     assert math.isinf(perfect.overall["psnr"])
     assert json.loads(perfect.to_json())["overall"]["psnr"] == "inf"
