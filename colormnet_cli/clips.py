@@ -18,6 +18,7 @@ __all__ = [
     "PICTURES",
     "Clip",
     "Frame",
+    "clips_by_name",
     "find_clips",
     "folder_pictures",
     "natural_order",
@@ -99,3 +100,14 @@ def find_clips(folder: str | Path) -> list[Path]:
     """The clips in a folder, in natural order: its films and its folders of frames. Hidden entries are passed over."""
     entries = sorted((p for p in Path(folder).iterdir() if not p.name.startswith(".")), key=natural_order)
     return [p for p in entries if (any(folder_pictures(p)) if p.is_dir() else p.suffix.lower() in FILMS)]
+
+
+def clips_by_name(folder: str | Path) -> dict[str, Path]:
+    """`find_clips`, each by its name. Raises MediaError where two share one: their results could not be told apart."""
+    clips: dict[str, Path] = {}
+    for clip in find_clips(folder):
+        name = clip.name if clip.is_dir() else clip.stem
+        if name in clips:
+            raise MediaError(f"{folder} holds two clips named {name}: {clips[name].name} and {clip.name}.")
+        clips[name] = clip
+    return clips

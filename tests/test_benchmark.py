@@ -67,3 +67,11 @@ def test_a_benchmark_that_is_not_there_is_said_to_be_so(tmp_path: Path, small_mo
     """Who mistypes a name looks for clips in the right folder otherwise."""
     with pytest.raises(MediaError, match="there is no such file or folder"):
         benchmark(tmp_path / "gone", model=small_model, device="cpu")
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+    """One's results would replace the other's."""
+    write_frames(tmp_path / "clips" / "one", 2)
+    write_film(tmp_path / "clips" / "one.mkv", [picture(i) for i in range(2)])
+    with pytest.raises(MediaError, match="two clips named one: one and one"):
+        benchmark(tmp_path / "clips", model=small_model, device="cpu")

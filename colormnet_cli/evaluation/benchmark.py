@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ..chroma import resize, upsample_ab, working_size
-from ..clips import Clip, Frame, find_clips, open_clip
+from ..clips import Clip, Frame, clips_by_name, open_clip
 from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
 from ..errors import MediaError, OutputError, UsageError
@@ -97,8 +97,8 @@ def check_results(folder: str | Path, output: str | Path | None, overwrite: bool
 
 def _clips(folder: Path) -> list[Clip]:
     """The clips of a folder; of a film or a folder of frames, itself."""
-    if folder.is_dir() and (found := find_clips(folder)):
-        return [open_clip(path) for path in found]
+    if folder.is_dir() and (found := clips_by_name(folder)):
+        return [open_clip(path) for path in found.values()]
     try:
         return [open_clip(folder)]
     except MediaError as error:
