@@ -57,8 +57,9 @@ class Ahead(Generic[T]):
                 return
 
     def _work(self) -> None:
-        iterator = iter(self._items)
+        iterator: Iterator[T] | None = None
         try:
+            iterator = iter(self._items)  # may raise as well
             for item in iterator:
                 if not self._put(("item", item)):
                     return

@@ -20,6 +20,24 @@ def test_everything_arrives_in_order() -> None:
     assert done == [item * 2 for item in range(200)]
 
 
+def test_what_cannot_even_begin_is_an_error() -> None:
+    """The loop would wait for ever for the first frame."""
+
+    class Gone:
+        def __iter__(self) -> Iterator[int]:
+            raise OSError("gone")
+
+    waited: list[float] = []
+
+    def idle() -> None:
+        waited.append(time.monotonic())
+        if waited[-1] - waited[0] > 5:
+            raise TimeoutError("it hangs")
+
+    with pytest.raises(OSError, match="gone"), Ahead(Gone(), 2, idle) as items:
+        next(items)
+
+
 def test_no_more_is_made_than_fits() -> None:
     """Decoding an hour ahead would fill the memory."""
     made: list[int] = []
