@@ -117,6 +117,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._status(503)
             case "moved":
                 self._status(302, {"Location": f"/blobs/{self.hub.sha256}"})
+            case "mute" | "hangs up" | "other tongue":
+                if self.hub.fault == "mute":
+                    time.sleep(3)
+                if self.hub.fault == "other tongue":
+                    self.wfile.write(b"220 ready\r\n")
+                self.close_connection = True
             case _:
                 self._body()
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,17 @@ def test_a_plain_url_with_a_fault_ends_in_one_sentence(hub, mirror, fault, monke
     assert hub.sha256 in told
     assert "\n" not in told
     assert left_behind(hub) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [("mute", "timed out"), ("hangs up", "Disconnected"), ("other tongue", "BadStatusLine")]
+)
+def test_a_plain_url_that_does_not_answer_ends_in_the_next_source(hub, mirror, fault, told):
+    """A mirror behind a broken proxy was taken for a full disk, or ended the program."""
+    mirror.fault = fault
+    path, said, _ = get(replace(entry(hub), sources=(UrlSource(mirror.url + "/file"), from_hub(hub))))
+    assert path.read_bytes() == hub.content
+    assert re.search(told + ".*; trying the next source", said[-1])
 
 
 def left_behind(hub: Hub) -> list[Path]:

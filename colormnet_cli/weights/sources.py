@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import logging
 import os
 import shutil
@@ -287,6 +288,8 @@ def _blocks(entry: LockEntry, source: UrlSource) -> Iterator[bytes]:
         raise Refused(f"answered {error.code} {error.reason}".rstrip(), retry=error.code >= 500) from error
     except urllib.error.URLError as error:
         raise Refused(f"could not be reached ({error.reason})") from error
+    except (OSError, http.client.HTTPException) as error:  # it was reached, and did not answer, or not in HTTP
+        raise Refused(_first_line(error), retry=True) from error
 
 
 def _read(answer: Any) -> bytes:
