@@ -120,7 +120,7 @@ class _Run:
             while batch := list(islice(pictures, self.lookahead)):
                 painted = self.painter.paint([picture for picture in batch if self._is_readable(picture)])
                 if nothing_done is not None and painted:  # from here on there are files that a later run may replace
-                    self._save(nothing_done)
+                    self.part.save(*nothing_done)
                     nothing_done = None
                 for picture, rgb in painted:
                     writer.write(plan.target(picture.path), to_pixels(rgb, picture.bits))
@@ -128,7 +128,7 @@ class _Run:
                 self.pace.report("color", self.done)
                 if time.monotonic() - saved >= CHECKPOINT_SECONDS:
                     writer.flush()
-                    self._save(self._checkpoint())
+                    self.part.save(*self._checkpoint())
                     saved = time.monotonic()
             writer.flush()
         if len(self.unreadable) == len(plan.pictures):
@@ -149,12 +149,6 @@ class _Run:
         counts = {"unreadable": self.unreadable, **self.painter.counts()}
         checkpoint = Checkpoint(self.done, pieces=0, marks=(), counts=counts)
         return checkpoint, snapshot(self.painter.colorizer.state_dict())
-
-    def _save(self, checkpoint: tuple[Checkpoint, dict[str, Any]]) -> None:
-        try:
-            self.part.save(*checkpoint)
-        except RuntimeError as error:  # how torch.save passes on that the disk is full
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from error
 
     def break_off(self) -> str:
         """Ctrl-C, in words."""
