@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_identity", "file_sha256", "sync_folder", "write_whole"]
+__all__ = ["file_identity", "file_sha256", "sync_file", "sync_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -22,6 +22,12 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def sync_file(path: Path) -> None:
+    """Bring what was written to a file to the disk."""
+    with path.open("r+b") as file:  # Windows does not flush what is open for reading only
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -126,6 +128,20 @@ def test_chroma_is_what_float64_gives(
                 rows = np.frombuffer(plane, luma.dtype).reshape(plane.height, -1)[:, : plane.width]
                 tolerance = 1 * 2 ** (info.layout.bits - 8)
                 assert np.abs(rows - target.clip(0, 2**info.layout.bits - 1)).max() <= tolerance
+
+
+def test_every_flush_is_one_that_windows_allows(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a file that is open for reading only cannot be flushed: no film would ever be finished."""
+    fcntl = pytest.importorskip("fcntl")
+    flush = os.fsync
+
+    def windows(descriptor: int) -> None:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", windows)
+    color(make_film(tmp_path / "film.mkv", frames=2), tmp_path / "out.mkv")
 
 
 VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 90000]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from ..errors import OutputError
-from ..files import sync_folder
+from ..files import sync_file, sync_folder
 from ..wording import many
 from .codecs import EncoderSpec, open_encoder
 from .labels import STALE, describe
@@ -86,7 +85,8 @@ def join_film(
         notes = [f"{names[i]}: mended or left out {many(n, 'damaged packet')}." for i, n in total.items() if n]
     if spec.container in ("matroska", "webm") and not whole_ms:
         notes.append(f"{path.suffix} keeps times to the millisecond: frames moved by up to half of one.")
-    _sync(path)
+    sync_file(path)
+    sync_folder(path.parent)
     return notes
 
 
@@ -222,9 +222,3 @@ def _merged(film: Iterator[tuple[Fraction, Any]], others: Iterator[tuple[Fractio
     if waiting is not None:
         yield waiting[1]
     yield from (packet for _, packet in film)
-
-
-def _sync(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
