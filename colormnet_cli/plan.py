@@ -13,7 +13,7 @@ from .errors import OutputError, UsageError
 from .exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
-from .video.codecs import EncoderSpec, carries_shape, choose_encoder
+from .video.codecs import EncoderSpec, carries_shape, choose_encoder, siting
 from .video.join import check_header, writes_rotation
 from .video.probe import VideoInfo, open_input, probe
 from .video.streams import StreamPlan, plan_streams
@@ -49,7 +49,7 @@ class FilmPlan:
     def output_planes(self) -> PlaneFormat:
         """What the encoder gets."""
         spec = self.encoder
-        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling)  # type: ignore[arg-type]
+        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, siting(spec))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""

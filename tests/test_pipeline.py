@@ -130,6 +130,16 @@ def test_chroma_is_what_float64_gives(
                 assert np.abs(rows - target.clip(0, 2**info.layout.bits - 1)).max() <= tolerance
 
 
+@pytest.mark.parametrize(("codec", "siting"), [("mjpeg", "center"), ("h264", "left")])
+def test_chroma_lies_where_players_of_the_codec_look_for_it(
+    tmp_path: Path, photo: Path, codec: str, siting: str
+) -> None:
+    """JPEG has a chroma sample in the middle of its four pixels: elsewhere colours lie half a pixel beside edges."""
+    source = make_film(tmp_path / "film.avi", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=2)
+    plan = plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(codec=codec))
+    assert plan.output_planes.siting == siting
+
+
 def test_every_flush_is_one_that_windows_allows(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """There a file that is open for reading only cannot be flushed: no film would ever be finished."""
     fcntl = pytest.importorskip("fcntl")

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.codec.context import Flags
@@ -16,7 +16,7 @@ from ..settings import ColorizeSettings
 from .planes import pixel_format
 from .probe import VideoInfo
 
-__all__ = ["CONTAINERS", "EncoderSpec", "carries_shape", "choose_encoder", "container_of", "open_encoder"]
+__all__ = ["CONTAINERS", "EncoderSpec", "carries_shape", "choose_encoder", "container_of", "open_encoder", "siting"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
@@ -149,6 +149,11 @@ def carries_shape(spec: EncoderSpec) -> bool:
     """Whether the encoder itself writes the sample aspect ratio; PyAV cannot hand it to the Matroska muxer."""
     name = spec.encoder
     return any(family in name for family in ("264", "265", "hevc", "ffv1", "mpeg"))
+
+
+def siting(spec: EncoderSpec) -> Literal["left", "center"]:
+    """Where players take a chroma sample to lie, across, where the film does not say, and PyAV lets nobody say it."""
+    return "center" if spec.encoder in ("mjpeg", "mpeg1video") else "left"
 
 
 def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
