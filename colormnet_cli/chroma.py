@@ -15,6 +15,7 @@ from torch import Tensor
 from .lab import lab_to_rgb
 
 __all__ = [
+    "LUMA_WEIGHTS",
     "PlaneFormat",
     "chroma_planes",
     "luma_to_lightness",
@@ -27,7 +28,7 @@ Matrix = Literal["bt601", "bt709", "bt2020"]
 Siting = Literal["left", "topleft", "center"]
 
 # Kr, Kb of Y′ = Kr R′ + (1 − Kr − Kb) G′ + Kb B′
-_LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
 _FLAT, _GRAIN = 0.5, 8.0  # a window is flat where the variance of L is under 0.5 + 8 × that of the quieter windows
 
 
@@ -52,8 +53,8 @@ class PlaneFormat:
     def __post_init__(self) -> None:
         if not 8 <= self.bits <= 16:
             raise ValueError(f"bits is {self.bits}, meant is 8 to 16")
-        if self.matrix not in _LUMA_WEIGHTS:
-            raise ValueError(f"matrix is {self.matrix!r}, meant is one of {', '.join(_LUMA_WEIGHTS)}")
+        if self.matrix not in LUMA_WEIGHTS:
+            raise ValueError(f"matrix is {self.matrix!r}, meant is one of {', '.join(LUMA_WEIGHTS)}")
         if self.siting not in ("left", "topleft", "center"):
             raise ValueError(f"siting is {self.siting!r}, meant is left, topleft or center")
         if len(self.subsampling) != 2 or any(s not in (1, 2, 4) for s in self.subsampling):
@@ -163,7 +164,7 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     Returns:
         (cb, cr), integers [⌈H/sy⌉,⌈W/sx⌉] or [K,…]: uint8 at 8 bits, int16 up to 15, int32 at 16.
     """
-    kr, kb = _LUMA_WEIGHTS[fmt.matrix]
+    kr, kb = LUMA_WEIGHTS[fmt.matrix]
     red, green, blue = lab_to_rgb(torch.cat([L_full, ab_full], dim=-3)).clamp(0, 1).unbind(-3)
     y = kr * red + (1 - kr - kb) * green + kb * blue
     chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)

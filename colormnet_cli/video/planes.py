@@ -10,6 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..chroma import LUMA_WEIGHTS, PlaneFormat
+
 __all__ = [
     "Layout",
     "build_frame",
@@ -22,9 +24,6 @@ __all__ = [
 ]
 
 Plane = NDArray[Any]  # uint8 at 8 bits, uint16 above
-
-# Kr, Kb of Y′ = Kr R′ + (1 − Kr − Kb) G′ + Kb B′
-LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,8 @@ def convert_luma(luma: Plane, bits: tuple[int, int], full: tuple[bool, bool]) ->
 
 @lru_cache(maxsize=8)
 def _luma_table(bits_in: int, bits_out: int, full_in: bool, full_out: bool) -> Plane:
-    def black_span(bits: int, full: bool) -> tuple[float, float]:
-        return (0.0, 2.0**bits - 1) if full else (16 * 2.0 ** (bits - 8), 219 * 2.0 ** (bits - 8))
-
-    (black_in, span_in), (black_out, span_out) = black_span(bits_in, full_in), black_span(bits_out, full_out)
-    codes = (np.arange(2**bits_in) - black_in) / span_in * span_out + black_out
+    source, target = PlaneFormat(bits_in, full_in), PlaneFormat(bits_out, full_out)
+    codes = (np.arange(2**bits_in) - source.black) / source.luma_span * target.luma_span + target.black
     return np.floor(codes + 0.5).clip(0, 2**bits_out - 1).astype(np.uint8 if bits_out == 8 else np.uint16)
 
 
