@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_identity", "file_sha256", "sync_file", "sync_folder", "write_whole"]
+from .errors import OutputError
+
+__all__ = ["cannot_write", "file_identity", "file_sha256", "sync_file", "sync_folder", "write_whole"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
+
+
+def cannot_write(output: Path, error: OSError, kept: str = "") -> OutputError:
+    """The system's error in words; `kept` is what is said of the work that is done."""
+    if error.errno in _NO_ROOM:
+        return OutputError(f"The disk of {output.parent.resolve()} is full: make room{kept}.")
+    return OutputError(f"{output} cannot be written ({os.strerror(error.errno or 0)}): choose another place{kept}.")
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

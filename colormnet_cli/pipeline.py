@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from .colorizer import Colorizer
 from .device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from .errors import Interrupted, MediaError, OutputError
 from .exemplar import show_exemplars, split_reference
-from .files import file_identity, sync_folder
+from .files import cannot_write, file_identity, sync_folder
 from .memory import MemoryConfig
 from .overlap import Ahead, Behind
 from .pace import Pace
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["FilmRun", "colorize_video"]
 
 log = logging.getLogger(__name__)
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
 
 
 def colorize_video(
@@ -287,7 +284,6 @@ class FilmRun:
     @contextmanager
     def sentences(self) -> Iterator[None]:
         """Ctrl-C and the disk's errors, in words."""
-        output = self.plan.output
         try:
             yield
         except KeyboardInterrupt as error:
@@ -301,8 +297,4 @@ class FilmRun:
             kept = (
                 "; what is done so far is kept, and the same command goes on with it" if self.folder.checkpoint else ""
             )
-            if error.errno in _NO_ROOM:
-                text = f"The disk of {output.parent.resolve()} is full: make room{kept}."
-            else:
-                text = f"{output} cannot be written ({os.strerror(error.errno)}): choose another place{kept}."
-            raise OutputError(text) from error
+            raise cannot_write(self.plan.output, error, kept) from error

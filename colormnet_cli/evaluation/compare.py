@@ -18,7 +18,8 @@ import numpy as np
 
 from ..clips import Clip, open_clip
 from ..clips import Frame as Picture
-from ..errors import MediaError, OutputError, UsageError
+from ..errors import MediaError, UsageError
+from ..files import cannot_write
 from ..overlap import Ahead, Behind
 from ..pace import Pace
 from ..plan import check_output
@@ -230,4 +231,4 @@ def _beside(output: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise OutputError(f"{output} cannot be written ({os.strerror(error.errno)}): choose another place.") from error
+        raise cannot_write(output, error) from error
