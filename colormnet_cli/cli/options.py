@@ -39,7 +39,7 @@ class ProgressForm(str, Enum):
 def filled(text: str) -> str:
     """The value of an option that names something."""
     if not text:
-        raise typer.BadParameter("It is empty; is a variable of the shell unset?")
+        raise typer.BadParameter("It is empty; perhaps a variable of the shell is unset")
     return text
 
 
