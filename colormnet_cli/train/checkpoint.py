@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import CheckpointError, OutputError
+from ..files import write_whole
 from ..model.checkpoint import save_model
 from ..model.colormnet import ColorMNet
 
@@ -18,12 +18,16 @@ __all__ = ["read_checkpoint", "write_checkpoint", "write_weights"]
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write plain values and tensors; the file under that name is always a whole one."""
-    _atomically(path, lambda part: torch.save(content, part))
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    _write(path, buffer)
 
 
 def write_weights(path: Path, model: ColorMNet, dtype: torch.dtype | None = None) -> None:
     """Write a weight file of our own form, whole or not at all."""
-    _atomically(path, lambda part: save_model(model, part, dtype))
+    buffer = io.BytesIO()
+    save_model(model, buffer, dtype)
+    _write(path, buffer)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -43,16 +47,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _atomically(path: Path, write: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+def _write(path: Path, content: io.BytesIO) -> None:
     try:
-        os.close(handle)
-        write(part)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content.getbuffer())
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error.strerror or error}); is the disk full?") from error
-    finally:
-        Path(part).unlink(missing_ok=True)
