@@ -84,7 +84,7 @@ def read_exemplar(reference: str | Path) -> Exemplar:
     """
     path, moment = split_reference(reference)
     lab = rgb_to_lab(to_rgb(_bounded(_still(path, moment))))
-    if _is_gray(lab):
+    if is_gray(lab):
         raise MediaError(f"The exemplar {reference} is gray: it has no colours to give; choose a picture in colour.")
     return Exemplar(lab, str(reference))
 
@@ -176,7 +176,7 @@ def _leftover(x: Tensor, y: Tensor) -> float:
     return max(float((rest**2).mean().sqrt()) / (_WHOLE * spread), float(blocks.max()) / (_WORST * spread))
 
 
-def _is_gray(lab: Tensor) -> bool:
+def is_gray(lab: Tensor) -> bool:
     """Whether no patch of the picture has colour; patches, so that a gray scan's coloured noise is none."""
     ab = resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
     return float(ab.norm(dim=0).max()) < _GRAY

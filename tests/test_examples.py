@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from moving import write_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
 
@@ -68,7 +69,8 @@ def test_another_exemplar(run, short):
 
 
 def test_training(run, tmp_path):
-    assert "best validation" in run("train_on_a_film.py", "run", 1, FILM)
+    film = write_frames(tmp_path / "film", 10)
+    assert "best validation" in run("train_on_a_film.py", "run", 1, film)
     assert (tmp_path / "run" / "best.pt").exists()
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from ..clips import PICTURES, Clip, find_clips, natural_order, open_clip, read_picture
 from ..errors import MediaError, UsageError
+from ..exemplar import is_gray
 from ..lab import rgb_to_lab
 from .data import Batch, memory_picks
 from .settings import TrainSettings
@@ -39,21 +40,34 @@ def find_films(paths: Sequence[str], unpacked: Path, shorter_side: int, least: i
     """Every film under the paths. Videos are unpacked once, to pictures in ``unpacked``, so that any frame is at hand.
 
     Raises:
-        MediaError: a path is neither a film nor a folder with some.
+        MediaError: a path is neither a film nor a folder with some, or none of the films is in colour.
         UsageError: none has ``least`` frames, as many as a clip.
     """
-    films = []
+    films, gray = [], False
     for path in map(Path, paths):
         for found in _clips_under(path):
             clip = open_clip(found)
             frames = clip.pictures or _unpack(clip, unpacked, shorter_side)
-            if len(frames) >= least:
-                films.append(Film(clip.name, frames))
+            if len(frames) < least:
+                _log.warning("%s is left out: of the %d frames that a clip needs it has %d", found, least, len(frames))
+            elif _all_gray(frames):
+                gray = True
+                _log.warning("%s is black and white and is left out: there is no colour in it to learn", found)
             else:
-                _log.warning("%s has %d frames and is left out: a clip needs %d", found, len(frames), least)
+                films.append(Film(clip.name, frames))
+    if not films and gray:
+        raise MediaError(f"There is no colour to learn in {', '.join(paths)}: give films that are in colour.")
     if not films:
-        raise UsageError(f"No film in {', '.join(paths)} has the {least} frames that a clip needs.")
+        raise UsageError(
+            f"No film in {', '.join(paths)} has the {least} frames that a clip needs: give longer ones, or --frames."
+        )
     return films
+
+
+def _all_gray(frames: Sequence[Path]) -> bool:
+    """Whether none of a few frames has colour; of most films one is looked at."""
+    places = (len(frames) * part // 8 for part in (4, 0, 7, 2, 6))
+    return all(is_gray(rgb_to_lab(torch.from_numpy(read_picture(frames[i])).permute(2, 0, 1) / 255)) for i in places)
 
 
 def held_back(films: list[Film], share: float, seed: int, least: int) -> tuple[list[Film], list[Film]]:
@@ -87,7 +101,7 @@ class FilmClips(Dataset[Batch]):
         chosen = _choose(rng, len(film.frames), settings.frames, settings.at(settings.jumps, step))
         size = settings.at(settings.crops, step)
         jitter = settings.affine and step < settings.steps - settings.plain_steps
-        pictures = _cropped(rng, [read_picture(film.frames[i]) for i in chosen], size, settings.crop_scale)
+        pictures = _cropped(rng, _read([film.frames[i] for i in chosen]), size, settings.crop_scale)
         if jitter:
             pictures = [_jittered(rng, picture) for picture in pictures]
         return rgb_to_lab(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)), memory_picks(settings, k)
@@ -142,6 +156,18 @@ def _choose(rng: np.random.Generator, length: int, count: int, jump: int) -> lis
     gaps = rng.integers(1, jump + 1, count - 1)
     places = np.concatenate([[0], np.cumsum(gaps)]) + rng.integers(0, length - gaps.sum())
     return [int(place) for place in (places[::-1] if rng.random() < 0.5 else places)]
+
+
+def _read(frames: list[Path]) -> list[Array]:
+    """Pictures [H, W, 3] of one size."""
+    pictures: list[Array] = [read_picture(frame) for frame in frames]
+    for frame, picture in zip(frames, pictures, strict=True):
+        if picture.shape != pictures[0].shape:
+            (height, width), (h, w) = pictures[0].shape[:2], picture.shape[:2]
+            raise MediaError(
+                f"{frames[0]} and {frame} are {width}×{height} and {w}×{h}: give each film a folder of its own."
+            )
+    return pictures
 
 
 def _cropped(rng: np.random.Generator, pictures: list[Array], size: int, scale: tuple[float, float]) -> list[Array]:
