@@ -12,6 +12,7 @@ import torch
 from conftest import small_config
 
 from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli.train.data import batches
 from colormnet_cli.train.films import Film, FilmClips, find_films, held_back, validation_clip
 from colormnet_cli.train.settings import TrainSettings
 
@@ -38,7 +39,7 @@ def make_video(path, count):
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(count):
-            pixels = np.full((48, 64, 3), 10 * number, np.uint8)
+            pixels = np.full((48, 64, 3), (10 * number, 90, 160), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
     return path
@@ -70,6 +71,41 @@ def test_what_cannot_be_learned_from_is_said(tmp_path):
         find_films([str(tmp_path / "empty")], tmp_path, shorter_side=32, least=4)
     with pytest.raises(MediaError, match="nowhere"):
         find_films([str(tmp_path / "nowhere")], tmp_path, shorter_side=32, least=4)
+
+
+def test_black_and_white_films_are_left_out(tmp_path, caplog):
+    """A network that learns from the film that it is to colour learns to paint gray."""
+    gray, coloured = tmp_path / "gray", make_frames(tmp_path / "coloured", 8)
+    gray.mkdir()
+    for frame in coloured.iterdir():
+        cv2.imwrite(str(gray / frame.name), cv2.imread(str(frame), cv2.IMREAD_GRAYSCALE))
+    films = find_films([str(gray), str(coloured)], tmp_path, shorter_side=32, least=4)
+    assert [film.name for film in films] == ["coloured"]
+    assert "gray is black and white" in caplog.text
+    with pytest.raises(MediaError, match="no colour"):
+        find_films([str(gray)], tmp_path, shorter_side=32, least=4)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_frame_that_cannot_be_read_is_said_in_a_sentence(tmp_path, workers):
+    """From a process that prepares clips it would come as a traceback."""
+    frames = sorted(make_frames(tmp_path / "a", 6).iterdir())
+    for frame in frames:
+        frame.write_bytes(b"no picture")
+    clips = FilmClips([Film("a", tuple(frames))], SETTINGS.with_overrides(workers=workers))
+    with pytest.raises(MediaError) as raised:
+        next(batches(clips, clips.settings, step=0))
+    assert str(tmp_path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_frames_of_different_sizes_are_said(tmp_path):
+    """Another part of each picture would be learned from, as if the film had moved there."""
+    frames = sorted(make_frames(tmp_path / "a", 3).iterdir()) + sorted(
+        make_frames(tmp_path / "b", 3, size=(30, 40)).iterdir()
+    )
+    with pytest.raises(MediaError, match=r"80×60 and 40×30|40×30 and 80×60"):
+        FilmClips([Film("a", tuple(frames))], SETTINGS.with_overrides(jumps=((0.0, 1),), frames=6))[0]
 
 
 def test_validation_never_sees_what_is_learned(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ..errors import ColormnetError, UsageError
 from .clip import draw_memory
 from .settings import TrainSettings
 from .synthetic import synthetic_clip
 
-__all__ = ["Batch", "SyntheticClips", "loader"]
+__all__ = ["Batch", "SyntheticClips", "batches"]
 
 Batch = tuple[Tensor, Tensor]  # Lab [B, T, 3, H, W] and the frames to read [B, T, 3]
 
@@ -62,22 +64,35 @@ class _Order(Sampler[int]):
         return (self.settings.steps - self.step) * (self.settings.batch // self.size)
 
 
-def loader(data: Dataset[Any], settings: TrainSettings, *, step: int, rank: int = 0, size: int = 1) -> DataLoader[Any]:
+def batches(
+    data: Dataset[Batch], settings: TrainSettings, *, step: int, rank: int = 0, size: int = 1
+) -> Iterator[Batch]:
     """Batches for one process from ``step`` on; ``accumulate`` of them make a step.
 
     Raises:
-        ValueError: the batch cannot be shared by that many processes.
+        UsageError: the batch cannot be shared by that many processes.
     """
     parts = size * settings.accumulate
     if settings.batch % parts:
-        raise ValueError(
-            f"a batch of {settings.batch} cannot be shared by {size} processes in {settings.accumulate} parts each"
+        raise UsageError(
+            f"A batch of {settings.batch} cannot be shared by {size} processes in {settings.accumulate} parts each; "
+            f"take a --batch that divides by {parts}."
         )
-    return DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         data,
         batch_size=settings.batch // parts,
         sampler=_Order(settings, step, rank, size),
         num_workers=settings.workers,
+        worker_init_fn=_deaf,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=settings.workers > 0,
     )
+    try:
+        yield from loader
+    except ColormnetError as error:  # out of a worker it comes with its traceback
+        raise type(error)(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
+
+
+def _deaf(worker: int) -> None:
+    """A terminal's Ctrl-C goes to all processes; but the run ends its step first, and needs the clips for that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

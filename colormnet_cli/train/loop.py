@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import OutputError, TrainingError
+from ..device import DTYPES
+from ..errors import CheckpointError, Interrupted, OutputError, TrainingError
 from ..model.colormnet import ColorMNet
 from .checkpoint import read_checkpoint, write_checkpoint, write_weights
 from .clip import ClipLoss
-from .data import loader
+from .data import Batch, batches
 from .distributed import Crew, crew
+from .interrupt import interrupt_held
 from .journal import Journal
 from .settings import TrainSettings
 from .sources import Material, material
@@ -31,7 +33,6 @@ from .validate import validate
 __all__ = ["Progress", "TrainingResult", "learning_rate", "train"]
 
 _log = logging.getLogger(__name__)
-_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class TrainingResult:
 
     folder: Path
     steps: int
-    loss: float
+    loss: float | None  # of the last step; None where no step was left to do
     best_psnr: float | None
-    weights: Path  # RUN/best.pt
+    weights: Path | None  # RUN/best.pt; None where nothing was validated yet
 
 
 def train(
@@ -75,6 +76,7 @@ def train(
         OutputError: the folder holds a run already, and it is not to be resumed.
         CheckpointError: there is nothing to resume, or it is of another run.
         TrainingError: the loss became infinite or no number; the last good checkpoint is kept.
+        Interrupted: Ctrl-C; the step was finished, and resume goes on behind it.
     """
     device = torch.device(device)
     with crew(device) as ours:
@@ -122,36 +124,54 @@ class _Run:
             self.journal = Journal(folder, self.step)
 
     def go(self, stop_after: int | None, progress: Callable[[Progress], None] | None) -> TrainingResult:
-        settings, began, loss, psnr = self.settings, time.monotonic(), math.nan, None
+        settings, began = self.settings, time.monotonic()
+        loss: float | None = None
+        psnr: float | None = None
         ours = {"rank": self.crew.rank, "size": self.crew.size}
-        batches = iter(loader(self.material.training, settings, step=self.step, **ours))
+        given = batches(self.material.training, settings, step=self.step, **ours)
         end = settings.steps if stop_after is None else min(settings.steps, self.step + stop_after)
         start = self.step
-        while self.step < end:
-            loss, error, norm = self._step(batches)
-            self.step += 1
-            due = self.step % settings.validate_every == 0 or self.step == settings.steps
-            if due:
-                psnr = self._validate()
-            if self.crew.leads:
-                self.journal.write(
-                    step=self.step,
-                    loss=repr(loss),
-                    error=f"{error:.4f}",
-                    lr=f"{learning_rate(settings, self.step - 1):.4g}",
-                    grad_norm=f"{norm:.4g}",
-                    seconds=f"{time.monotonic() - began:.1f}",
-                    **({"psnr": f"{psnr:.3f}"} if due and psnr is not None else {}),
-                )
-                if progress is not None:
+        with interrupt_held(alone=self.crew.size == 1) as interrupted:
+            while self.step < end and not interrupted():
+                loss, error, norm = self._step(given)
+                self.step += 1
+                due = self.step % settings.validate_every == 0 or self.step == settings.steps
+                if due:
+                    psnr = self._validate()
+                if self.crew.leads:
                     seconds = time.monotonic() - began
-                    progress(Progress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds))
-            if self.step % settings.checkpoint_every == 0 or self.step == end:
+                    self._log_step(loss, error, norm, seconds, psnr if due else None)
+                    if progress is not None:
+                        progress(Progress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds))
+                if self.step % settings.checkpoint_every == 0:
+                    self._checkpoint()
+            if self.step > start and self.step % settings.checkpoint_every:
                 self._checkpoint()
+        if self.step < end:
+            raise Interrupted(self._broken_off())
         if self.crew.leads and self.step == settings.steps:
             self._write_weights("final.pt")
-        best = None if self.best == -math.inf else self.best
-        return TrainingResult(self.folder, self.step, loss, best, self.folder / "best.pt")
+        if self.best == -math.inf:
+            return TrainingResult(self.folder, self.step, loss, None, None)
+        return TrainingResult(self.folder, self.step, loss, self.best, self.folder / "best.pt")
+
+    def _log_step(self, loss: float, error: float, norm: float, seconds: float, psnr: float | None) -> None:
+        """A row of the log, for the step that was just done."""
+        self.journal.write(
+            step=self.step,
+            loss=repr(loss),
+            error=f"{error:.4f}",
+            lr=f"{learning_rate(self.settings, self.step - 1):.4g}",
+            grad_norm=f"{norm:.4g}",
+            seconds=f"{seconds:.1f}",
+            **({} if psnr is None else {"psnr": f"{psnr:.3f}"}),
+        )
+
+    def _broken_off(self) -> str:
+        if not (self.folder / "last.pt").exists():
+            return "Interrupted before the first step was done: start again."
+        steps = f"{self.step} of {self.settings.steps}"
+        return f"Interrupted after step {steps}: the same command with --resume goes on there."
 
     def _material(self) -> Material:
         """Films and made-up clips; on each machine one process unpacks videos, and the others wait for it."""
@@ -162,7 +182,7 @@ class _Run:
         self.crew.wait()
         return found or material(self.settings, unpacked)
 
-    def _step(self, batches: Any) -> tuple[float, float, float]:
+    def _step(self, given: Iterator[Batch]) -> tuple[float, float, float]:
         """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
         settings = self.settings
         self._set_modes()
@@ -174,10 +194,10 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for part in range(settings.accumulate):
-            lab, picks = (x.to(self.device, non_blocking=True) for x in next(batches))
+            lab, picks = (x.to(self.device, non_blocking=True) for x in next(given))
             wait = isinstance(self.parallel, DistributedDataParallel) and part < settings.accumulate - 1
             self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
-            with torch.autocast(self.device.type, _DTYPES.get(settings.precision), settings.precision != "fp32"):
+            with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
                 result = self.parallel(lab, picks, renew, self.step < settings.matching_share * settings.steps)
             self.scaler.scale(result.loss / settings.accumulate).backward()
             loss += result.loss.detach() / settings.accumulate
@@ -241,8 +261,14 @@ class _Run:
         self.crew.wait()
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scaler.load_state_dict(saved["scaler"])
+        try:
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.scaler.load_state_dict(saved["scaler"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.folder / 'last.pt'} is of another network, or of another choice of what is learned, than these "
+                "settings; go on with the run's own, or take another --out."
+            ) from error
         self.step, self.best = int(saved["step"]), float(saved["best"])
         torch.random.set_rng_state(saved["rng"])
