@@ -120,7 +120,7 @@ def train(
         )  # fmt: skip
     if as_json:
         values = {"folder": str(out), "steps": result.steps, "loss": result.loss, "best_psnr": result.best_psnr}
-        session.result(json.dumps({**values, "weights": str(result.weights)}))
+        session.result(json.dumps({**values, "weights": str(result.weights) if result.weights else None}))
         return
     best = f", best validation {result.best_psnr:.2f} dB" if result.best_psnr is not None else ""
     session.say(f"{result.steps} of {many(settings.steps, 'step')} done{best}: {out}")
@@ -129,13 +129,15 @@ def train(
 def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:
     """The preset (or, going on, the run's own settings) with what was said on the command line."""
     from ..errors import UsageError
-    from ..train.settings import TrainSettings, preset
+    from ..train.settings import TrainSettings, fine_tuning, preset
 
     saved = out / "settings.json"
     try:
         settings = (
             TrainSettings(**json.loads(saved.read_text("utf-8"))) if resume and saved.exists() else preset(config)
         )
+        if not resume and given.get("data") and given.get("init") not in (None, "random", "pretrained"):
+            settings = fine_tuning(settings)
         return _assigned(settings, assignments).with_overrides(**given)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error

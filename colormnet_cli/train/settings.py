@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from ..device import DTYPES
 from ..model.config import ColorMNetConfig
 
-__all__ = ["PRESETS", "Schedule", "TrainSettings", "preset"]
+__all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]
 
 # What holds from which share of the run on: ((0.0, 5), (0.1, 10)) is 5 at first and 10 after a tenth.
 Schedule = tuple[tuple[float, int], ...]
@@ -91,7 +92,7 @@ class TrainSettings:
             raise ValueError(f"crops {self.crops} must be multiples of {multiple}, as the network pads")
         if self.schedule not in ("steps", "cosine"):
             raise ValueError(f"schedule must be 'steps' or 'cosine', got {self.schedule!r}")
-        if self.precision not in ("fp32", "fp16", "bf16"):
+        if self.precision not in DTYPES:
             raise ValueError(f"precision must be fp32, fp16 or bf16, got {self.precision!r}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,3 +169,8 @@ def preset(name: str) -> TrainSettings:
     if name not in PRESETS:
         raise ValueError(f"there is no training configuration {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def fine_tuning(settings: TrainSettings) -> TrainSettings:
+    """The same for weights that know their task already: small steps from the first on, and nothing learned anew."""
+    return settings.with_overrides(lr=min(settings.lr, 2e-4), warmup=0, matching_share=0.0, norm_share=0.0)
