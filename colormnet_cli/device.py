@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
+from pathlib import Path
 
 import torch
 
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_MEMORY = Path("/proc/meminfo")
 _log = logging.getLogger(__name__)
 
 
@@ -86,15 +87,17 @@ def describe_device(device: torch.device) -> str:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that could be had on the device, PyTorch's reserve included; None where it does not tell."""
+    """Bytes that could be had on the device, what PyTorch keeps unused included; None where it does not tell."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device))
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + unused)
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory())
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on Windows, not on macOS
+        lines = _MEMORY.read_text().splitlines()
+    except OSError:  # only Linux tells
         return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def peak_memory(device: torch.device) -> int | None:
