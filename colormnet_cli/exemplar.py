@@ -23,7 +23,15 @@ from .timecode import Timecode, parse_time
 if TYPE_CHECKING:
     from .colorizer import Colorizer
 
-__all__ = ["Exemplar", "first_frame_among", "is_first_frame", "read_exemplar", "show_exemplars", "split_reference"]
+__all__ = [
+    "Exemplar",
+    "first_frame_among",
+    "is_first_frame",
+    "is_gray",
+    "read_exemplar",
+    "show_exemplars",
+    "split_reference",
+]
 
 _GRAY = 4.0  # Lab chroma under which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray picture
 _LARGEST = 2160  # shorter side above which an exemplar is reduced as it is read
