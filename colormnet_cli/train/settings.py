@@ -130,7 +130,6 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_depths=(1, 1, 1),
     hidden_dim=16,
     raw_ab=True,
-    exemplar_weight=6.0,  # what is remembered is its own answer: without this, colour fades a little with each
     decoder_widths=(48, 32, 16),
     update_dim=16,
     gate_reduction=8,
