@@ -45,7 +45,7 @@ class Colorizer:
             keep_freed_memory()
         copied = copy.deepcopy(model).eval().requires_grad_(False)
         self.model = copied.to(self.device, DTYPES[precision]).to(memory_format=torch.channels_last)
-        self.net = Replayed(self.model)
+        self.net = Replayed(self.model)  # asked for each frame; on CUDA its kernels are recorded
         self.reset()
 
     def reset(self) -> None:

@@ -19,7 +19,7 @@ _WHITE = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)  # D65, 2° 
 RELATIVE_XYZ_FROM_RGB = _XYZ_FROM_RGB / _WHITE[:, None]  # to the white
 _RGB_FROM_XYZ = torch.linalg.inv(_XYZ_FROM_RGB) * _WHITE
 _LAB_FROM_F = torch.tensor([[0, 116, 0], [500, -500, 0], [0, 200, -200]], dtype=torch.float64)
-_THERE: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}  # the matrices on the devices that were used
+_ON_DEVICE: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}  # the matrices, where they were used
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -53,10 +53,10 @@ def lab_to_rgb_linear(lab: Tensor) -> Tensor:
 def _mix(matrix: Tensor, picture: Tensor) -> Tensor:
     """Apply a 3×3 matrix to the colour axis of ``[..., 3, H, W]``."""
     place = id(matrix), picture.device, picture.dtype
-    if place not in _THERE:  # a copy for each picture would wait for a CUDA device each time
+    if place not in _ON_DEVICE:  # a copy for each picture would wait for a CUDA device each time
         with torch.inference_mode(False):  # gradients may be wanted next time
-            _THERE[place] = matrix.to(picture.device, picture.dtype)
-    return (_THERE[place] @ picture.flatten(-2)).view(picture.shape)  # [3, 3] @ [..., 3, H·W]
+            _ON_DEVICE[place] = matrix.to(picture.device, picture.dtype)
+    return (_ON_DEVICE[place] @ picture.flatten(-2)).view(picture.shape)  # [3, 3] @ [..., 3, H·W]
 
 
 def _check(picture: Tensor, name: str) -> None:
