@@ -12,7 +12,6 @@ from films import Film, frames_of, make_film, picture
 
 from colormnet_cli.errors import MediaError
 from colormnet_cli.timecode import parse_time
-from colormnet_cli.video import reader as reader_module
 from colormnet_cli.video.planes import build_frame, convert_luma, luma_plane, source_layout
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
@@ -172,39 +171,6 @@ def test_frames_before_the_first_instant_are_counted_back_from_it(tmp_path: Path
         data[at + 9 : at + 9 + data[at + 8]] = b"\xff" * data[at + 8]
     film.write_bytes(data)
     assert [instant for instant, _ in frames_of(film)] == whole
-
-
-def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--start` may seek; it must not begin a frame late."""
-    monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
-    path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
-    info = probe(path)
-    whole = list(Reader(info).frames())
-    for start, end, first, last in [("1.0", "1.6", 25, 40), ("f25", "f40", 25, 40), ("1.01", None, 26, 60)]:
-        part = list(Reader(info, parse_time(start), None if end is None else parse_time(end)).frames())
-        assert [f.pts for f in part] == [f.pts for f in whole[first:last]]
-        assert [f.number for f in part] == list(range(last - first))
-        assert all(np.array_equal(a.luma, b.luma) for a, b in zip(part, whole[first:last], strict=True))
-    part = list(Reader(info, parse_time("f10"), duration=parse_time("0.4")).frames())
-    assert [f.pts for f in part] == [f.pts for f in whole[10:20]]
-
-
-@pytest.mark.parametrize("seek", [True, False])
-def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool) -> None:
-    """A resumed run that misses or repeats a frame shifts the colours of the rest."""
-    monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
-    monkeypatch.setattr(reader_module, "SEEK_WORTH", 5)
-    path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
-    info = probe(path)
-    whole = list(Reader(info).frames())
-    skipped: list[int] = []
-    marks = [f.mark() for f in whole[36:40]]
-    if not seek:
-        marks[-1] = type(marks[-1])(marks[-1].pts, marks[-1].crc ^ 1)  # another film there: count from the beginning
-    rest = list(Reader(info, on_skip=skipped.append).frames(40, marks, whole[39].counts))
-    assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[40:]]
-    assert all(np.array_equal(a.luma, b.luma) for a, b in zip(rest, whole[40:], strict=True))
-    assert (max(skipped) < 40) == seek
 
 
 def test_a_damaged_last_packet_costs_no_other_frame(tmp_path: Path) -> None:

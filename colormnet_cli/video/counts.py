@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +25,11 @@ class Counts:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def become(self, counted: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` gave; whoever counts here goes on doing so."""
+        for name, value in counted.items():
+            setattr(self, name, value)
 
     def damage(self, where: str) -> str | None:
         """The first thing that is broken, for those who want none; `where` is the place."""

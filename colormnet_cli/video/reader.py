@@ -93,10 +93,10 @@ class Reader:
             counts: what the earlier run counted up to there.
         """
         if marks and counts is not None and done > SEEK_WORTH and self._may_seek:
-            raw = self._after(marks)
+            raw = self._after(marks, counts)
             first = next(raw, None)
             if first is not None:
-                self.counts, self._last_pts = Counts(**counts), marks[-1].pts
+                self._last_pts = marks[-1].pts
                 yield from self._numbered(chain([first], raw), done)
                 return
             log.info("the place of the last run was not found by seeking; decoding from the beginning")
@@ -198,7 +198,7 @@ class Reader:
         if found := self.counts.damage(where):
             raise MediaError(f"{self.info.path}: {found}; leave --strict out to go on all the same.")
 
-    def _after(self, marks: Sequence[Mark]) -> Iterator[av.VideoFrame]:
+    def _after(self, marks: Sequence[Mark], counts: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
         """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
         wanted = list(marks)
         raw = self._decode(marks[-1].pts * self.info.time_base)
@@ -211,6 +211,7 @@ class Reader:
                 if Mark(pts, zlib.crc32(luma.data)) != wanted.pop(0):
                     return
                 if not wanted:
+                    self.counts.become(counts)  # not anew what lies before
                     yield from raw
                     return
             self.on_skip(seen + 1)
