@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
 from .colorizer import Colorizer
+from .turn import Turn
 
 __all__ = ["ColorPlanes", "Painter", "lightness_of"]
 
@@ -50,23 +51,30 @@ class Painter:
 
     Args:
         colorizer: with its exemplars set.
-        size: (h, w) at which the network works.
+        size: (h, w) at which the network works, on pictures that stand upright.
         source, target: planes of the film, and of the encoder.
         guided: along the edges of the luma.
+        turn: from the film's pictures to upright ones; None where they stand upright.
     """
 
     def __init__(
-        self, colorizer: Colorizer, size: tuple[int, int], source: PlaneFormat, target: PlaneFormat, guided: bool
+        self,
+        colorizer: Colorizer,
+        size: tuple[int, int],
+        source: PlaneFormat,
+        target: PlaneFormat,
+        guided: bool,
+        turn: Turn | None = None,
     ) -> None:
         self.colorizer, self.size, self.guided = colorizer, size, guided
-        self.source, self.target = source, target
+        self.source, self.target, self.turn = source, target, turn or Turn()
 
     @torch.inference_mode()
     def paint(self, lumas: Sequence[NDArray[Any]]) -> ColorPlanes:
         """The next K frames' luma [H,W] → their Cb and Cr planes."""
         device = self.colorizer.device
         full = [lightness_of(luma, self.source, device) for luma in lumas]
-        small = torch.stack([resize(L, self.size) for L in full])  # [K,1,h,w]
+        small = torch.stack([resize(self.turn.upright(L), self.size) for L in full])  # [K,1,h,w]
         abs_ = self.colorizer.steps(small)  # [K,2,h,w]
         planes = [self._planes(*args) for args in zip(abs_, small, full, strict=True)]
         if device.type != "cuda":
@@ -77,6 +85,7 @@ class Painter:
         return ColorPlanes(copies, arrived)
 
     def _planes(self, ab: Tensor, small: Tensor, full: Tensor) -> tuple[Tensor, Tensor]:
+        ab, small = self.turn.stored(ab), self.turn.stored(small)
         return chroma_planes(full, upsample_ab(ab, small, full, guided=self.guided), self.target)
 
 

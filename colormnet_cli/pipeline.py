@@ -143,7 +143,8 @@ class FilmRun:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
             writer = PieceWriter(plan.encoder, self.folder.path, self.piece_frames, done.pieces if done else 0)
             saver = Saver(self.folder, self.piece_frames)
-            frames = reader.frames(done.frames, done.marks, done.counts) if done else reader.frames()
+            going_on = (done.frames, done.marks, done.counts, self._first_instant()) if done else ()
+            frames = reader.frames(*going_on)
             try:
                 self._color(reader, frames, writer, saver)
             except BaseException:
@@ -209,9 +210,10 @@ class FilmRun:
         if self.folder.checkpoint is not None:
             colorizer.load_state_dict(self.folder.state())
         else:
-            L = lightness_of(first.luma, plan.source_planes, torch.device("cpu"))
+            L = plan.info.turn.upright(lightness_of(first.luma, plan.source_planes, torch.device("cpu")))
             show_exemplars(colorizer, plan.exemplars, L, plan.working_size, self.settings.ref_is_first)
-        return Painter(colorizer, plan.working_size, plan.source_planes, plan.output_planes, self.settings.guided)
+        planes = plan.source_planes, plan.output_planes
+        return Painter(colorizer, plan.working_size, *planes, self.settings.guided, plan.info.turn)
 
     def _encode(self, writer: PieceWriter, item: tuple[list[Frame], ColorPlanes] | Save) -> None:
         """What the encoding thread does with each thing it is handed."""
@@ -254,10 +256,14 @@ class FilmRun:
         plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
         begin = end = None
         if plan.start is not None:
-            begin = read_piece(piece_path(folder, 0)).pts[0] * unit
+            begin = self._first_instant() * unit
         if plan.end is not None or plan.duration is not None:
             end = read_piece(piece_path(folder, pieces - 1)).end(plan.info.step) * unit
         return Window(begin, end, -begin if begin is not None else Fraction(0))
+
+    def _first_instant(self) -> int:
+        """Of the part that is coloured, in the film's time base."""
+        return read_piece(piece_path(self.folder.path, 0)).pts[0]
 
     def receipt(self) -> Receipt:
         plan = self.plan

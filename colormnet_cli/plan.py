@@ -30,7 +30,7 @@ class FilmPlan:
     output: Path
     encoder: EncoderSpec
     streams: tuple[StreamPlan, ...]
-    working_size: tuple[int, int]  # H, W of what the network sees
+    working_size: tuple[int, int]  # H, W of what the network sees, upright
     frames: int | None  # estimated; None where the container does not say
     start: Timecode | None
     end: Timecode | None
@@ -114,12 +114,13 @@ def plan_video(
         warnings.append("The film's transparency was left out.")
     if info.display_matrix is not None and not writes_rotation():
         warnings.append("This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV.")
+    shown = (info.width, info.height) if info.turn.swapped else (info.height, info.width)  # H, W
     return FilmPlan(
         info=info,
         output=output,
         encoder=encoder,
         streams=streams,
-        working_size=working_size((info.height, info.width), settings.size),
+        working_size=working_size(shown, settings.size),
         frames=_frames(info, start, end, duration),
         start=start,
         end=end,

@@ -17,6 +17,7 @@ import av
 from av.container import InputContainer
 
 from ..errors import MediaError
+from ..turn import Turn
 from .decode import decoded_frames
 from .planes import Layout, source_layout
 
@@ -77,6 +78,11 @@ class VideoInfo:
     def first_time(self) -> Fraction:
         """Seconds."""
         return self.first_pts * self.time_base
+
+    @property
+    def turn(self) -> Turn:
+        """What players do with its pictures before they show them."""
+        return Turn.of(self.display_matrix)
 
     def instant(self, frame: av.VideoFrame) -> int | None:
         """When a frame is shown, in the time base; None where the film does not say."""

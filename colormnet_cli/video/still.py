@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import MediaError
@@ -23,7 +24,7 @@ _SEEK_MARGIN = 10  # seconds before the wanted moment at which decoding begins
 
 
 def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
-    """The frame that is on the screen at `moment`, [H,W,3] RGB.
+    """The frame that is on the screen at `moment`, [H,W,3] RGB, upright as players show it.
 
     Raises:
         MediaError: the film cannot be read, or ends before that moment.
@@ -32,7 +33,9 @@ def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
     found = _seek(film.info, moment.seconds) if moment.seconds is not None else None
     if found is None:
         found = _count(film.info, moment)
-    return film.rgb(found)
+    rgb = torch.from_numpy(film.rgb(found)).movedim(-1, 0)  # [3,H,W]
+    upright: NDArray[np.uint8] = film.info.turn.upright(rgb).movedim(0, -1).contiguous().numpy()
+    return upright
 
 
 def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
