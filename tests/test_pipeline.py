@@ -380,12 +380,12 @@ def test_progress_and_receipt(tmp_path: Path, color: Any) -> None:
 
 def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: Path) -> None:
     """--dry-run."""
-    source = make_film(tmp_path / "film.mkv", FULL)
+    source = make_film(tmp_path / "film.mkv", FULL)  # 64×48, shown turned by 90 degrees
     before = sorted(tmp_path.iterdir())
     plan = plan_video(source, [photo], tmp_path / "out.mp4", settings=ColorizeSettings(size=32))
     assert sorted(tmp_path.iterdir()) == before
     told = json.loads(json.dumps(plan.to_dict()))
-    assert (told["frames"], told["codec"], told["working_height"], told["working_width"]) == (30, "libx264", 32, 43)
+    assert (told["frames"], told["codec"], told["working_height"], told["working_width"]) == (30, "libx264", 43, 32)
     assert [s["action"] for s in told["streams"]] == ["copy", "copy", "mov_text", "drop"]
 
 
