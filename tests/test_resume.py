@@ -80,6 +80,14 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
+def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds that were broken off after one and a half became three and a half."""
+    monkeypatch.setattr("colormnet_cli.video.reader.SEEK_WORTH", 5)
+    with pytest.raises(Interrupted, match="goes on from frame 40"):
+        run(stop_at=43, start="0.2", duration="2")
+    assert run(start="0.2", duration="2").frames == 50
+
+
 def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last whole piece is saved at once, not only with the next checkpoint."""
     monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)

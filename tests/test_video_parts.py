@@ -60,7 +60,8 @@ def gone_on(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
     """The frames from number `done` on, looked for by the marks of those before; all decoded would be an error."""
     skipped: list[int] = []
     reader.on_skip = skipped.append
-    rest = list(reader.frames(done, [f.mark() for f in whole[done - 4 : done]], whole[done - 1].counts))
+    marks = [f.mark() for f in whole[done - 4 : done]]
+    rest = list(reader.frames(done, marks, whole[done - 1].counts, whole[0].pts))
     assert max(skipped) < done - 1, "it was not found by seeking"
     return rest
 
@@ -85,3 +86,16 @@ def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
     assert reader.counts.undecodable == 3
     with pytest.raises(MediaError, match="--strict"):
         gone_on(Reader(info, strict=True), whole, 28)
+
+
+@pytest.mark.usefixtures("seeks")
+@pytest.mark.parametrize("start", [None, "1.2"])
+@pytest.mark.parametrize("duration", ["2.0", "f50"])
+def test_a_duration_counts_from_the_part_s_beginning(tmp_path: Path, start: str | None, duration: str) -> None:
+    """A minute that was broken off after fifty seconds became one of a hundred and ten."""
+    info = probe(make_film(tmp_path / "film.mp4", codec="libx264", frames=100, options={"g": "10", "bf": "2"}))
+    asked = {"start": start and parse_time(start), "duration": parse_time(duration)}
+    whole = list(Reader(info, **asked).frames())
+    assert len(whole) == 50
+    rest = gone_on(Reader(info, **asked), whole, 45)
+    assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[45:]]

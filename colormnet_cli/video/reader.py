@@ -82,7 +82,7 @@ class Reader:
         self._passed = 0  # frames of the film before `start`, where they are counted
 
     def frames(
-        self, done: int = 0, marks: Sequence[Mark] = (), counts: Mapping[str, Any] | None = None
+        self, done: int = 0, marks: Sequence[Mark] = (), counts: Mapping[str, Any] | None = None, begin: int = 0
     ) -> Iterator[Frame]:
         """The frames from number `done` on.
 
@@ -91,13 +91,14 @@ class Reader:
             marks: the last ones of these. With them the place is looked for near by; without, or where they are not
                 found again, the film is decoded from its beginning.
             counts: what the earlier run counted up to there.
+            begin: the instant of its first frame, from which a `duration` counts.
         """
         if marks and counts is not None and done > SEEK_WORTH and self._may_seek:
             raw = self._after(marks, counts)
             first = next(raw, None)
             if first is not None:
                 self._last_pts = marks[-1].pts
-                yield from self._numbered(chain([first], raw), done)
+                yield from self._numbered(chain([first], raw), done, begin)
                 return
             log.info("the place of the last run was not found by seeking; decoding from the beginning")
         self.counts, self._last_pts = Counts(), None
@@ -128,20 +129,19 @@ class Reader:
                 self._passed = number + 1
                 self.on_skip(number + 1)
 
-    def _numbered(self, raw: Iterator[av.VideoFrame], number: int) -> Iterator[Frame]:
+    def _numbered(self, raw: Iterator[av.VideoFrame], number: int, begin: int | None = None) -> Iterator[Frame]:
         """Regular frames up to `end`: one size, instants that increase."""
-        begin: Fraction | None = None
         for frame in raw:
             self._check_strict()
             if (frame.width, frame.height) != (self.info.width, self.info.height):
                 self.counts.resized += 1
                 continue
             pts = self._regular_pts(frame)
-            seconds = pts * self.info.time_base - self.info.first_time
-            begin = seconds if begin is None else begin
-            if self.end is not None and self.end.reached(number + self._passed, seconds):
+            begin = pts if begin is None else begin
+            seconds = pts * self.info.time_base
+            if self.end is not None and self.end.reached(number + self._passed, seconds - self.info.first_time):
                 return
-            if self.duration is not None and self.duration.reached(number, seconds - begin):
+            if self.duration is not None and self.duration.reached(number, seconds - begin * self.info.time_base):
                 return
             yield self._frame(frame, number, pts)
             number += 1
