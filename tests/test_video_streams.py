@@ -133,6 +133,18 @@ def test_sound_that_an_edit_list_cuts_away_stays_away(tmp_path: Path, color: Any
     assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(cut, "audio")
 
 
+@pytest.mark.parametrize(("source", "output"), [("mkv", "mkv"), ("mp4", "mp4"), ("mkv", "mp4"), ("mp4", "mkv")])
+def test_a_subtitle_on_the_screen_at_the_cut_stays(tmp_path: Path, color: Any, source: str, output: str) -> None:
+    """The first line that is spoken in the part would have no words; what is over by then has no place in it."""
+    text = {"mkv": "subrip", "mp4": "mov_text"}[source]
+    film = make_film(tmp_path / f"film.{source}", codec="libx264", frames=12, subtitles=text)  # 0.2 to 0.35 s: line 1
+    color(film, tmp_path / f"out.{output}", start="f7")
+    with av.open(str(tmp_path / f"out.{output}")) as container:
+        packets = [p for p in container.demux(subtitles=0) if len(bytes(p)) > 2]
+    assert [bytes(p)[-6:] for p in packets] == [b"line 1"]
+    assert [(p.pts * p.time_base, p.duration * p.time_base) for p in packets] == [(0, Fraction(70, 1000))]
+
+
 def test_a_cover_is_kept_or_named(tmp_path: Path, color: Any) -> None:
     """.mov has no place for a cover: the muxer takes it, and writes nothing."""
     cover = av.CodecContext.create("mjpeg", "w")

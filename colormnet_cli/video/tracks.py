@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import av
@@ -82,6 +83,8 @@ class Track:
             packet.dts = packet.pts
         elif packet.pts is None:
             packet.pts = packet.dts
+        if self.stream.type == "subtitle" and self.window.begin is not None:
+            _begin_at(packet, ceil(self.window.begin / packet.time_base))
         if not self._within(packet.pts * packet.time_base):
             return
         if last is not None and packet.dts <= last and self.stream.type != "subtitle":
@@ -105,6 +108,13 @@ class Track:
         packet.dts += shift
         packet.stream = self.added
         return packet.dts * packet.time_base, packet
+
+
+def _begin_at(packet: Any, cut: int) -> None:
+    """What is on the screen at the cut already comes there, for as long as it had left."""
+    if packet.pts < cut < packet.pts + (packet.duration or 0):
+        packet.duration -= cut - packet.pts
+        packet.pts = packet.dts = cut
 
 
 class Text(Track):
