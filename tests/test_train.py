@@ -233,7 +233,7 @@ def test_a_full_disk_is_said(tmp_path):
 
 
 def test_two_processes_are_one(tmp_path):
-    """Training on several GPUs would be another training than on one; or could only go on with as many."""
+    """On several GPUs it would be another training than on one, could only go on with as many, or end in many voices."""
     settings = SMALL.with_overrides(steps=4, clip_norm=0.5, hidden_renewal=0.5, validate_every=4)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
@@ -242,6 +242,7 @@ def test_two_processes_are_one(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(read_losses(tmp_path / "two")) == 3
+    assert done.stderr.count("3 of 4 steps done") == 1  # one of them speaks
     train(settings, tmp_path / "two", resume=True)
     train(settings, tmp_path / "one")
     for name, digits in {"loss": 1e-5, "error": 1e-4, "grad_norm": 2e-3, "psnr": 1e-3}.items():

@@ -101,9 +101,12 @@ def train(
     import torch
 
     from ..device import resolve_device
+    from ..train.distributed import leads
     from ..train.loop import train as run
 
     session: Session = ctx.obj
+    if not leads():  # of torchrun's processes one speaks; an error of any is said all the same
+        session.verbosity, as_json = -1, False
     given = {
         "data": tuple(data) if data else None, "synthetic": True if synthetic else (False if data else None),
         "frames": frames, "crops": ((0.0, crop),) if crop else None, "jumps": ((0.0, jump),) if jump else None,

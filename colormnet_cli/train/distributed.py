@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import DeviceError
 
-__all__ = ["Crew", "crew"]
+__all__ = ["Crew", "crew", "leads"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,19 @@ class Crew:
             dist.barrier()
 
 
+def leads() -> bool:
+    """Whether this process is the one that speaks; known before all have met, and after they have parted."""
+    return _size() == 1 or os.environ["RANK"] == "0"
+
+
+def _size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def crew(device: torch.device) -> Iterator[Crew]:
     """Join the processes that torchrun started; alone, nothing is set up."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _size()
     if size == 1:
         yield Crew()
         return
