@@ -233,7 +233,7 @@ def test_a_full_disk_is_said(tmp_path):
 
 
 def test_two_processes_are_one(tmp_path):
-    """On several GPUs it would be another training than on one, could only go on with as many, or end in many voices."""
+    """On several GPUs it would be another training, could only go on with as many, or end in many voices."""
     settings = SMALL.with_overrides(steps=4, clip_norm=0.5, hidden_renewal=0.5, validate_every=4)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
