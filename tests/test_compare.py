@@ -164,6 +164,19 @@ def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
             CompareSettings(seconds=seconds)
 
 
+def test_a_damaged_film_is_said_without_an_option_that_is_not_there(world: Path, tmp_path: Path) -> None:
+    """`compare` has no --strict to leave out: whoever is told to would look for it in vain."""
+    film = bytearray((world / "old.mkv").read_bytes())
+    with av.open(str(world / "old.mkv")) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    at = film.index(bytes(packets[4])[:40])
+    film[at : at + packets[4].size] = b"\0" * packets[4].size
+    (tmp_path / "old.mkv").write_bytes(film)
+    with pytest.raises(MediaError, match=r"old\.mkv: .*: give an intact file\.$") as error:
+        compare([world / "red"], tmp_path / "old.mkv", tmp_path / "out.mp4")
+    assert "--strict" not in str(error.value)
+
+
 def test_a_folder_that_may_not_be_written_is_one_sentence(world: Path, tmp_path: Path) -> None:
     """It would end in a traceback after everything was drawn."""
     with pytest.raises(OutputError, match="not there"):

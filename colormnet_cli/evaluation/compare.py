@@ -196,7 +196,8 @@ class _Writing:
 
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
         """The film's frames, each with what goes on the wall. Raises MediaError where a result is shorter or longer."""
-        reader = Reader(self.info, strict=True)
+        advice = "its results cannot be put beside its frames then: give an intact file"
+        reader = Reader(self.info, strict=True, advice=advice)
         together: Iterator[tuple[Any, ...]] = zip_longest(reader.frames(), *self.clips)
         for number, (frame, *pictures) in enumerate(together):
             for clip, picture in zip(self.clips, pictures, strict=True):

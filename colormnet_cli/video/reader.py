@@ -61,6 +61,7 @@ class Reader:
         duration: counted from the first frame that is yielded, instead of `end`.
         strict: a packet that cannot be decoded is an error.
         on_skip: called with the number of frames passed over so far on the way to the first one.
+        advice: what a person is told to do about a packet that cannot be decoded, where that is an error.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class Reader:
         duration: Timecode | None = None,
         strict: bool = False,
         on_skip: Callable[[int], None] | None = None,
+        advice: str = "leave --strict out to go on all the same",
     ) -> None:
         self.info = info
         self.start, self.end, self.duration = start, end, duration
-        self.strict = strict
+        self.strict, self.advice = strict, advice
         self.on_skip = on_skip or (lambda _: None)
         self.counts = Counts()
         self._last_pts: int | None = None
@@ -196,7 +198,7 @@ class Reader:
         last = self._last_pts
         where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
         if found := self.counts.damage(where):
-            raise MediaError(f"{self.info.path}: {found}; leave --strict out to go on all the same.")
+            raise MediaError(f"{self.info.path}: {found}; {self.advice}.")
 
     def _after(self, marks: Sequence[Mark], counts: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
         """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
