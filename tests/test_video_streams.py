@@ -155,3 +155,35 @@ def test_a_cover_is_kept_or_named(tmp_path: Path, color: Any) -> None:
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert bytes(next(container.demux(video=1))) == picture
     assert any("video stream 1 (mjpeg) was left out" in w for w in color(source, tmp_path / "out.mov").warnings)
+
+
+def ac3(layout: str, rate: int, begin: Fraction) -> list[Any]:
+    """A second of AC-3 with a tone, from `begin` on."""
+    context: Any = av.CodecContext.create("ac3", "w")
+    context.sample_rate, context.layout, context.format = rate, layout, "fltp"
+    wave = 0.3 * np.sin(np.arange(rate) / rate * 2 * np.pi * 440).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(np.stack([wave] * context.layout.nb_channels), "fltp", layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, int(begin * rate), Fraction(1, rate)
+    return [*context.encode(frame), *context.encode(None)]
+
+
+@pytest.mark.parametrize("then", [("5.1", 48000), ("stereo", 44100)])
+def test_sound_that_changes_midway_is_converted(tmp_path: Path, color: Any, then: tuple[str, int]) -> None:
+    """Broadcasts go from stereo to surround for the film: at the very end of a night's work came a traceback."""
+    film, source = make_film(tmp_path / "film.mp4", codec="libx264", frames=3), tmp_path / "film.ts"
+    with av.open(str(film)) as pictures, av.open(str(source), "w") as out:
+        video, sound = out.add_stream_from_template(pictures.streams.video[0]), out.add_stream("ac3", rate=48000)
+        sound.layout = "stereo"
+        parts = [("stereo", 48000), then, ("stereo", 48000)]
+        packets = [(p, sound) for begin, part in enumerate(parts) for p in ac3(*part, begin * Fraction(11, 10))]
+        for packet, stream in [*((p, video) for p in pictures.demux(video=0) if p.size), *packets]:
+            packet.stream = stream
+            out.mux(packet)
+    warnings = color(source, tmp_path / "out.mp4", audio="aac").warnings
+    assert not any("damaged" in warning for warning in warnings)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        sound = [(float(f.pts * f.time_base), np.abs(f.to_ndarray()[0]).max() > 0.1) for f in container.decode(audio=0)]
+    begin = min(time for time, _ in sound)  # the muxer of .ts begins later than zero
+    for second in (0.5, 1.6, 2.7):
+        assert all(loud for time, loud in sound if abs(time - begin - second) < 0.3)
+    assert max(time for time, _ in sound) - begin == pytest.approx(3.2, abs=0.06)

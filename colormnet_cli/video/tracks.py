@@ -135,7 +135,11 @@ class Text(Track):
 
 
 class Converted(Track):
-    """Audio that is encoded anew."""
+    """Audio that is encoded anew, all of it as it begins: a broadcast changes rate and channels, an encoder cannot."""
+
+    _first: tuple[Any, ...] | None = None  # format, layout and rate of the first frame
+    _kind: tuple[Any, ...] | None = None  # of the last one
+    _resampler: Any = None  # from the one to the other
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         try:
@@ -147,12 +151,32 @@ class Converted(Track):
             return
         for frame in frames:
             if frame.pts is None or self._within(frame.pts * frame.time_base):
-                yield from map(self._out, self.added.encode(frame))
+                for alike in self._alike(frame):
+                    yield from map(self._out, self.added.encode(alike))
         if not packet.size:
             yield from self.flush()
 
+    def _alike(self, frame: Any) -> Iterator[Any]:
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        self._first = self._first or kind
+        if kind != self._kind:
+            yield from self._resampled(None)
+            self._kind = kind
+            self._resampler = av.AudioResampler(*self._first) if kind != self._first else None
+        yield from [frame] if self._resampler is None else self._resampled(frame)
+
+    def _resampled(self, frame: Any) -> Iterator[Any]:
+        """With the instants in the stream's clock, for the encoder knows no other; None: what is still held back."""
+        for alike in self._resampler.resample(frame) if self._resampler is not None else ():
+            alike.pts = round(alike.pts * alike.time_base / self.stream.time_base)
+            alike.time_base = self.stream.time_base
+            yield alike
+
     def flush(self) -> Iterator[tuple[Fraction, Any]]:
         try:
+            for frame in self._resampled(None):
+                yield from map(self._out, self.added.encode(frame))
+            self._resampler = None
             yield from map(self._out, self.added.encode(None))
         except EOFError:  # flushed before
             return
