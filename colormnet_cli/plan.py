@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from .chroma import PlaneFormat, working_size
-from .errors import OutputError, UsageError
+from .errors import MediaError, OutputError, UsageError
 from .exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
@@ -99,6 +100,7 @@ def plan_video(
     if isinstance(references, (str, Path)) or not references:
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     info = probe(source)
+    _check_part(info, start, end)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     check_output(output, inputs, settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
@@ -149,14 +151,25 @@ def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_fo
         raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
 
 
+def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -> None:
+    """A frame's number and a time can be compared where the frames come regularly; elsewhere the film must be read."""
+    first = start or Timecode(frame=0)
+    if info.constant and end is not None and _number(end, info) <= _number(first, info):
+        raise MediaError(
+            f"{info.path}: the part that was asked for holds no frame: at {float(info.rate):.5g} frames a second none "
+            f"lies from {first} up to {end}; give a later end."
+        )
+
+
+def _number(moment: Timecode, info: VideoInfo) -> int:
+    """Of the first frame that is not before the moment, if frames come regularly."""
+    return moment.frame if moment.frame is not None else ceil((moment.seconds or 0) * info.rate)
+
+
 def _frames(info: VideoInfo, start: Timecode | None, end: Timecode | None, duration: Timecode | None) -> int | None:
     """How many frames the part that is coloured has."""
-
-    def number(moment: Timecode) -> int:
-        return moment.frame if moment.frame is not None else round((moment.seconds or 0) * info.rate)
-
-    first = number(start) if start is not None else 0
-    last = number(end) if end is not None else first + number(duration) if duration is not None else None
+    first = _number(start, info) if start is not None else 0
+    last = _number(end, info) if end is not None else first + _number(duration, info) if duration is not None else None
     if info.frames is None:
         return None if last is None else max(0, last - first)
     return max(0, min(info.frames, info.frames if last is None else last) - first)

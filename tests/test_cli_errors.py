@@ -82,6 +82,8 @@ FAILED = [
     (f"{COLORIZE} -o two.mp4", r"two\.mp4 exists: choose another name, or .*--overwrite"),
     (f"{COLORIZE} -o gone/out.mp4", "folder gone is not there: make it first"),
     (f"{COLORIZE} --start 1:00", "holds no frame"),
+    ("colorize old.mp4 --ref photo.jpg --start f5 --end 0.2", r"holds no frame.* from f5 up to 0\.2; give a later end"),
+    ("colorize old.mp4 --ref photo.jpg --start 0.1 --end f3", r"holds no frame.* from 0\.1 up to f3"),  # no weights yet
     (f"{COLORIZE} --codec prores -o out.webm", "prores.*webm|webm.*prores"),
     (
         "colorize old.mp4 --ref photo.jpg --model gone.pt",

@@ -333,6 +333,14 @@ def test_a_part_begins_at_zero_with_its_sound(tmp_path: Path, color: Any) -> Non
     assert not (tmp_path / "none.mkv").exists()
 
 
+def test_a_part_from_a_frame_to_a_time_is_not_refused_by_a_guess(tmp_path: Path, color: Any) -> None:
+    """Where frames come in bursts, frame 4 is earlier than its number says: a part that is there would be refused."""
+    pts = [0, 20, 40, 60, 80, 100, 300, 500, 900, 1300, 1500, 1540]
+    source = make_film(tmp_path / "film.mp4", codec="libx264", time_base=Fraction(1, 1000), pts=pts)
+    assert color(source, tmp_path / "out.mp4", start="f4", end="0.2").frames == 2
+    assert color(source, tmp_path / "times.mp4", start="1.29", end="f10").frames == 1
+
+
 def test_the_exemplar_may_be_the_first_frame(
     tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, small_model: Any
 ) -> None:

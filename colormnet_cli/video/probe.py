@@ -63,6 +63,7 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None
     field_order: int
     rate: Fraction
+    constant: bool  # every frame comes at that rate, as far as one look can tell; False where it cannot
     time_base: Fraction
     by_dts: bool  # the container has no instants but those of decoding
     first_pts: int
@@ -178,6 +179,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         display_matrix=_display_matrix(frame),
         field_order=int(getattr(context, "field_order", 0)),
         rate=rate,
+        # The rate of all frames, and that of the first ones; other containers tell less.
+        constant="mp4" in container.format.name and stream.average_rate == stream.base_rate == rate,
         time_base=Fraction(stream.time_base),
         by_dts=by_dts,
         first_pts=pts,
