@@ -80,10 +80,12 @@ def _read_tensors(path: Path) -> Mapping[str, Any]:
                 f"{path} is refused: it holds more than tensors ({match[1]}), and loading such a file could run code"
             ) from error
         raise CheckpointError(f"{path} is not a file of PyTorch weights") from error
-    except (EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is not a file of PyTorch weights, or it is damaged") from error
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # torch.load has no one class for a damaged file
+        raise CheckpointError(f"{path} is not a file of PyTorch weights, or it is damaged") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__} instead of named tensors")
     return content
