@@ -276,6 +276,15 @@ def left_behind(hub: Hub) -> list[Path]:
     return [p for f in folders for p in f.rglob("*") if p.is_file() and p.stat().st_size > 1000]
 
 
+def test_a_proxy_that_is_no_address_is_said(mirror, monkeypatch):
+    """A slip in HTTPS_PROXY ended in a traceback of urllib."""
+    monkeypatch.setattr("urllib.request._opener", None)
+    monkeypatch.setenv("http_proxy", "http:/proxy:3128")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(WeightsError, match="proxy URL with no authority"):
+        get(entry(mirror, only=UrlSource(mirror.url + "/x.pth")))
+
+
 def test_a_moved_plain_url_is_followed(hub, mirror):
     """Release pages redirect to a store: that is the normal case."""
     mirror.fault = "moved"

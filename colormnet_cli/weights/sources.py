@@ -290,6 +290,8 @@ def _blocks(entry: LockEntry, source: UrlSource) -> Iterator[bytes]:
         raise Refused(f"could not be reached ({error.reason})") from error
     except (OSError, http.client.HTTPException) as error:  # it was reached, and did not answer, or not in HTTP
         raise Refused(_first_line(error), retry=True) from error
+    except ValueError as error:  # HTTPS_PROXY is no address, say
+        raise Refused(_first_line(error)) from error
 
 
 def _read(answer: Any) -> bytes:
