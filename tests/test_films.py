@@ -117,6 +117,7 @@ def test_validation_never_sees_what_is_learned(tmp_path):
     (begin,), (end,) = held_back(films[:1], 0.1, seed=0, least=4)
     assert begin.frames + end.frames == films[0].frames
     assert len(end.frames) == 4
+    assert [len(part) for part in held_back(films[:2], 0.9, seed=0, least=4)] == [1, 1]  # something is left to learn
 
 
 def red(lab):

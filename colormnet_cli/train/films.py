@@ -82,7 +82,7 @@ def held_back(films: list[Film], share: float, seed: int, least: int) -> tuple[l
             return films, films
         return [Film(film.name, film.frames[:-count])], [Film(film.name, film.frames[-count:])]
     order = np.random.default_rng((seed, 11)).permutation(len(films))
-    back = set(order[: max(1, round(share * len(films)))].tolist())
+    back = set(order[: min(max(1, round(share * len(films))), len(films) - 1)].tolist())
     return [f for i, f in enumerate(films) if i not in back], [f for i, f in enumerate(films) if i in back]
 
 
