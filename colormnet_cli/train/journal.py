@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from ..files import write_whole
 
 __all__ = ["COLUMNS", "Journal", "read_losses"]
 
@@ -21,10 +24,11 @@ class Journal:
     def __init__(self, folder: Path, step: int):
         self.path = folder / "log.csv"
         kept = [row for row in _rows(self.path) if int(row["step"]) <= step]
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_whole(self.path, text.getvalue().encode())
         self._board = _board(folder)
 
     def write(self, **values: Any) -> None:
