@@ -99,3 +99,10 @@ def test_a_duration_counts_from_the_part_s_beginning(tmp_path: Path, start: str 
     assert len(whole) == 50
     rest = gone_on(Reader(info, **asked), whole, 45)
     assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[45:]]
+
+
+def test_a_part_of_a_raw_stream_ends_where_it_is_asked_to(tmp_path: Path) -> None:
+    """Without instants the part's own began at zero: its end, counted from the film's beginning, came too late."""
+    info = probe(make_film(tmp_path / "film.h264", codec="libx264", frames=40))
+    part = list(Reader(info, parse_time("0.4"), parse_time("1.2")).frames())
+    assert [f.pts for f in part] == [f.pts for f in list(Reader(info).frames())[10:30]]

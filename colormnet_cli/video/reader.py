@@ -182,7 +182,7 @@ class Reader:
             step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
             if not (self.info.by_dts and frame.dts is None):  # as the last ones are, out of the emptied decoder
                 self.counts.retimed += 1
-            pts = self.info.first_pts if last is None else last + step
+            pts = self.info.first_pts + self._passed * step if last is None else last + step
         self._step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
         return int(pts)
