@@ -111,6 +111,8 @@ class _Run:
         self.parallel: nn.Module = self.network
         if ours.size > 1:
             on = [ours.local_rank] if device.type == "cuda" else None
+            # Unused are: in a clip that the value encoder renews throughout, the decoder's own update of the hidden
+            # state; while the keys are learned alone, all that encodes and decodes. PyTorch warns after other steps.
             self.parallel = DistributedDataParallel(self.network, device_ids=on, find_unused_parameters=True)
         learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
