@@ -1,4 +1,4 @@
-"""What many tests share: a small network, and the published arithmetic's weights made from random numbers."""
+"""What many tests share: a small network, films in its colours, and the published arithmetic's weights from random numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,30 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exemplar: two colours with some grain."""
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[:, :40], picture[:, 40:] = (40, 90, 200), (180, 120, 20)
+    picture += np.random.default_rng(0).integers(0, 40, picture.shape).astype(np.uint8)
+    path = tmp_path_factory.mktemp("exemplar") / "photo.png"
+    cv2.imwrite(str(path), picture)
+    return path
+
+
+@pytest.fixture
+def color(small_model: Any, photo: Path) -> Any:
+    """`color(source, output, **settings)` with the small network on the CPU."""
+
+    def run(source: Path, output: Path, progress: Any = None, **settings: Any) -> cm.Receipt:
+        chosen = cm.ColorizeSettings(**{"size": 48, **settings})
+        return cm.colorize_video(
+            source, [photo], output, model=small_model, settings=chosen, device="cpu", progress=progress
+        )
+
+    return run
 
 
 def golden_tensor(name: str, shape: list[int], dtype: str) -> Tensor:

@@ -45,6 +45,13 @@ class Film:
     container_options: dict[str, str] = field(default_factory=dict)
 
 
+FULL = Film(
+    frames=30, codec="libx264", time_base=Fraction(1, 1000), audio=[("aac", "deu"), ("flac", "eng")],
+    subtitles="subrip", attachment=b"FONT" * 100, chapters=True, metadata={"title": "Der Film", "artist": "Someone"},
+    sar=Fraction(16, 11), rotation=90, matrix=1,
+)  # fmt: skip
+
+
 def picture(number: int, height: int, width: int, bits: int = 8, full: bool = False) -> np.ndarray:
     """Luma [H,W]: a bright square that moves over a slope with some grain, at video levels or full range."""
     random = np.random.default_rng(number)
