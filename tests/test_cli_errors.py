@@ -19,6 +19,7 @@ FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
 
 WRONG_USAGE = [
     ("nonsense", "No such command 'nonsense'"),
+    ("colorise", r"No such command 'colorise'\. Did you mean 'colorize'\? `colormnet --help` tells more"),
     ("colorize", "Missing argument 'FILM"),
     ("colorize old.mp4", r"Missing option '--ref'.*`colormnet colorize --help`"),
     (f"{COLORIZE} --sise 480", r"No such option: --sise.*--size"),

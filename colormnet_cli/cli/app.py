@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from .running import is_out_of_memory
-from .session import Session
+from .session import Session, sentence
 
 __all__ = ["app", "main"]
 
@@ -110,7 +110,7 @@ def _explain(error: BaseException, session: Session) -> int:
             return 2
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "colormnet"
-        session.say(f"{str(error.format_message()).rstrip('.')}. `{command} --help` tells more", "error")
+        session.say(f"{sentence(str(error.format_message()))} `{command} --help` tells more", "error")
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
         what = error.strerror or str(error)
