@@ -1,4 +1,4 @@
-"""What many tests share: a small network, films in its colours, and the published arithmetic's weights from random numbers."""
+"""What many tests share: a small network, films in its colours, the published arithmetic's weights at random."""
 
 from __future__ import annotations
 
