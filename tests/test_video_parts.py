@@ -106,3 +106,21 @@ def test_a_part_of_a_raw_stream_ends_where_it_is_asked_to(tmp_path: Path) -> Non
     info = probe(make_film(tmp_path / "film.h264", codec="libx264", frames=40))
     part = list(Reader(info, parse_time("0.4"), parse_time("1.2")).frames())
     assert [f.pts for f in part] == [f.pts for f in list(Reader(info).frames())[10:30]]
+
+
+@pytest.mark.usefixtures("seeks")
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_a_cut_film_is_noticed_by_who_sought_in_it(tmp_path: Path, name: str) -> None:
+    """A resumed run, or a part, ended half an hour early without a word."""
+    options = {"movflags": "faststart"} if name == "film.mp4" else {}
+    path = make_film(tmp_path / name, codec="mpeg4", frames=100, container_options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    unbroken = Reader(probe(path))
+    whole = list(unbroken.frames())
+    assert unbroken.counts.missing > 20
+    reader = Reader(probe(path))
+    assert gone_on(reader, whole, 40)
+    assert reader.counts.missing == unbroken.counts.missing
+    part = Reader(probe(path), parse_time("1.4"))
+    assert list(part.frames())
+    assert part.counts.missing == unbroken.counts.missing

@@ -23,8 +23,8 @@ LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean
 class Fed:
     """What went into the decoder, and what came out."""
 
-    packets: int = 0
-    hidden: int = 0  # packets that an edit list cuts away
+    packets: int = 0  # without those that an edit list cuts away
+    last: int | None = None  # decoding time of the last packet
     frames: int = 0
     errors: int = 0
 
@@ -40,7 +40,7 @@ def decoded_frames(
     stream.codec_context.thread_count = threads
     for packet in _packets(container, stream, counts):
         if packet.size:
-            fed.packets, fed.hidden = fed.packets + (not packet.is_discard), fed.hidden + packet.is_discard
+            fed.packets, fed.last = fed.packets + (not packet.is_discard), packet.dts
         try:
             frames = packet.decode()
         except EOFError:

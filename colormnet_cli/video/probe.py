@@ -69,7 +69,7 @@ class VideoInfo:
     first_pts: int
     duration: float | None  # seconds
     frames: int | None  # exact where the container counts them, else an estimate
-    packets: int | None  # how many the container announces, where it counts them
+    indexed: bool  # the container announces each packet
     end: Fraction | None  # seconds: when the last frame is over, where the container says so of this stream
     interlaced: bool
     chapters: int
@@ -186,7 +186,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
-        packets=_packets(stream) if "mp4" in container.format.name else None,
+        indexed="mp4" in container.format.name,
         end=_end(container, stream, pts),
         interlaced=frame.interlaced_frame,
         chapters=len(container.chapters()),
@@ -197,11 +197,6 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
 def _instant(frame: av.VideoFrame, by_dts: bool) -> int | None:
     first, second = (frame.dts, frame.pts) if by_dts else (frame.pts, frame.dts)
     return second if first is None else first
-
-
-def _packets(stream: Any) -> int | None:
-    """How many packets are to come: what lies before an edit list's first key frame does not."""
-    return min(stream.frames, len(stream.index_entries)) or None
 
 
 def _tag(*values: int, nothing: int = 2) -> int:

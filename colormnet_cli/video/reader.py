@@ -231,6 +231,8 @@ class Reader:
             for frame in decoded_frames(container, stream, self.counts, fed):
                 last = self.info.instant(frame)
                 yield frame
+            if self.info.indexed and fed.last is not None:
+                self.counts.missing = sum(entry.timestamp > fed.last for entry in stream.index_entries)
         lost = fed.packets - fed.frames - fed.errors  # packets of which the decoder made nothing, and said nothing
         if lost > 0 and last is not None:
             for frame in self._tail(last):
@@ -240,8 +242,6 @@ class Reader:
             return
         if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # fields, and VP8's hidden frames
             self.counts.undecodable += lost
-        if self.info.packets is not None:
-            self.counts.missing = max(0, self.info.packets - fed.packets - fed.hidden)
 
     def _tail(self, last: int) -> Iterator[av.VideoFrame]:
         """Frames behind `last` that frame threads dropped when a damaged packet stood among the last ones."""
