@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -122,7 +121,9 @@ class ProgressFolder:
         path = self._state_path(self.checkpoint)
         try:
             loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # torch.load has no one class for a damaged file
             raise OutputError(f"{path} is damaged: run once more with --no-resume.") from error
         return loaded
 

@@ -200,11 +200,12 @@ def test_a_lost_piece_is_said(tmp_path: Path, run: Any) -> None:
         run(stop_at=0)
 
 
-def test_a_damaged_state_is_said(tmp_path: Path, run: Any) -> None:
+@pytest.mark.parametrize("content", [b"PK\3\4", b"", b"0", b"\x80\x02G0"])
+def test_a_damaged_state_is_said(tmp_path: Path, run: Any, content: bytes) -> None:
     """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
-    next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(b"PK\3\4")
+    next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(content)
     with pytest.raises(OutputError, match="damaged: run once more with --no-resume"):
         run()
 
