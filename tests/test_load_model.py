@@ -129,5 +129,6 @@ def test_a_folder_and_a_name_that_is_nothing(tmp_path):
     """The sentence lists the names there are."""
     with pytest.raises(WeightsError, match=r"is a folder: give a file of weights, or one of the names colormnet"):
         load_model(tmp_path)
-    with pytest.raises(WeightsError, match=r"'colormet' nor a model of that name \(colormnet"):
-        load_model("colormet")
+    for name in ("colormet", "~nobody/colormet.pth", 300 * "colormet"):
+        with pytest.raises(WeightsError, match=rf"'{name}' nor a model of that name \(colormnet"):
+            load_model(name)

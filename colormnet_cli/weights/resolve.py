@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +27,11 @@ def locate(name_or_path: str | Path) -> LockEntry | Path:
     entries = read_lock()
     if isinstance(name_or_path, str) and name_or_path in entries:
         return entries[name_or_path]
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(name_or_path))
+    if os.path.isfile(path):  # pathlib's own two raise for a home that is not there, and for a name that is too long
         return path
     names = ", ".join(entries)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
     raise WeightsError(f"There is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
 
