@@ -92,7 +92,7 @@ FAILED = [
     ),
     ("colorize old.mp4 --ref photo.jpg --model scans", "scans is a folder: give a file of weights"),
     ("colorize old.mp4 --ref photo.jpg --model photo.jpg", r"photo\.jpg is not a file of PyTorch weights"),
-    ("frames gone --ref photo.jpg", "gone does not exist"),
+    ("frames gone --ref photo.jpg", "gone does not exist: check its name"),
     ("frames old.mp4 --ref photo.jpg", r"old\.mp4.*for a film there is `colormnet colorize`"),
     ("frames empty --ref photo.jpg", "empty holds no picture"),
     ("frames scans --ref gray.png", r"gray\.png is gray"),

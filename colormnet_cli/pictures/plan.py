@@ -105,7 +105,9 @@ def find_pictures(folder: str | Path) -> tuple[Path, ...]:
     folder = Path(folder)
     if not folder.is_dir():
         what = (
-            "is none: it is a file; for a film there is `colormnet colorize`" if folder.exists() else "does not exist"
+            "is none: it is a file; for a film there is `colormnet colorize`"
+            if folder.exists()
+            else "does not exist: check its name"
         )
         raise MediaError(f"The folder {folder} {what}.")
     try:
