@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,9 @@ from torch import Tensor
 from ..errors import DeviceError
 
 __all__ = ["Crew", "crew", "leads"]
+
+
+_PATIENCE = timedelta(days=1)  # one process unpacks hours of film while the others wait; torchrun sees one that died
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def crew(device: torch.device) -> Iterator[Crew]:
         )
     if device.type == "cuda":
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=size)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
         yield Crew(rank, size, local)
     finally:
