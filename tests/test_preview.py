@@ -121,6 +121,7 @@ def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
     )  # fmt: skip
     train(settings, tmp_path / "run")
     tuned = cm.load_model(tmp_path / "run" / "final.pt")
+    assert tuned.config == preview.config  # the exemplar counts as much as before
     others = [number for number in range(1, 25) if number % 3]
     before, after = (psnr(coloured(m, film[0], film, first_frame=True)[others], film[others]) for m in (preview, tuned))
     assert after > before + 0.3

@@ -98,12 +98,13 @@ class _Run:
     """Everything that one process of a run holds."""
 
     def __init__(self, settings: TrainSettings, folder: Path, device: torch.device, ours: Crew, resume: bool):
-        self.settings, self.folder, self.device, self.crew = settings, folder, device, ours
+        self.folder, self.device, self.crew = folder, device, ours
         self.step, self.best = 0, -math.inf
         saved = read_checkpoint(folder / "last.pt") if resume else None
         if saved is None and (folder / "last.pt").exists():
             raise OutputError(f"{folder} holds a run already; go on with --resume, or take another --out.")
         self.model = ColorMNet(settings.network) if saved else starting_model(settings)
+        self.settings = settings = settings.with_overrides(network=self.model.config)
         self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
         weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}

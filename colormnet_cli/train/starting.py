@@ -41,6 +41,8 @@ def _adopt(found: ColorMNet, settings: TrainSettings) -> ColorMNet:
     model = _random(settings)
     ours, theirs = model.state_dict(), found.state_dict()
     new = [name for name in ours if name not in theirs or theirs[name].shape != ours[name].shape]
+    if not new and theirs.keys() == ours.keys():
+        return found  # what differs is no tensor, as the exemplar's weight: the file knows best
     if sum(ours[name].numel() for name in new) > 0.1 * sum(tensor.numel() for tensor in ours.values()):
         raise UsageError(
             f"The weights {settings.init} are of another network than this configuration; "
