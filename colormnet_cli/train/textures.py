@@ -145,7 +145,7 @@ def surface(rng: np.random.Generator, labels: Array, colours: Array) -> Array:
         pick = pick[np.arange(count) // run * run]
     # Mostly a colour is a material with a lightness and a grain of its own: what the exemplar does not show
     # can be told from what looks like it. Else every patch has its own, and only following it tells its colour.
-    material = rng.random() < 0.6
+    material = rng.random() < 0.8
     shade, own = (0.1, pick) if material else (0.22, np.arange(count))
     base = colours[pick] * np.exp(rng.normal(0, shade, (count, 1))) * np.exp(rng.normal(0, 0.04, (count, 3)))
     strength = rng.gamma(1.3, 0.11, (max(len(colours), count), 2))
