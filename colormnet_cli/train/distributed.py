@@ -35,9 +35,10 @@ class Crew:
 
     def mean(self, value: Tensor) -> float:
         """The mean of a number over all processes."""
+        if self.size == 1:  # as it is: MPS has no float64
+            return float(value)
         value = value.detach().double()
-        if self.size > 1:
-            dist.all_reduce(value)
+        dist.all_reduce(value)
         return float(value) / self.size
 
     def wait(self) -> None:
