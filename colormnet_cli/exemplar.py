@@ -80,7 +80,7 @@ def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
         raise MediaError(
             f"The exemplar {reference} is a folder; give a picture, or a film with a time (film.mp4@12.5)."
         )
-    raise MediaError(f"The exemplar {reference} does not exist.")
+    raise MediaError(f"The exemplar {reference} does not exist: check its name.")
 
 
 def read_exemplar(reference: str | Path) -> Exemplar:
