@@ -13,6 +13,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 
+from .decode import LOST_LIMIT
 from .subtitles import convert_text
 
 __all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
@@ -36,12 +37,14 @@ def copied_packets(source: InputContainer, tracks: dict[int, Track]) -> Iterator
     while streams:
         try:
             for packet in source.demux(streams):
+                if packet.size:
+                    failures = 0
                 yield from tracks[packet.stream_index if packet.size else packet.stream.index].packets(packet)
             return
         except av.error.FFmpegError as error:
             failures += 1
             log.debug("read error: %s", error)
-            if failures >= 200:
+            if failures >= LOST_LIMIT:
                 break
     for track in tracks.values():
         yield from track.flush()
