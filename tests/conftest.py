@@ -37,6 +37,20 @@ def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
     return cm.ColorMNet(small_config(**changes))
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of every exemplar that a Colorizer is given, whether it was told to be the film's first frame."""
+    heard: list[bool] = []
+    set_exemplar = cm.Colorizer.set_exemplar
+
+    def listening(self: cm.Colorizer, lab: Tensor, first_frame: bool = False) -> None:
+        heard.append(first_frame)
+        set_exemplar(self, lab, first_frame)
+
+    monkeypatch.setattr(cm.Colorizer, "set_exemplar", listening)
+    return heard
+
+
 @pytest.fixture(scope="session")
 def small_model() -> cm.ColorMNet:
     return make_small_model()

@@ -179,16 +179,8 @@ def test_a_part_from_a_frame_to_a_time_is_not_refused_by_a_guess(tmp_path: Path,
     assert color(source, tmp_path / "times.mp4", start="1.29", end="f10").frames == 1
 
 
-def test_the_exemplar_may_be_the_first_frame(
-    tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, small_model: Any
-) -> None:
+def test_the_exemplar_may_be_the_first_frame(tmp_path: Path, color: Any, told: list[bool], small_model: Any) -> None:
     """The first frame's own colours are given back, found out or told."""
-    told: list[bool] = []
-    set_exemplar = Colorizer.set_exemplar
-    monkeypatch.setattr(
-        Colorizer, "set_exemplar",
-        lambda self, lab, first_frame=False: (told.append(first_frame), set_exemplar(self, lab, first_frame))[1],
-    )  # fmt: skip
     source = make_film(tmp_path / "film.mkv", frames=2)
     gray = frames_of(source)[0][1].astype(np.int32)
     first = np.stack([(gray * 0.7), gray, np.minimum(255, gray * 1.2)], -1).clip(0, 255).astype(np.uint8)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from skimage import data
 
 from colormnet_cli import ColorizeSettings, colorize_video
-from colormnet_cli.colorizer import Colorizer
 from colormnet_cli.timecode import parse_time
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.still import frame_at
@@ -64,15 +63,9 @@ def test_an_exemplar_is_what_players_show(turn: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("turn", ["clockwise", "half"])
 def test_a_turned_film_gets_the_colours_of_an_upright_one(
-    turn: str, tmp_path: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch
+    turn: str, tmp_path: Path, small_model: Any, told: list[bool]
 ) -> None:
     """A phone's film would be coloured lying on its side, and its first frame, saved by a player, not be known."""
-    told: list[bool] = []
-    set_exemplar = Colorizer.set_exemplar
-    monkeypatch.setattr(
-        Colorizer, "set_exemplar",
-        lambda self, lab, first_frame=False: (told.append(first_frame), set_exemplar(self, lab, first_frame))[1],
-    )  # fmt: skip
     cv2.imwrite(str(tmp_path / "first.png"), PHOTO[..., ::-1])
     settings = ColorizeSettings(size=32, codec="ffv1", pix_fmt="yuv444p", overwrite=True)
     for name in ("upright", turn):
