@@ -77,6 +77,7 @@ def assert_same_end(one, other):
     assert [end["step"] for end in ends] == [len(column(one, "step"))] * 2
     assert ends[0]["best"] == ends[1]["best"]
     torch.testing.assert_close(ends[0]["model"], ends[1]["model"], rtol=0, atol=0)
+    torch.testing.assert_close(ends[0]["mean"], ends[1]["mean"], rtol=0, atol=0)
     torch.testing.assert_close(ends[0]["optimizer"]["state"], ends[1]["optimizer"]["state"], rtol=0, atol=0)
 
 
@@ -84,7 +85,7 @@ def assert_same_end(one, other):
 # place in its schedule, the kind of loss, which clips and crops come next.
 CHANGING = SMALL.with_overrides(
     schedule="cosine", warmup=2, norm_share=0.9, matching_share=0.3, hidden_renewal=0.5, clip_norm=1.0,
-    crops=((0.0, 32), (0.6, 48)), validate_every=2, checkpoint_every=100,
+    crops=((0.0, 32), (0.6, 48)), validate_every=2, checkpoint_every=100, average=0.5,
 )  # fmt: skip
 
 
@@ -95,6 +96,30 @@ def test_a_broken_run_goes_on_exactly(tmp_path):
     train(CHANGING, tmp_path / "broken", resume=True)
     assert len(read_losses(tmp_path / "whole")) == 6
     assert_same_end(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_the_mean_of_the_weights_is_what_a_run_gives(tmp_path):
+    """The last step's weights would be written, or a mean that lags behind by its own beginning."""
+    settings = SMALL.with_overrides(steps=3, average=0.75, validate_every=3)
+    expected = {}
+    for step in range(3):
+        train(settings, tmp_path, resume=step > 0, stop_after=1)
+        weights = torch.load(tmp_path / "last.pt", weights_only=True)["model"]
+        for name, now in weights.items():
+            expected[name] = now if step == 0 else 0.75 * expected[name] + 0.25 * now
+    for file in ("final.pt", "best.pt"):
+        given = torch.load(tmp_path / file, weights_only=True)["state"]
+        learned = [name for name in given if given[name].is_floating_point()]
+        torch.testing.assert_close({n: given[n] for n in learned}, {n: expected[n] for n in learned})
+    assert not torch.equal(expected["decoder.predict.weight"], weights["decoder.predict.weight"])
+
+
+def test_a_run_can_begin_to_average_when_it_goes_on(tmp_path):
+    """`--resume --set average=0.999` would fail, or mix in the random weights that it was made with."""
+    train(SMALL, tmp_path, stop_after=5)
+    train(SMALL.with_overrides(average=0.9), tmp_path, resume=True)
+    end = torch.load(tmp_path / "last.pt", weights_only=True)
+    torch.testing.assert_close(load_model(tmp_path / "final.pt").state_dict(), end["model"])
 
 
 @pytest.fixture

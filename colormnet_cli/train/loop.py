@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..device import DTYPES
 from ..errors import CheckpointError, Interrupted, OutputError, TrainingError
@@ -117,6 +118,9 @@ class _Run:
             self.parallel = DistributedDataParallel(self.network, device_ids=on, find_unused_parameters=True)
         learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
+        # The mean over the last steps lies more in the middle of what is good than any one step does.
+        decay = get_ema_multi_avg_fn(settings.average)
+        self.mean = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True) if settings.average else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         if saved:
             self._restore(saved)
@@ -213,6 +217,8 @@ class _Run:
             self._refuse_nan(norm, "gradient")
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.mean is not None:
+            self.mean.update_parameters(self.model)
         return loss_mean, self.crew.mean(error), norm
 
     def _set_modes(self) -> None:
@@ -237,7 +243,7 @@ class _Run:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
         psnr = None
         if self.crew.leads:
-            found = validate(self.model, self.material.validation, self.device)
+            found = validate(self.result, self.material.validation, self.device)
             psnr = found.psnr
             _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
             self.journal.picture(self.step, found.picture)
@@ -247,8 +253,13 @@ class _Run:
         self.crew.wait()
         return psnr
 
+    @property
+    def result(self) -> ColorMNet:
+        """The network that the run gives, if it ended here."""
+        return self.model if self.mean is None else cast(ColorMNet, self.mean.module)
+
     def _write_weights(self, name: str) -> None:
-        write_weights(self.folder / name, self.model, torch.float16 if self.settings.half_weights else None)
+        write_weights(self.folder / name, self.result, torch.float16 if self.settings.half_weights else None)
 
     def _checkpoint(self) -> None:
         if self.crew.leads:
@@ -259,6 +270,7 @@ class _Run:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
+                "mean": None if self.mean is None else self.mean.state_dict(),
                 "rng": torch.random.get_rng_state(),
             })  # fmt: skip
         self.crew.wait()
@@ -268,6 +280,8 @@ class _Run:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.scaler.load_state_dict(saved["scaler"])
+            if self.mean is not None and saved.get("mean"):  # else it begins here
+                self.mean.load_state_dict(saved["mean"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.folder / 'last.pt'} is of another network, or of another choice of what is learned, than these "

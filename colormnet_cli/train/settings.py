@@ -43,6 +43,7 @@ class TrainSettings:
     warmup: int = 0
     weight_decay: float = 0.05
     clip_norm: float = 0.0  # largest norm of the gradient; 0 leaves it alone
+    average: float = 0.0  # decay of a running mean of the weights, which is what is validated and written; 0: none
     freeze_transformer: bool = True
     norm_share: float = 0.0  # share of the run in which BatchNorm learns its statistics; frozen after that
     hidden_renewal: float = 0.2  # how often the value encoder renews the hidden state
@@ -79,6 +80,8 @@ class TrainSettings:
             raise ValueError(f"batch {self.batch} cannot be worked off in {self.accumulate} equal parts")
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
         for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "keep_back"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
