@@ -145,6 +145,16 @@ def test_a_subtitle_on_the_screen_at_the_cut_stays(tmp_path: Path, color: Any, s
     assert [(p.pts * p.time_base, p.duration * p.time_base) for p in packets] == [(0, Fraction(70, 1000))]
 
 
+def test_no_subtitle_outlasts_the_part(tmp_path: Path, color: Any) -> None:
+    """Players would show the film as longer than it is, its last picture standing under a line of text."""
+    film = make_film(tmp_path / "film.mkv", codec="libx264", frames=12, subtitles="subrip")  # 0.2 to 0.35 s: line 1
+    color(film, tmp_path / "out.mkv", end="f7")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        last = [p for p in container.demux(subtitles=0) if p.size][-1]
+        assert bytes(last) == b"line 1"
+        assert (last.pts + last.duration) * last.time_base == Fraction(280, 1000)
+
+
 def test_a_cover_is_kept_or_named(tmp_path: Path, color: Any) -> None:
     """.mov has no place for a cover: the muxer takes it, and writes nothing."""
     cover = av.CodecContext.create("mjpeg", "w")

@@ -12,7 +12,7 @@ from av.container import InputContainer
 
 from .counts import Counts
 
-__all__ = ["Fed", "decoded_frames"]
+__all__ = ["Fed", "decoded_frames", "demuxed"]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def decoded_frames(
     # decoder that is being closed wait for each other.
     stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
     stream.codec_context.thread_count = threads
-    for packet in _packets(container, stream, counts):
+    for packet in demuxed(container, [stream], counts):
         if packet.size:
             fed.packets, fed.last = fed.packets + (not packet.is_discard), packet.dts
         try:
@@ -55,23 +55,22 @@ def decoded_frames(
             yield frame
 
 
-def _packets(container: InputContainer, stream: Any, counts: Counts) -> Iterator[Any]:
-    """Packets of one stream, the empty one that flushes last; a read error is passed over, but not for ever."""
+def demuxed(container: InputContainer, streams: list[Any], counts: Counts | None = None) -> Iterator[Any]:
+    """Packets of some streams, last the empty ones that flush; a read error is passed over, but not for ever."""
     lost = 0
-    while True:
+    while streams and lost < LOST_LIMIT:  # PyAV takes none for all
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(streams):
                 if packet.size:
                     lost = 0
                 yield packet
             return
         except av.error.FFmpegError as error:
             lost += 1
-            if lost == 1:
+            if lost == 1 and counts is not None:
                 counts.undecodable += 1
             log.debug("read error: %s", error)
-            if lost >= LOST_LIMIT:
-                flush: Any = av.Packet()
-                flush.stream = stream
-                yield flush
-                return
+    for stream in streams:
+        flush: Any = av.Packet()
+        flush.stream = stream
+        yield flush

@@ -73,7 +73,7 @@ def join_film(
         film = _video_packets(info, folder, pieces, delay, video, window.shift)
         damaged = dict.fromkeys(tracks, 0)
         done = 0
-        for packet in _merged(film, copied_packets(source, tracks)):
+        for packet in _merged(film, copied_packets(source, tracks, window.end)):
             if packet.stream_index == video.index:
                 done += 1
                 progress(done)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +12,13 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from .decode import LOST_LIMIT
+from ..errors import OutputError
+from .decode import demuxed
 from .subtitles import convert_text
 
 __all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
 
-log = logging.getLogger(__name__)
+LATEST = 10  # seconds that a packet may lie further on in the file than its instant
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,23 @@ class Window:
     shift: Fraction = Fraction(0)
 
 
-def copied_packets(source: InputContainer, tracks: dict[int, Track]) -> Iterator[tuple[Fraction, Any]]:
-    """Packets for the output in the source's order, each with its instant (decoding time, seconds)."""
+def copied_packets(
+    source: InputContainer, tracks: dict[int, Track], end: Fraction | None = None
+) -> Iterator[tuple[Fraction, Any]]:
+    """Packets for the output in the source's order, each with its instant (decoding time, seconds).
+
+    Of a part that ends early, the rest of the source is not read: sound says where the reading is.
+    """
     streams = [source.streams[index] for index in tracks]
-    failures = 0
-    while streams:
-        try:
-            for packet in source.demux(streams):
-                if packet.size:
-                    failures = 0
-                yield from tracks[packet.stream_index if packet.size else packet.stream.index].packets(packet)
-            return
-        except av.error.FFmpegError as error:
-            failures += 1
-            log.debug("read error: %s", error)
-            if failures >= LOST_LIMIT:
-                break
+    sounding = {stream.index for stream in streams if stream.type == "audio"}
+    past: set[int] = set()
+    for packet in demuxed(source, streams):
+        index = packet.stream.index
+        if end is not None and packet.pts is not None and packet.pts * packet.time_base >= end + LATEST:
+            past.add(index)
+        yield from tracks[index].packets(packet)
+        if sounding and past >= sounding:
+            break
     for track in tracks.values():
         yield from track.flush()
 
@@ -65,7 +66,6 @@ class Track:
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         if not packet.size:
-            yield from self.flush()
             return
         if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # a gap of mov_text; the muxer writes its own
             return
@@ -86,8 +86,8 @@ class Track:
             packet.dts = packet.pts
         elif packet.pts is None:
             packet.pts = packet.dts
-        if self.stream.type == "subtitle" and self.window.begin is not None:
-            _begin_at(packet, ceil(self.window.begin / packet.time_base))
+        if self.stream.type == "subtitle":
+            self._shorten(packet)
         if not self._within(packet.pts * packet.time_base):
             return
         if last is not None and packet.dts <= last and self.stream.type != "subtitle":
@@ -98,6 +98,7 @@ class Track:
         yield self._out(packet)
 
     def flush(self) -> Iterator[tuple[Fraction, Any]]:
+        """What is still held back, when no packet comes any more."""
         yield from ()
 
     def _within(self, seconds: Fraction) -> bool:
@@ -112,12 +113,16 @@ class Track:
         packet.stream = self.added
         return packet.dts * packet.time_base, packet
 
-
-def _begin_at(packet: Any, cut: int) -> None:
-    """What is on the screen at the cut already comes there, for as long as it had left."""
-    if packet.pts < cut < packet.pts + (packet.duration or 0):
-        packet.duration -= cut - packet.pts
-        packet.pts = packet.dts = cut
+    def _shorten(self, packet: Any) -> None:
+        """What is on the screen where the part begins comes there, and nothing outlasts its end."""
+        begin, end = (
+            None if at is None else ceil(at / packet.time_base) for at in (self.window.begin, self.window.end)
+        )
+        if begin is not None and packet.pts < begin < packet.pts + (packet.duration or 0):
+            packet.duration -= begin - packet.pts
+            packet.pts = packet.dts = begin
+        if end is not None and packet.pts < end < packet.pts + (packet.duration or 0):
+            packet.duration = end - packet.pts
 
 
 class Text(Track):
@@ -155,9 +160,7 @@ class Converted(Track):
         for frame in frames:
             if frame.pts is None or self._within(frame.pts * frame.time_base):
                 for alike in self._alike(frame):
-                    yield from map(self._out, self.added.encode(alike))
-        if not packet.size:
-            yield from self.flush()
+                    yield from self._encoded(alike)
 
     def _alike(self, frame: Any) -> Iterator[Any]:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
@@ -176,10 +179,17 @@ class Converted(Track):
             yield alike
 
     def flush(self) -> Iterator[tuple[Fraction, Any]]:
+        for frame in self._resampled(None):
+            yield from self._encoded(frame)
+        yield from self._encoded(None)
+
+    def _encoded(self, frame: Any) -> Iterator[tuple[Fraction, Any]]:
+        """Packets of a frame; None: those that the encoder still holds back."""
         try:
-            for frame in self._resampled(None):
-                yield from map(self._out, self.added.encode(frame))
-            self._resampler = None
-            yield from map(self._out, self.added.encode(None))
-        except EOFError:  # flushed before
-            return
+            packets = self.added.encode(frame)
+        except av.error.FFmpegError as error:
+            raise OutputError(
+                f"Audio stream {self.stream.index} cannot be converted to {self.added.codec_context.name} "
+                f"({error.strerror}): run once more with --audio none, or into an .mkv, which may hold it as it is."
+            ) from error
+        yield from map(self._out, packets)
