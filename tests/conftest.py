@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zlib
 from collections.abc import Iterator
@@ -56,6 +57,16 @@ def small_model() -> cm.ColorMNet:
     return make_small_model()
 
 
+@pytest.fixture(scope="session")
+def lively(small_model: cm.ColorMNet) -> cm.ColorMNet:
+    """Random weights that answer in strong colours, so that some leave the gamut."""
+    model = copy.deepcopy(small_model)
+    with torch.no_grad():
+        model.decoder.predict.weight *= 5
+        model.decoder.predict.bias.zero_()
+    return model
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small networks and pictures are not worth a second thread."""
@@ -73,6 +84,16 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture += np.random.default_rng(0).integers(0, 40, picture.shape).astype(np.uint8)
     path = tmp_path_factory.mktemp("exemplar") / "photo.png"
     cv2.imwrite(str(path), picture)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exemplar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A colour picture of the same film as the scans of `scans.py`, but none of their frames."""
+    from scans import rgb_frame  # needs scikit-image, which few tests do
+
+    path = tmp_path_factory.mktemp("exemplar") / "ref.png"
+    cv2.imwrite(str(path), rgb_frame(40)[..., ::-1])
     return path
 
 

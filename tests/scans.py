@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from skimage import data
 
-from colormnet_cli.model import ColorMNet
-
 HEIGHT, WIDTH = 48, 64
-
-
-def lively(small_model: ColorMNet) -> ColorMNet:
-    """Random weights that answer in strong colours, so that some leave the gamut."""
-    lively = copy.deepcopy(small_model)
-    with torch.no_grad():
-        lively.decoder.predict.weight *= 5
-        lively.decoder.predict.bias.zero_()
-    return lively
 
 
 def rgb_frame(i: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame, lively, rgb_frame
+from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame, rgb_frame
 from skimage import color
 
 from colormnet_cli.colorizer import Colorizer
@@ -26,18 +26,6 @@ from colormnet_cli.settings import ColorizeSettings, Progress
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def model(small_model: ColorMNet) -> ColorMNet:
-    return lively(small_model)
-
-
-@pytest.fixture
-def exemplar(tmp_path: Path) -> Path:
-    """A colour picture that is none of the folder's."""
-    cv2.imwrite(str(tmp_path / "ref.png"), rgb_frame(40)[..., ::-1])
-    return tmp_path / "ref.png"
-
-
 def settings(**kwargs: Any) -> ColorizeSettings:
     return ColorizeSettings(**kwargs)
 
@@ -47,13 +35,13 @@ def lightness(pixels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-def test_each_picture_is_what_the_colorizer_says_of_it(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_each_picture_is_what_the_colorizer_says_of_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """The order of the frames is the film's; one picture's colours on another would be nonsense."""
     folder = folder_of(tmp_path / "in", 12)
-    receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu")
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     output = tmp_path / "in-color"
     assert sorted(p.name for p in output.iterdir()) == sorted(f"scan{i}.png" for i in range(12))
-    colorizer = Colorizer(model, device="cpu")
+    colorizer = Colorizer(lively, device="cpu")
     colorizer.set_exemplar(rgb_to_lab(to_rgb(read_image(exemplar))))
     for i in range(12):  # scan2 before scan10
         gray = np.dstack([gray_frame(i)] * 3)
@@ -70,7 +58,7 @@ def test_each_picture_is_what_the_colorizer_says_of_it(model: ColorMNet, tmp_pat
     assert not (tmp_path / "in-color.colormnet-part").exists()
 
 
-def test_sixteen_bits_stay_sixteen_and_keep_their_lightness(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_sixteen_bits_stay_sixteen_and_keep_their_lightness(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Scans are 16 bit for their tones; 8 would show bands in every sky."""
     (tmp_path / "in").mkdir()
     deep = (
@@ -79,7 +67,7 @@ def test_sixteen_bits_stay_sixteen_and_keep_their_lightness(model: ColorMNet, tm
     )
     cv2.imwrite(str(tmp_path / "in/a.tif"), deep)
     cv2.imwrite(str(tmp_path / "in/b.png"), gray_frame(0))
-    colorize_pictures(tmp_path / "in", [exemplar], model=model, device="cpu")
+    colorize_pictures(tmp_path / "in", [exemplar], model=lively, device="cpu")
     a, b = read_image(tmp_path / "in-color/a.png"), read_image(tmp_path / "in-color/b.png")
     assert (a.dtype, b.dtype) == (np.uint16, np.uint8)
     assert np.abs(lightness(a) - lightness(np.dstack([deep] * 3))).max() < 0.02
@@ -87,20 +75,20 @@ def test_sixteen_bits_stay_sixteen_and_keep_their_lightness(model: ColorMNet, tm
 
 
 def test_a_picture_with_colour_gives_its_lab_lightness(
-    model: ColorMNet, tmp_path: Path, exemplar: Path, caplog: pytest.LogCaptureFixture
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old colour may not shine through, and that it was dropped is said, once."""
     (tmp_path / "in").mkdir()
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"in/{i}.png"), rgb_frame(i)[..., ::-1])
     with caplog.at_level(logging.WARNING):
-        receipt = colorize_pictures(tmp_path / "in", [exemplar], model=model, device="cpu")
+        receipt = colorize_pictures(tmp_path / "in", [exemplar], model=lively, device="cpu")
     assert np.abs(lightness(read_image(tmp_path / "in-color/1.png")) - lightness(rgb_frame(1))).max() < 0.35
     assert sum("colour already" in record.message for record in caplog.records) == 1
     assert len(receipt.warnings) == 1
 
 
-def test_every_format_and_name(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_every_format_and_name(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Archives mix formats, capitals, and letters of other alphabets."""
     (tmp_path / "in").mkdir()
     names = ["a.png", "b.JPG", "c.jpeg", "d.tif", "e.TIFF", "f.webp", "g.bmp", "Фильм 1.png"]
@@ -110,57 +98,57 @@ def test_every_format_and_name(model: ColorMNet, tmp_path: Path, exemplar: Path)
     (tmp_path / "in/notes.txt").write_text("not a picture")
     (tmp_path / "in/.hidden.png").write_text("not one either")
     (tmp_path / "in/folder.png").mkdir()
-    assert colorize_pictures(tmp_path / "in", [exemplar], model=model, device="cpu").frames == len(names)
+    assert colorize_pictures(tmp_path / "in", [exemplar], model=lively, device="cpu").frames == len(names)
     assert {p.name for p in (tmp_path / "in-color").iterdir()} == {f"{Path(name).stem}.png" for name in names}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (479, 853)])
-def test_odd_sizes(size: tuple[int, int], model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_odd_sizes(size: tuple[int, int], lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """No size may end in a traceback, or in another size."""
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in/a.png"), gray_frame(0, *size))
-    colorize_pictures(tmp_path / "in", [exemplar], model=model, device="cpu", settings=settings(size=64))
+    colorize_pictures(tmp_path / "in", [exemplar], model=lively, device="cpu", settings=settings(size=64))
     assert read_image(tmp_path / "in-color/a.png").shape == (*size, 3)
 
 
-def test_the_working_size_and_guidance_are_heeded(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_the_working_size_and_guidance_are_heeded(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """--size is how a person makes a run fit into memory; L must stay sharp all the same."""
     folder = folder_of(tmp_path / "in", 2)
     for name, kwargs in {"full": {}, "small": {"size": 24}, "plain": {"size": 24, "guided": False}}.items():
-        colorize_pictures(folder, [exemplar], tmp_path / name, model=model, device="cpu", settings=settings(**kwargs))
+        colorize_pictures(folder, [exemplar], tmp_path / name, model=lively, device="cpu", settings=settings(**kwargs))
     results = {name: read_image(tmp_path / name / "scan1.png") for name in ("full", "small", "plain")}
     assert len({pixels.tobytes() for pixels in results.values()}) == 3
     for pixels in results.values():
         assert np.abs(lightness(pixels) - lightness(np.dstack([gray_frame(1)] * 3))).max() < 0.35
 
 
-def test_an_exemplar_that_is_the_first_picture_gives_it_its_own_colours(model: ColorMNet, tmp_path: Path) -> None:
+def test_an_exemplar_that_is_the_first_picture_gives_it_its_own_colours(lively: ColorMNet, tmp_path: Path) -> None:
     """Found out by comparing L; the first picture then is the exemplar itself."""
     folder = folder_of(tmp_path / "in", 2)
     cv2.imwrite(str(tmp_path / "ref.png"), rgb_frame(0)[..., ::-1])
     for name, first, close in (("found", None, True), ("no", False, False)):
         options = settings(ref_is_first=first)
-        colorize_pictures(folder, [tmp_path / "ref.png"], tmp_path / name, model=model, device="cpu", settings=options)
+        colorize_pictures(folder, [tmp_path / "ref.png"], tmp_path / name, model=lively, device="cpu", settings=options)
         off = color.rgb2lab(read_image(tmp_path / name / "scan0.png")) - color.rgb2lab(rgb_frame(0))
         assert (np.linalg.norm(off[..., 1:], axis=2).mean() < 5) == close, name
 
 
-def test_looking_ahead_changes_nothing(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_looking_ahead_changes_nothing(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """The last, shorter batch must not be lost, nor a picture be coloured twice."""
     folder = folder_of(tmp_path / "in", 7)
     for ahead in (1, 3):
         options = settings(lookahead=ahead)
-        colorize_pictures(folder, [exemplar], tmp_path / str(ahead), model=model, device="cpu", settings=options)
+        colorize_pictures(folder, [exemplar], tmp_path / str(ahead), model=lively, device="cpu", settings=options)
     for i in range(7):
         one, three = (read_image(tmp_path / ahead / f"scan{i}.png").astype(int) for ahead in ("1", "3"))
         assert np.abs(one - three).max() <= 1, i
 
 
-def test_progress_and_receipt(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_progress_and_receipt(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """A program that watches the run, and one that checks it later, count on these."""
     folder = folder_of(tmp_path / "in", 4)
     seen: list[Progress] = []
-    receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu", progress=seen.append)
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", progress=seen.append)
     assert [(p.phase, p.frame, p.total) for p in seen] == [("color", i, 4) for i in (1, 2, 3, 4)]
     listing = "".join(
         f"{hashlib.sha256((folder / f'scan{i}.png').read_bytes()).hexdigest()}  scan{i}.png\n" for i in range(4)
@@ -173,32 +161,34 @@ def test_progress_and_receipt(model: ColorMNet, tmp_path: Path, exemplar: Path) 
 
 
 def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
-    model: ColorMNet, tmp_path: Path, exemplar: Path
+    lively: ColorMNet, tmp_path: Path, exemplar: Path
 ) -> None:
     """One bad scan among thousands must not cost the night, nor go unnoticed."""
     folder = folder_of(tmp_path / "in", 5)
     (folder / "scan2.png").write_bytes((folder / "scan2.png").read_bytes()[:200])
     with pytest.raises(MediaError, match=r"scan2\.png is no picture"):
-        colorize_pictures(folder, [exemplar], tmp_path / "s", model=model, device="cpu", settings=settings(strict=True))
-    receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu")
+        colorize_pictures(
+            folder, [exemplar], tmp_path / "s", model=lively, device="cpu", settings=settings(strict=True)
+        )
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     assert (receipt.frames, receipt.undecodable) == (4, 1)
     assert "scan2.png" in receipt.warnings[0]
     assert {p.name for p in (tmp_path / "in-color").iterdir()} == {f"scan{i}.png" for i in (0, 1, 3, 4)}
     for i in range(5):
         (folder / f"scan{i}.png").write_text("nothing")
     with pytest.raises(MediaError, match="None of the 5 pictures"):
-        colorize_pictures(folder, [exemplar], tmp_path / "n", model=model, device="cpu")
+        colorize_pictures(folder, [exemplar], tmp_path / "n", model=lively, device="cpu")
 
 
-def test_another_size_within_the_folder_is_named(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_another_size_within_the_folder_is_named(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Two films in one folder: the person learns which picture does not belong."""
     folder = folder_of(tmp_path / "in", 3)
     cv2.imwrite(str(folder / "scan1.png"), gray_frame(1, 50, 64))
     with pytest.raises(MediaError, match=r"scan1\.png is 64×50, but scan0\.png is 64×48"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu")
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu")
 
 
-def test_mistakes_are_told_before_anything_is_done(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """A sentence, and nothing written."""
     folder = folder_of(tmp_path / "in", 2)
     (tmp_path / "empty").mkdir()
@@ -211,7 +201,7 @@ def test_mistakes_are_told_before_anything_is_done(model: ColorMNet, tmp_path: P
     def fails(error: type[Exception], words: str, source: Path = folder, target: Path | None = None, **kw: Any) -> None:
         references = kw.pop("references", [exemplar])
         with pytest.raises(error, match=words):
-            colorize_pictures(source, references, target, model=model, device="cpu", settings=settings(**kw))
+            colorize_pictures(source, references, target, model=lively, device="cpu", settings=settings(**kw))
 
     fails(MediaError, "holds no picture", tmp_path / "empty")
     fails(MediaError, "does not exist", tmp_path / "none")
@@ -230,15 +220,15 @@ def test_mistakes_are_told_before_anything_is_done(model: ColorMNet, tmp_path: P
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_exists_is_not_touched_without_overwrite(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_what_exists_is_not_touched_without_overwrite(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Somebody's retouched pictures lie there."""
     folder = folder_of(tmp_path / "in", 2)
     (tmp_path / "in-color").mkdir()
     (tmp_path / "in-color/scan1.png").write_text("retouched")
     with pytest.raises(OutputError, match=r"scan1\.png exists"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu")
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     assert bytes_of(tmp_path / "in-color") == {"scan1.png": b"retouched"}
-    colorize_pictures(folder, [exemplar], model=model, device="cpu", settings=settings(overwrite=True))
+    colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=settings(overwrite=True))
     assert len(bytes_of(tmp_path / "in-color")) == 2
 
 

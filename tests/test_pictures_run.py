@@ -16,7 +16,7 @@ import cv2
 import pytest
 import torch
 from numpy.typing import NDArray
-from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame, lively, rgb_frame
+from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame
 
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
 from colormnet_cli.imagefile import read_image, write_png
@@ -32,18 +32,6 @@ from colormnet_cli.weights import load_model
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def model(small_model: ColorMNet) -> ColorMNet:
-    return lively(small_model)
-
-
-@pytest.fixture
-def exemplar(tmp_path: Path) -> Path:
-    """A colour picture that is none of the folder's."""
-    cv2.imwrite(str(tmp_path / "ref.png"), rgb_frame(40)[..., ::-1])
-    return tmp_path / "ref.png"
-
-
 def interrupted_run(folder: Path, exemplar: Path, model: ColorMNet, at: int, **kwargs: Any) -> None:
     def stop(progress: Progress) -> None:
         if progress.frame == at:
@@ -54,54 +42,54 @@ def interrupted_run(folder: Path, exemplar: Path, model: ColorMNet, at: int, **k
 
 
 def test_ctrl_c_and_going_on_give_the_same(
-    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hours of work are not lost, and nobody sees where the break was."""
     folder = folder_of(tmp_path / "in", 16)
     (folder / "scan9.png").write_text("damaged")
-    whole = colorize_pictures(folder, [exemplar], tmp_path / "whole", model=model, device="cpu")
+    whole = colorize_pictures(folder, [exemplar], tmp_path / "whole", model=lively, device="cpu")
     output = tmp_path / "broken"
-    interrupted_run(folder, exemplar, model, 3, output=output)  # within the first minute: nothing but the start is kept
+    interrupted_run(folder, exemplar, lively, 3, output=output)  # in the first minute: nothing but the start is kept
     assert (tmp_path / "broken.colormnet-part").is_dir()
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
-    interrupted_run(folder, exemplar, model, 12, output=output)
+    interrupted_run(folder, exemplar, lively, 12, output=output)
     (output / ".scan12.png.part").write_text("left behind by a kill")
-    receipt = colorize_pictures(folder, [exemplar], output, model=model, device="cpu")
+    receipt = colorize_pictures(folder, [exemplar], output, model=lively, device="cpu")
     assert bytes_of(output) == bytes_of(tmp_path / "whole")
     assert receipt.resumed_at == 11  # the twelfth's callback came before its checkpoint
     assert (receipt.frames, receipt.undecodable, receipt.warnings) == (15, 1, whole.warnings)
     assert not (tmp_path / "broken.colormnet-part").exists()
 
 
-def test_another_command_does_not_go_on_with_it(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_another_command_does_not_go_on_with_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Half in one size and half in another would be worse than an error; --no-resume starts anew."""
     folder = folder_of(tmp_path / "in", 4)
-    interrupted_run(folder, exemplar, model, 2)
+    interrupted_run(folder, exemplar, lively, 2)
     other = ColorizeSettings(size=32)
     with pytest.raises(UsageError, match="another settings"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu", settings=other)
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=other)
     cv2.imwrite(str(folder / "scan3.png"), gray_frame(7))
     with pytest.raises(UsageError, match="another pictures"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu")
-    receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu", settings=ColorizeSettings(resume=False))
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu")
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=ColorizeSettings(resume=False))
     assert (receipt.frames, receipt.resumed_at) == (4, 0)
 
 
 def test_results_that_were_taken_away_are_made_again(
-    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Going on behind a gap would leave it there."""
     folder = folder_of(tmp_path / "in", 4)
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
-    interrupted_run(folder, exemplar, model, 3)
+    interrupted_run(folder, exemplar, lively, 3)
     (tmp_path / "in-color/scan0.png").unlink()
-    receipt = colorize_pictures(folder, [exemplar], model=model, device="cpu")
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     assert receipt.resumed_at == 0
     assert len(bytes_of(tmp_path / "in-color")) == 4
 
 
 def test_progress_is_saved_behind_the_pictures_and_not_before(
-    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Saved too early, a power cut leaves out the pictures that were still being written."""
     missing: list[int] = []
@@ -118,20 +106,20 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
     monkeypatch.setattr(module.ProgressFolder, "save", checked)
     monkeypatch.setattr("colormnet_cli.pictures.flow.write_png", slow)
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
-    colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=model, device="cpu")
+    colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=lively, device="cpu")
     assert missing == [0] * 7
 
 
 def test_another_size_is_named_after_a_break_too(
-    model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the first picture was is known to the run that goes on."""
     folder = folder_of(tmp_path / "in", 4)
     cv2.imwrite(str(folder / "scan3.png"), gray_frame(1, 50, 64))
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
-    interrupted_run(folder, exemplar, model, 3)
+    interrupted_run(folder, exemplar, lively, 3)
     with pytest.raises(MediaError, match=r"scan3\.png is 64×50, but scan0\.png is 64×48"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu")
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu")
 
 
 def _child(folder: Path, exemplar: Path, output: Path, weights: Path) -> None:
@@ -143,15 +131,15 @@ def _child(folder: Path, exemplar: Path, output: Path, weights: Path) -> None:
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_result(
-    model: ColorMNet, tmp_path: Path, exemplar: Path
+    lively: ColorMNet, tmp_path: Path, exemplar: Path
 ) -> None:
     """A power cut is no different: whole pictures only, and the same ones in the end."""
     folder = folder_of(tmp_path / "in", 24)
-    colorize_pictures(folder, [exemplar], tmp_path / "whole", model=model, device="cpu")
+    colorize_pictures(folder, [exemplar], tmp_path / "whole", model=lively, device="cpu")
     output, rng, kills = tmp_path / "broken", random.Random(0), 0
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["colormnet_cli.pictures", __name__])
-    save_model(model, tmp_path / "weights.pth")
+    save_model(lively, tmp_path / "weights.pth")
     for _ in range(60):
         process = context.Process(target=_child, args=(folder, exemplar, output, tmp_path / "weights.pth"))
         process.start()
@@ -188,7 +176,7 @@ def small_disk(path: Path, size: str) -> Iterator[Path]:
 
 @pytest.mark.parametrize("saving", [60.0, 0.0])
 def test_a_full_disk_is_one_sentence_and_no_half_picture(
-    saving: float, model: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+    saving: float, lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Full at a picture or at the progress: what is there is whole, and after making room the command goes on."""
     folder = folder_of(tmp_path / "in", 16)
@@ -196,7 +184,7 @@ def test_a_full_disk_is_one_sentence_and_no_half_picture(
     with small_disk(tmp_path / "disk", "4m") as disk:
 
         def run() -> Receipt:
-            return colorize_pictures(folder, [exemplar], disk / "out", model=model, device="cpu")
+            return colorize_pictures(folder, [exemplar], disk / "out", model=lively, device="cpu")
 
         for room in (20_000, 90_000):
             (disk / "ballast").unlink(missing_ok=True)
@@ -225,7 +213,7 @@ def test_reading_stays_a_few_pictures_ahead(tmp_path: Path, monkeypatch: pytest.
     assert len(read) < 20
 
 
-def test_the_disk_that_vanishes_ends_the_run(model: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_the_disk_that_vanishes_ends_the_run(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """A pulled network drive is no folder of damaged pictures."""
     folder = folder_of(tmp_path / "in", 12)
 
@@ -234,4 +222,4 @@ def test_the_disk_that_vanishes_ends_the_run(model: ColorMNet, tmp_path: Path, e
             path.unlink()
 
     with pytest.raises(MediaError, match="No such file"):
-        colorize_pictures(folder, [exemplar], model=model, device="cpu", progress=pull)
+        colorize_pictures(folder, [exemplar], model=lively, device="cpu", progress=pull)
