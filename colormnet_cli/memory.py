@@ -45,7 +45,7 @@ class MemoryConfig:
         if self.n_s < 2:
             raise ValueError(f"MemoryConfig: n_s must be at least 2, an exemplar and a recent frame, got {self.n_s}")
         if self.n_e >= self.n_s:
-            raise ValueError(f"MemoryConfig: n_e ({self.n_e}) frames cannot leave n_s - 1 = {self.n_s - 1} recent ones")
+            raise ValueError(f"MemoryConfig: n_e ({self.n_e}) must be less than n_s ({self.n_s})")
         if self.m > self.long_term:
             raise ValueError(f"MemoryConfig: m ({self.m}) prototypes do not fit long_term ({self.long_term})")
 

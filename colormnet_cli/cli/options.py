@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -198,11 +199,13 @@ def parse_size(text: str) -> int | Literal["source"]:
 
 
 def memory_config(gamma: int, ns: int, ne: int, m: int, top_k: int, long_term: int) -> MemoryConfig:
-    """The memory's settings from the options; what cannot be is wrong usage."""
+    """The memory's settings from the options; what cannot be is wrong usage, told by the options' names."""
     from ..errors import UsageError
     from ..memory import MemoryConfig
 
     try:
         return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)
     except ValueError as error:
-        raise UsageError(str(error).removeprefix("MemoryConfig: ")) from error
+        typed = {"n_s": "--ns", "n_e": "--ne", "m": "--m", "long_term": "--long-term"}  # the others cannot be wrong
+        told = re.sub(rf"\b({'|'.join(typed)})\b", lambda name: typed[name[0]], str(error))
+        raise UsageError(told.removeprefix("MemoryConfig: ")) from error
