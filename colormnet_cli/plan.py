@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from .timecode import Timecode, parse_time
 from .video.codecs import EncoderSpec, carries_shape, choose_encoder, siting
 from .video.join import check_header, writes_rotation
 from .video.probe import VideoInfo, open_input, probe
+from .video.reader import Reader
 from .video.streams import StreamPlan, plan_streams
 from .video.support import try_encoder
 
@@ -101,6 +103,7 @@ def plan_video(
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     info = probe(source)
     _check_part(info, start, end)
+    _check_start(info, start)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     check_output(output, inputs, settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
@@ -158,6 +161,22 @@ def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -
         raise MediaError(
             f"{info.path}: the part that was asked for holds no frame: at {float(info.rate):.5g} frames a second none "
             f"lies from {first} up to {end}; give a later end."
+        )
+
+
+def _check_start(info: VideoInfo, start: Timecode | None) -> None:
+    """A start behind the announced end; whether there is a frame is looked up, for what is announced may be wrong."""
+    if start is None or info.duration is None:
+        return
+    moment = start
+    if start.frame is not None and info.constant:  # times can be sought; half a frame early, for instants are rounded
+        moment = Timecode(max(start.frame - Fraction(1, 2), Fraction(0)) / info.rate)
+    if moment.seconds is None or moment.seconds + 1 / info.rate <= info.duration:
+        return
+    if next(Reader(info, moment).frames(), None) is None:
+        raise MediaError(
+            f"{info.path} has no frame at or behind {start}: it says that it lasts {info.duration:.2f} s; give an "
+            "earlier start."
         )
 
 

@@ -10,7 +10,8 @@ import pytest
 from films import FULL, make_film
 
 from colormnet_cli import ColorizeSettings, colorize_video, plan_video
-from colormnet_cli.errors import ColormnetError, OutputError, UsageError
+from colormnet_cli.errors import ColormnetError, MediaError, OutputError, UsageError
+from colormnet_cli.video.probe import probe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,6 +49,27 @@ def test_what_cannot_be_is_said_before_the_first_frame(
     with pytest.raises(error, match=words):
         color(source, tmp_path / output, **settings)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "film.mp4"), ("ffv1", "film.mkv")])
+def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
+    tmp_path: Path, photo: Path, codec: str, name: str
+) -> None:
+    """The last frame could not be coloured, or weights would be fetched for a film that holds no frame there."""
+    source = make_film(tmp_path / name, codec=codec, frames=30)
+    rate = probe(source).rate
+    for start in ("f29", float(29 / rate)):
+        plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(start=start))
+    for start in ("60", float(30 / rate)):
+        with pytest.raises(MediaError, match="has no frame at or behind"):
+            plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(start=start))
+
+
+def test_a_frame_behind_the_end_of_a_film_that_counts_none_is_told_by_the_run(tmp_path: Path, color: Any) -> None:
+    """Only reading all of it can tell; an output without a frame would be written."""
+    source = make_film(tmp_path / "film.mkv", frames=4)
+    with pytest.raises(MediaError, match="holds no frame"):
+        color(source, tmp_path / "out.mkv", start="f4")
 
 
 def test_the_exemplars_film_is_not_overwritten(tmp_path: Path, small_model: Any) -> None:
