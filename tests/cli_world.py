@@ -39,7 +39,7 @@ def make_film(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> 
 
 
 def make_world(folder: Path) -> Path:
-    """old.mp4, two.mp4, photo.jpg (colour), gray.png, scans/ (3 pictures), small.pt, and files that are wrong."""
+    """old.mp4, two.mp4, photo.jpg (colour), gray.png, scans/ (3 pictures), small.pt, and what is wrong."""
     make_film(folder / "old.mp4")
     make_film(folder / "two.mp4", frames=3)
     noise = np.random.default_rng(0)
@@ -48,6 +48,9 @@ def make_world(folder: Path) -> Path:
     (folder / "scans").mkdir()
     for i in (1, 2, 10):
         cv2.imwrite(str(folder / f"scans/{i}.png"), noise.integers(0, 255, (48, 64), np.uint8))
+    (folder / "mixed").mkdir()
+    for i, height in ((1, 48), (2, 40)):
+        cv2.imwrite(str(folder / f"mixed/{i}.png"), np.zeros((height, 64), np.uint8))
     (folder / "empty").mkdir()
     (folder / "text.mp4").write_text("this is no film\n")
     save_model(make_small_model(), folder / "small.pt")

@@ -180,12 +180,26 @@ def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
         colorize_pictures(folder, [exemplar], tmp_path / "n", model=lively, device="cpu")
 
 
-def test_another_size_within_the_folder_is_named(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
-    """Two films in one folder: the person learns which picture does not belong."""
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_another_size_is_named_before_anything_is_coloured(tmp_path: Path, exemplar: Path, ending: str) -> None:
+    """Two films in one folder: the person learns which picture does not belong, and not hours later."""
+    folder = folder_of(tmp_path / "in", 4)
+    (folder / "scan0.png").write_text("damaged")
+    (folder / "scan3.png").unlink()
+    cv2.imwrite(str(folder / f"scan3.{ending}"), gray_frame(1, 50, 64))
+    with pytest.raises(MediaError, match=rf"scan3\.{ending} is 64×50, but scan1\.png is 64×48"):
+        plan_pictures(folder, [exemplar])
+
+
+def test_a_damaged_header_is_no_picture_of_another_size(tmp_path: Path, exemplar: Path) -> None:
+    """A folder would be refused for a picture that is left out anyway."""
     folder = folder_of(tmp_path / "in", 3)
-    cv2.imwrite(str(folder / "scan1.png"), gray_frame(1, 50, 64))
-    with pytest.raises(MediaError, match=r"scan1\.png is 64×50, but scan0\.png is 64×48"):
-        colorize_pictures(folder, [exemplar], model=lively, device="cpu")
+    damaged = bytearray((folder / "scan1.png").read_bytes())
+    damaged[19] += 1  # its width
+    (folder / "scan1.png").write_bytes(damaged)
+    assert plan_pictures(folder, [exemplar]).size == (48, 64)
+    with pytest.raises(MediaError, match=r"scan1\.png is no picture"):
+        plan_pictures(folder, [exemplar], settings=settings(strict=True))
 
 
 def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:

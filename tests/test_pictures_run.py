@@ -113,12 +113,13 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
 def test_another_size_is_named_after_a_break_too(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the first picture was is known to the run that goes on."""
+    """What the first picture was is known to the run that goes on; a BMP's header is not looked at before."""
     folder = folder_of(tmp_path / "in", 4)
-    cv2.imwrite(str(folder / "scan3.png"), gray_frame(1, 50, 64))
+    (folder / "scan3.png").unlink()
+    cv2.imwrite(str(folder / "scan3.bmp"), gray_frame(1, 50, 64))
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, lively, 3)
-    with pytest.raises(MediaError, match=r"scan3\.png is 64×50, but scan0\.png is 64×48"):
+    with pytest.raises(MediaError, match=r"scan3\.bmp is 64×50, but scan0\.png is 64×48"):
         colorize_pictures(folder, [exemplar], model=lively, device="cpu")
 
 

@@ -64,7 +64,7 @@ def frames(
             _show_plan(session, reporter, plan, memory, (model, device, precision.value), as_json=as_json)
             return
         ready = make_ready(session, reporter, model, device, precision.value)
-        with tell_what_fits(ready, memory, _working_size(plan), settings.lookahead):
+        with tell_what_fits(ready, memory, plan.working_size, settings.lookahead):
             receipt = colorize_pictures(
                 folder, ref, output, model=ready.model, settings=settings, memory=memory, device=ready.device,
                 precision=ready.precision, progress=lambda p: reporter.film(folder.name, p, "pictures"),
@@ -72,14 +72,6 @@ def frames(
         reporter.message(summary(receipt, "picture"))
         if as_json:
             session.result(named(receipt, ready).to_json())
-
-
-def _working_size(plan: PicturesPlan) -> tuple[int, int]:
-    from ..chroma import working_size
-    from ..imagefile import read_image
-
-    height, width = read_image(plan.pictures[0]).shape[:2]
-    return working_size((height, width), plan.settings.size)
 
 
 def _show_plan(
@@ -90,26 +82,20 @@ def _show_plan(
     from .dryrun import forecast
 
     model, device, precision = how
-    working = _working_size(plan)
     reporter.step("Estimating")
     cost = forecast(
-        working, len(plan.pictures), model=model, device=device, precision=precision, memory=memory,
+        plan.working_size, len(plan.pictures), model=model, device=device, precision=precision, memory=memory,
         lookahead=plan.settings.lookahead,
     )  # fmt: skip
     reporter.close()
     if as_json:
-        facts = {
-            **plan.to_dict(),
-            "working_width": working[1],
-            "working_height": working[0],
-            "estimate": cost.to_dict(),
-        }
-        session.result(json.dumps(facts, indent=2))
+        session.result(json.dumps({**plan.to_dict(), "estimate": cost.to_dict()}, indent=2))
         return
+    height, width = plan.working_size
     session.show(
         f"{plan.folder} → {plan.output}\n"
         f"  pictures  {len(plan.pictures):,}, from {plan.pictures[0].name} to {plan.pictures[-1].name}\n"
-        f"  network   at {working[1]}×{working[0]}, weights {cost.weights}\n"
+        f"  network   at {width}×{height}, weights {cost.weights}\n"
         f"  colours   {', '.join(plan.references)}\n"
         f"  cost      {cost}",
         hang=10,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import MediaError
 from ..imagefile import read_image, write_png
 
-__all__ = ["Picture", "Writer", "read_ahead"]
+__all__ = ["Picture", "Writer", "check_size", "open_picture", "read_ahead"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,15 @@ class Picture:
         return self.pixels.dtype.itemsize * 8
 
 
+def check_size(picture: Picture, first: Path, size: tuple[int, int]) -> None:
+    """A MediaError where a picture has another size than the first one, `size` (H, W)."""
+    if picture.size != size:
+        raise MediaError(
+            f"The picture {picture.path} is {picture.size[1]}×{picture.size[0]}, but {first.name} is "
+            f"{size[1]}×{size[0]}; all pictures of a folder must have one size."
+        )
+
+
 def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator[Picture, None, None]:
     """The pictures in order, `ahead` of them being read while the caller works on another.
 
@@ -49,7 +58,7 @@ def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator
     rest = iter(paths)
     try:
         while True:
-            waiting.extend(pool.submit(_read, path) for path in islice(rest, ahead - len(waiting)))
+            waiting.extend(pool.submit(open_picture, path) for path in islice(rest, ahead - len(waiting)))
             if not waiting:
                 return
             yield waiting.popleft().result()
@@ -57,7 +66,8 @@ def read_ahead(paths: Sequence[Path], ahead: int, workers: int = 2) -> Generator
         pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path) -> Picture:
+def open_picture(path: Path) -> Picture:
+    """Read one; a damaged one comes with a `problem`, a file system that says no is a MediaError."""
     try:
         return Picture(path, read_image(path))
     except MediaError as error:

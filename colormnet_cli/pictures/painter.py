@@ -12,12 +12,11 @@ from torch import Tensor
 
 from ..chroma import resize, upsample_ab, working_size
 from ..colorizer import Colorizer
-from ..errors import MediaError
 from ..exemplar import Exemplar, show_exemplars
 from ..imagefile import to_rgb
 from ..lab import rgb_to_lab
 from ..settings import ColorizeSettings
-from .flow import Picture
+from .flow import Picture, check_size
 from .gamut import lab_to_rgb_keeping_lightness
 
 __all__ = ["PicturePainter"]
@@ -67,11 +66,7 @@ class PicturePainter:
     def _lab(self, picture: Picture) -> Tensor:
         if self.size is None:
             self.size, self.first = picture.size, picture.path
-        if picture.size != self.size:
-            raise MediaError(
-                f"The picture {picture.path} is {picture.size[1]}×{picture.size[0]}, but {self.first.name} is "
-                f"{self.size[1]}×{self.size[0]}; all pictures of a folder must have one size."
-            )
+        check_size(picture, self.first, self.size)
         lab = rgb_to_lab(to_rgb(picture.pixels, self.colorizer.device))
         lab[0].clamp_(0, 100)
         if not self.colored and float(lab[1:].norm(dim=0).mean()) > _COLORED:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..chroma import working_size
 from ..clips import PICTURES, folder_pictures
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar, read_exemplar
+from ..imageheader import size_by_header
 from ..resume import progress_folder
 from ..settings import ColorizeSettings
+from .flow import check_size, open_picture
 
 __all__ = ["HEEDED", "PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
@@ -27,6 +30,7 @@ class PicturesPlan:
     folder: Path
     output: Path
     pictures: tuple[Path, ...]
+    size: tuple[int, int]  # H, W of each
     references: tuple[str, ...]
     settings: ColorizeSettings
     exemplars: tuple[Exemplar, ...] = field(repr=False)
@@ -34,6 +38,11 @@ class PicturesPlan:
     def target(self, picture: Path) -> Path:
         """Where a picture goes."""
         return self.output / f"{picture.stem}.png"
+
+    @property
+    def working_size(self) -> tuple[int, int]:
+        """H, W of what the network sees."""
+        return working_size(self.size, self.settings.size)
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""
@@ -44,6 +53,10 @@ class PicturesPlan:
             "pictures": len(self.pictures),
             "first": self.pictures[0].name,
             "last": self.pictures[-1].name,
+            "width": self.size[1],
+            "height": self.size[0],
+            "working_width": self.working_size[1],
+            "working_height": self.working_size[0],
         }
 
 
@@ -69,9 +82,33 @@ def plan_pictures(
     if target.name in ("", ".."):  # "." has no name that the progress beside it could bear
         target = target.resolve()
     exemplars = tuple(read_exemplar(reference) for reference in references)
-    plan = PicturesPlan(folder, target, pictures, tuple(map(str, references)), settings, exemplars)
+    size = _common_size(pictures, settings.strict)
+    plan = PicturesPlan(folder, target, pictures, size, tuple(map(str, references)), settings, exemplars)
     _check_output(plan)
     return plan
+
+
+def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[int, int]:
+    """(H, W) of the first picture that is not damaged; another one's size is told now, not when its turn comes.
+
+    Only headers are looked at. A picture whose header tells another size is read, to be certain.
+    """
+    first, size, problem = Path(), None, ""
+    for path in pictures:
+        if size is not None and size_by_header(path) in (None, size):
+            continue
+        picture = open_picture(path)
+        if picture.problem:
+            if strict:
+                raise MediaError(picture.problem)
+            problem = problem or picture.problem
+        elif size is None:
+            first, size = path, picture.size
+        else:
+            check_size(picture, first, size)
+    if size is None:
+        raise MediaError(f"None of the {len(pictures)} pictures in {pictures[0].parent} can be read; {problem}")
+    return size
 
 
 def _check_output(plan: PicturesPlan) -> None:

@@ -131,8 +131,6 @@ class _Run:
                     self.part.save(*self._checkpoint())
                     saved = time.monotonic()
             writer.flush()
-        if len(self.unreadable) == len(plan.pictures):
-            raise MediaError(f"None of the {self.done} pictures in {plan.folder} can be read; {self.unreadable[0]}")
 
     def _is_readable(self, picture: Picture) -> bool:
         """Damaged pictures are counted and passed over."""
