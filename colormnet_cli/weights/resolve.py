@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ..errors import WeightsError
 from .checked import cache_folder, is_exactly
+from .hublibrary import is_offline
 from .lock import HubSource, LockEntry, UrlSource, read_lock
-from .sources import OnFetch, Refused, cached_path, fetch_from, is_offline
+from .sources import OnFetch, Refused, cached_path, fetch_from
 
 __all__ = ["Notice", "describe_licence", "ensure", "find", "locate"]
 

@@ -10,27 +10,17 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ..errors import WeightsError
 from .checked import cache_folder
+from .hublibrary import bar_class, hub_cache_folder, hub_library, tamed
 from .lock import HubSource, LockEntry, UrlSource
 
-__all__ = [
-    "FetchProgress",
-    "OnFetch",
-    "Refused",
-    "cached_path",
-    "fetch_from",
-    "hub_cache_folder",
-    "is_offline",
-    "require_storage",
-]
+__all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from", "require_storage"]
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0  # without a byte from a plain URL
@@ -60,20 +50,12 @@ class Refused(Exception):  # noqa: N818 - it is an answer, and never leaves this
         self.retry = retry
 
 
-def hub_cache_folder() -> Path:
-    """Where huggingface_hub keeps what it downloads."""
-    return Path(_hub().constants.HF_HUB_CACHE)
-
-
-def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids every request."""
-    return bool(_hub().constants.HF_HUB_OFFLINE)
-
-
 def cached_path(entry: LockEntry, source: HubSource | UrlSource) -> Path | None:
     """Where this source's file lies on disk, unchecked, without any request; None if it does not."""
     if isinstance(source, HubSource):
-        found = _hub().try_to_load_from_cache(source.hub, source.path, revision=source.commit, repo_type=source.type)
+        found = hub_library().try_to_load_from_cache(
+            source.hub, source.path, revision=source.commit, repo_type=source.type
+        )
         return Path(found) if isinstance(found, str) else None
     path = _own_path(entry)
     return path if path.exists() else None
@@ -140,17 +122,8 @@ def _require_space(folder: Path, entry: LockEntry) -> None:
 # --- the Hugging Face Hub -------------------------------------------------------------------------------------------
 
 
-def _hub() -> ModuleType:
-    """huggingface_hub, imported late (it is slow) and without its extra request at start."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub
-    import huggingface_hub.constants
-
-    return huggingface_hub
-
-
 def _fetch_hub(entry: LockEntry, source: HubSource, report: _Report) -> Path:
-    hub = _hub()
+    hub = hub_library()
     where = {"repo_id": source.hub, "filename": source.path, "revision": source.commit, "repo_type": source.type}
     try:
         # One quick question first: hf_hub_download tries for 23 s to reach a server that is down.
@@ -161,9 +134,9 @@ def _fetch_hub(entry: LockEntry, source: HubSource, report: _Report) -> Path:
             raise Refused(f"offers a file of {meta.size:,} bytes instead of {entry.size:,}")
         _require_space(hub_cache_folder(), entry)
         _drop_cached(entry, source)
-        bar = {"tqdm_class": _bar_class(report)} if "tqdm_class" in signature(hub.hf_hub_download).parameters else {}
+        bar = {"tqdm_class": bar_class(report.add)} if "tqdm_class" in signature(hub.hf_hub_download).parameters else {}
         report.add(0)  # the first piece may take a while
-        with _tamed(hub):
+        with tamed(_PIECE):
             return Path(hub.hf_hub_download(**where, force_download=True, **bar))
     except (Refused, WeightsError):
         raise
@@ -202,47 +175,6 @@ def _hub_answer(error: Exception) -> str:
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"failed with {type(error).__name__}: {text[0]}" if text else f"failed with {type(error).__name__}"
-
-
-@contextmanager
-def _tamed(hub: ModuleType) -> Iterator[None]:
-    """The library's messages would break our progress line: they stay where ours are verbose. Its pieces of 10 MB would
-    leave a slow line without a sign for a minute: they become smaller."""
-    before, piece = hub.logging.get_verbosity(), hub.constants.DOWNLOAD_CHUNK_SIZE
-    if not _log.isEnabledFor(logging.INFO):
-        hub.logging.set_verbosity_error()
-    hub.constants.DOWNLOAD_CHUNK_SIZE = min(piece, _PIECE)
-    try:
-        yield
-    finally:
-        hub.logging.set_verbosity(before)
-        hub.constants.DOWNLOAD_CHUNK_SIZE = piece
-
-
-def _bar_class(report: _Report) -> type[Any]:
-    """A class with as much of tqdm's face as huggingface_hub uses, which feeds our own progress."""
-
-    class Bar:
-        def __init__(self, *_: Any, total: float | None = None, initial: float = 0, desc: str = "", **__: Any) -> None:
-            self.total, self.n, self.desc = total, initial, desc
-            # Xet shows two bars; the one for bytes over the wire may count fewer than the file has.
-            self.counts = "downloading bytes" not in desc
-
-        def update(self, n: float | None = 1) -> None:
-            self.n += n or 0
-            if self.counts:
-                report.add(int(n or 0))
-
-        def __getattr__(self, _: str) -> Callable[..., None]:
-            return lambda *args, **kwargs: None  # close, refresh, set_description, set_postfix_str, ...
-
-        def __enter__(self) -> Bar:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-    return Bar
 
 
 # --- plain URLs -----------------------------------------------------------------------------------------------------
