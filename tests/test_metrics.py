@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +13,6 @@ from skimage.metrics import structural_similarity
 
 from colormnet_cli import metrics
 from colormnet_cli.lab import rgb_to_lab
-from colormnet_cli.metrics.temporal import gray_of
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
 
@@ -187,56 +185,6 @@ def test_figures_on_a_gpu_are_those_of_the_cpu(pair: tuple[torch.Tensor, torch.T
     close(metrics.warp_errors(*arguments).cpu(), metrics.warp_errors(*(x.cpu() for x in arguments)))
 
 
-# --- temporal -------------------------------------------------------------------------------------------------------
-
-
-def moving_picture(shift: int, size: tuple[int, int] = (96, 160)) -> np.ndarray:
-    """A textured picture whose window moves `shift` pixels to the right: content moves left."""
-    noise = np.random.default_rng(3).integers(0, 256, (size[0], size[1] + 64, 3), dtype=np.uint8)
-    return np.ascontiguousarray(cv2.GaussianBlur(noise, (0, 0), 3)[:, shift : shift + size[1]])
-
-
-def flows(shift: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flow to the past and to the future."""
-    past, now = (cv2.cvtColor(moving_picture(s), cv2.COLOR_RGB2GRAY) for s in (0, shift))
-    return metrics.dis_flow(now, past)[None], metrics.dis_flow(past, now)[None]
-
-
-def unit(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-
-
-def test_warp_error_follows_the_motion() -> None:
-    """A steady film with a moving camera would be called flickering, or a flickering one steady."""
-    past, now = unit(moving_picture(0)), unit(moving_picture(5))
-    reddened = now + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1)
-    to_past, to_future = flows(shift=5)
-    assert to_past[0, 0, 20:-20, 20:-20].median().item() == pytest.approx(5, abs=0.1)
-    films = torch.cat((past, past), 1), torch.cat((now, reddened), 1)
-    steady, flicker = metrics.warp_errors(*films, to_past, to_future)[0]
-    still = torch.zeros_like(to_past)
-    unaligned = metrics.warp_errors(past, now, still, still)
-    assert unaligned.item() == pytest.approx((past - now).square().mean().item(), rel=1e-4)
-    assert steady.item() < unaligned.item() / 50
-    assert flicker.item() == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
-
-
-def test_warp_error_leaves_out_what_was_hidden() -> None:
-    """Whatever comes into view would count as flicker."""
-    past, now = unit(moving_picture(0)), unit(moving_picture(5))
-    to_past, to_future = flows(shift=5)
-    changed = now.clone()
-    changed[..., -4:] = 1  # came in at the right edge: it lay outside the frame before
-    plain, with_change = (metrics.warp_errors(past, x, to_past, to_future) for x in (now, changed))
-    assert plain == with_change
-    visible = metrics.visible_mask(to_past, metrics.warp(to_future, to_past))
-    assert visible.float().mean() > 0.85
-    to_past[:, :, 40:50, 40:50] += 8  # there the two flows say different things
-    assert not metrics.visible_mask(to_past, metrics.warp(to_future, to_past))[0, 40:50, 40:50].any()
-    away = torch.full_like(to_past, 1000)
-    assert metrics.warp_errors(past, now, away, away).isnan().all()
-
-
 def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
     """Rows between two strips would be left out, counted twice, or compared with their neighbours."""
     torch.manual_seed(0)
@@ -256,97 +204,6 @@ def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
     visible = metrics.visible_mask(flow, metrics.warp(back, flow))
     expected = ((metrics.warp(a, flow) - b).square().mean(1) * visible).sum((1, 2)) / visible.sum((1, 2))
     assert torch.allclose(metrics.warp_errors(a, b, flow, back)[:, 0], expected, rtol=1e-4)
-
-
-def test_large_frames_are_reduced_alike_for_motion_and_for_colour() -> None:
-    """Motion would be found in another picture than the one that is moved."""
-    rgb = torch.randint(0, 256, (1, 3, 485, 721), dtype=torch.uint8)
-    small = metrics.reduced(rgb)
-    assert torch.allclose(small[0, :, 1, 2], rgb[0, :, 2:4, 4:6].float().mean((1, 2)) / 255)
-    assert torch.allclose(metrics.reduced(rgb / 255), small)
-    gray = gray_of(rgb[0].permute(1, 2, 0).numpy())
-    assert gray.shape == small.shape[-2:] == (242, 360)
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    assert ((small[0] * weights).sum(0) * 255 - torch.from_numpy(gray)).abs().max() < 1.1
-    assert torch.allclose(metrics.reduced(rgb[..., :479, :]) * 255, rgb[..., :479, :].float())
-
-
-def test_warp_is_opencvs_remap() -> None:
-    """The warp would be off by part of a pixel."""
-    picture = moving_picture(0).astype(np.float32)
-    rng = np.random.default_rng(1)
-    flow = cv2.GaussianBlur(rng.normal(0, 40, (*picture.shape[:2], 2)).astype(np.float32), (0, 0), 4)
-    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
-    theirs = cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    ours = metrics.warp(torch.from_numpy(picture).permute(2, 0, 1)[None], torch.from_numpy(flow).permute(2, 0, 1)[None])
-    apart = np.abs(ours[0].permute(1, 2, 0).numpy() - theirs)
-    assert apart.max() < 5  # remap rounds its weights to 1/32 pixel
-    assert apart.mean() < 0.2
-
-
-def test_flow_refuses_pictures_that_opencv_cannot_take() -> None:
-    """OpenCV would end the process instead of saying why."""
-    with pytest.raises(ValueError, match="at least 12"):
-        metrics.dis_flow(np.zeros((8, 40), np.uint8), np.zeros((8, 40), np.uint8))
-    assert metrics.dis_flow(np.zeros((12, 12), np.uint8), np.zeros((12, 12), np.uint8)).shape == (2, 12, 12)
-
-
-# --- features -------------------------------------------------------------------------------------------------------
-
-
-class Extractor(torch.nn.Module):
-    """A small random stand-in for Inception."""
-
-    num_features = 12
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(5)
-        self.conv = torch.nn.Conv2d(3, self.num_features, 5, stride=4)
-
-    @torch.inference_mode()
-    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
-        return self.conv(rgb.float() / 255).relu().mean((2, 3))
-
-
-@pytest.mark.parametrize("count", [40, 6])
-def test_frechet_distance_is_torchmetrics(count: int) -> None:
-    """FID would differ from everyone else's on the same features (also with fewer frames than features)."""
-    fid_module = pytest.importorskip("torchmetrics.image.fid")
-    extractor = Extractor()
-    torch.manual_seed(1)
-    result = torch.randint(0, 200, (count, 3, 32, 32), dtype=torch.uint8)
-    reference = torch.randint(50, 256, (count, 3, 32, 32), dtype=torch.uint8)
-    theirs = fid_module.FrechetInceptionDistance(feature=extractor)
-    ours = metrics.FrechetDistance()
-    for a, b in zip(result.split(5), reference.split(5), strict=True):
-        theirs.update(a, real=False)
-        theirs.update(b, real=True)
-        ours.update(extractor(a), extractor(b))
-    assert ours.compute() == pytest.approx(theirs.compute().item(), rel=1e-4)
-
-
-def test_frechet_distance_of_nothing() -> None:
-    """One frame has no covariance: a number would be invented."""
-    distance = metrics.FrechetDistance()
-    distance.update(torch.ones(1, 4), torch.ones(1, 4))
-    assert math.isnan(distance.compute())
-
-
-def test_lpips_is_torchmetrics() -> None:
-    """LPIPS would differ from everyone else's on the same network."""
-    lpips_module = pytest.importorskip("torchmetrics.functional.image.lpips")
-    torch.manual_seed(2)
-    network = lpips_module._LPIPS(pretrained=False, pnet_rand=True, net="alex", use_dropout=False)
-    a, b = torch.rand(3, 3, 64, 80), torch.rand(3, 3, 64, 80)
-    with torch.inference_mode():
-        features = [network.net(network.scaling_layer(2 * x - 1)) for x in (a, b)]
-        ours = metrics.lpips(*features, [lin.model[-1].weight.flatten() for lin in network.lins])
-        theirs = network(a, b, normalize=True).flatten()
-    assert torch.allclose(ours, theirs, rtol=1e-4)
-
-
-# --- misuse ---------------------------------------------------------------------------------------------------------
 
 
 def test_wrong_shapes_say_what_came() -> None:
