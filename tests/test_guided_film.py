@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from test_chroma import error_at_edges, polygons
+from test_chroma_guidance import error_at_edges, polygons
 
 from colormnet_cli.imagefile import to_pixels, write_png
 from colormnet_cli.lab import lab_to_rgb
