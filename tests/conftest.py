@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fetching import hub, mirror  # noqa: F401 - fixtures
 from torch import Tensor
 
 import colormnet_cli as cm
