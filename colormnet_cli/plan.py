@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -103,7 +103,6 @@ def plan_video(
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     info = probe(source)
     _check_part(info, start, end)
-    _check_start(info, start)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     check_output(output, inputs, settings.overwrite, makes_folder)
     encoder, notes = choose_encoder(info, output, settings)
@@ -111,14 +110,8 @@ def plan_video(
     with open_input(source) as container:
         streams = plan_streams(container, info, encoder.container, settings.audio)
     check_header(info, encoder, streams)
-    warnings = [*notes, *(plan.note for plan in streams if plan.note is not None)]
-    sar = info.sample_aspect_ratio
-    if sar not in (None, 1) and encoder.container in ("matroska", "webm") and not carries_shape(encoder):
-        warnings.append(f"The shape of the pixels ({sar}) is lost: {encoder.encoder} in {output.suffix} cannot say it.")
-    if info.layout.alpha:
-        warnings.append("The film's transparency was left out.")
-    if info.display_matrix is not None and not writes_rotation():
-        warnings.append("This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV.")
+    _check_start(info, start)  # last: it may have to read far
+    notes += [plan.note for plan in streams if plan.note is not None]
     shown = (info.width, info.height) if info.turn.swapped else (info.height, info.width)  # H, W
     return FilmPlan(
         info=info,
@@ -132,8 +125,19 @@ def plan_video(
         duration=duration,
         references=tuple(map(str, references)),
         exemplars=tuple(map(read_exemplar, references)),
-        warnings=tuple(warnings),
+        warnings=(*notes, *_losses(info, encoder, output.suffix)),
     )
+
+
+def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]:
+    """What of the film's picture does not come along, besides what the encoder had to choose."""
+    shape = info.sample_aspect_ratio
+    if shape not in (None, 1) and encoder.container in ("matroska", "webm") and not carries_shape(encoder):
+        yield f"The shape of the pixels ({shape}) is lost: {encoder.encoder} in {ending} cannot say it."
+    if info.layout.alpha:
+        yield "The film's transparency was left out."
+    if info.display_matrix is not None and not writes_rotation():
+        yield "This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV."
 
 
 def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_folder: bool = False) -> None:
