@@ -83,6 +83,11 @@ class Decoder(nn.Module):
         return ab, hidden
 
     def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
+        """Logits [B, 2, 1, h4, w4] to ab/110 [B, 2, H, W].
+
+        With raw ab [B, 2, 2, h16, w16], the memory's and LA's, there are two logits: how the two are mixed, and what is
+        added.
+        """
         if raw is None:
             return upsample(logits[:, :, 0].float(), self.scale).tanh()
         finer = upsample(raw.flatten(0, 1).float(), 2 * self.step)  # the logits' resolution

@@ -40,6 +40,7 @@ class Counts:
         return f"it ends early, at {where}" if self.missing else None
 
     def sentences(self) -> Iterator[str]:
+        """All of it, for people, when the film is read."""
         if self.colored:
             yield "The film already has colour: it was discarded."
         if self.interlaced:

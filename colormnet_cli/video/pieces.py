@@ -60,6 +60,7 @@ class Piece:
 
 
 def piece_path(folder: Path, number: int) -> Path:
+    """Where a piece lies; the first is number 0."""
     return folder / f"piece-{number:06d}"
 
 
@@ -97,6 +98,8 @@ class PieceWriter:
 
 
 class _OpenPiece:
+    """A piece while it is being written, in a file that gets its name when it is whole."""
+
     def __init__(self, spec: EncoderSpec, path: Path) -> None:
         self.spec, self.path = spec, path
         self.part = path.with_suffix(".part")

@@ -49,6 +49,7 @@ class Frame:
     counts: dict[str, Any] = field(repr=False)  # of the film up to here
 
     def mark(self) -> Mark:
+        """By which a later run knows it again."""
         return Mark(self.pts, zlib.crc32(self.luma.data))
 
 
