@@ -78,6 +78,17 @@ def test_channel_attention_of_a_large_picture_in_half_precision() -> None:
     assert (half.float() - out).abs().mean() <= 0.01 * out.abs().mean()
 
 
+def test_a_channel_that_says_nothing_in_half_precision() -> None:
+    """Fails where one empty channel turns a whole fp16 film to NaN: zero ÷ a least length that fp16 rounds to zero."""
+    torch.manual_seed(0)
+    module = CrossChannelAttention(8, heads=2).requires_grad_(False)
+    module.to_k_dw.weight[3], module.to_k_dw.bias[3] = 0, 0
+    maps = torch.randn(2, 1, 8, 4, 5)
+    expected = module(*maps)
+    found = module.half()(*maps.half())
+    assert (found - expected).abs().max() < 0.01
+
+
 @pytest.mark.parametrize("tokens", [1, 50, 300])
 def test_attention_in_bfloat16(tokens: int) -> None:
     """Fails where the transformer attends to something else in bfloat16, or its error is not that of rounding."""

@@ -47,7 +47,8 @@ class CrossChannelAttention(nn.Module):
         q = self._per_head(self.to_q_dw(self.to_q(source)))  # (B, heads, 2C/heads, HW)
         k = self._per_head(self.to_k_dw(self.to_k(target)))
         # q is normalised after the product, where it is small; k before, or fp16 overflows in large pictures.
-        scores = (q @ (k / _length(k).to(k.dtype)).transpose(-1, -2)).float() / _length(q) * self.temperature
+        length = _length(k).to(k.dtype).clamp_min(torch.finfo(k.dtype).tiny)  # in fp16 the least length would be zero
+        scores = (q @ (k / length).transpose(-1, -2)).float() / _length(q) * self.temperature
         del q, k  # the largest maps of a frame: v may have their room
         v = self.to_v_dw(self.to_v(target))  # (B, 2C, H, W)
         attention = scores.softmax(dim=-1).to(v.dtype)
