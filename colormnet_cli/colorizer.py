@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
@@ -77,8 +78,9 @@ class Colorizer:
             self._first = lab[1:] / _AB_SCALE
             return
         L, ab = self._padded(lab[None, :1], _GRAY), self._padded(lab[None, 1:] / _AB_SCALE, 0)
-        features = self.model.features(L)
-        self._others.append((self.model.key(features), self.model.value(L, ab, features)))
+        with self._arithmetic(benchmark=False):  # their sizes come once
+            features = self.model.features(L)
+            self._others.append((self.model.key(features), self.model.value(L, ab, features)))
 
     def step(self, L: Tensor) -> Tensor:
         """Colour the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""
@@ -92,7 +94,7 @@ class Colorizer:
             raise ValueError(f"frames must be a float tensor [K, 1, H, W] with K of 1 or more, got {list(Ls.shape)}")
         _check_picture(Ls.flatten(0, 1), len(Ls), "frames", "lightness in 0..100")
         self._check_begun(Ls.shape[-2:])
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=self.precision != "fp32"):
+        with self._arithmetic(benchmark=True):
             L = self._padded(Ls.to(self.device, torch.float32), _GRAY)
             features = self.net.features(L)  # they depend on nothing but the frames: look ahead
             keys = self.net.key(features)
@@ -149,6 +151,10 @@ class Colorizer:
             self.memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=elements,
             permanent=permanent, exemplar_weight=config.exemplar_weight, dtype=self.model.dtype, device=self.device,
         )  # fmt: skip
+
+    def _arithmetic(self, *, benchmark: bool) -> AbstractContextManager[None]:
+        """How CUDA convolves: fp32 is float32, not the TF32 that PyTorch allows; `benchmark` tries which is fastest."""
+        return torch.backends.cudnn.flags(enabled=True, benchmark=benchmark, allow_tf32=self.precision != "fp32")
 
     def _check_begun(self, size: torch.Size) -> None:
         """Frames of one size, and an exemplar before them."""

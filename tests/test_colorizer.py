@@ -43,6 +43,22 @@ def test_shape_range_and_movement(small_model: cm.ColorMNet) -> None:
     assert ab.std() > 0
 
 
+def test_fp32_is_float32_for_exemplars_as_well(small_model: cm.ColorMNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a GPU rounds convolutions to ten bits (TF32, PyTorch's default), though fp32 was asked for."""
+    seen = []
+    features = cm.ColorMNet.features
+
+    def noting(self: cm.ColorMNet, L: Tensor) -> object:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return features(self, L)
+
+    monkeypatch.setattr(cm.ColorMNet, "features", noting)
+    before = torch.backends.cudnn.allow_tf32
+    colorizer_for(small_model).step(film(1)[0])
+    assert seen == [False, False]
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_first_frame_keeps_the_exemplars_colour(small_model: cm.ColorMNet) -> None:
     """Fails where the frame that the user coloured does not come out as he coloured it."""
     colorizer = cm.Colorizer(small_model, MEMORY)
