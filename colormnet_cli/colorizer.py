@@ -167,6 +167,7 @@ class Colorizer:
                     f"the exemplar given as the first frame is {_by(self._first)}, but frames are {width}×{height}"
                 )
             self.size = (height, width)
+            self.net.begin(self.size)
         elif (height, width) != self.size:
             raise ValueError(f"a frame of {width}×{height} came, where the film's are {self.size[1]}×{self.size[0]}")
 
@@ -206,6 +207,8 @@ class Colorizer:
         self.reset()
         self.frame, self.last_frame = state["frame"], state["last_frame"]
         self.size = None if state["size"] is None else tuple(state["size"])
+        if self.size is not None:
+            self.net.begin(self.size)
         self._first, self.hidden = (self._here(state[name]) for name in ("first", "hidden"))
         self._others = [(Key(*map(self._here, key)), self._here(value)) for key, value in state["others"]]
         if state["last"] is not None:

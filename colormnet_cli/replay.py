@@ -5,7 +5,9 @@ A frame takes hundreds of small kernels. Launched one by one from Python they ta
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,13 +20,14 @@ from .model import ColorMNet, Features, Key, Remembered
 __all__ = ["Replayed"]
 
 _log = logging.getLogger(__name__)
+_ONE_AT_A_TIME = threading.Lock()  # recordings of a process: PyTorch allows no two at once
 
 
 class Replayed:
     """What one asks of a ColorMNet for each frame, with the same answers.
 
-    A question of new shapes is worked out as usual, which warms everything up; the second of its kind is recorded, and
-    from then on replayed. Answers are copies, so they stay as they are. On other devices nothing is recorded.
+    A question of new shapes is worked out as usual; the second of its kind is recorded, and from then on replayed.
+    Answers are copies, so they stay as they are. On other devices nothing is recorded.
     """
 
     def __init__(self, model: ColorMNet) -> None:
@@ -32,6 +35,13 @@ class Replayed:
         self._recorded: dict[Any, _Recording | None] = {}  # None: asked once
         self._records = model.device.type == "cuda"
         self._pool: Any = None
+        self._size: tuple[int, int] | None = None
+
+    def begin(self, size: tuple[int, int]) -> None:
+        """A film of this size begins. Recordings of another size go: each keeps memory."""
+        if size != self._size:
+            self._recorded.clear()
+            self._pool, self._size = None, size  # a pool ends with its recordings
 
     def features(self, L: Tensor) -> Features:
         return self._ask(self.model.features, L)
@@ -99,8 +109,18 @@ class _Recording:
 
 def _capture(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], Any]:
     """Record what `work` launches: how to run it again, and its answer, which each run writes anew."""
-    graph = torch.cuda.CUDAGraph()
-    # Only this thread keeps to what a recording allows: the encoding thread waits for the device meanwhile.
-    with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.Stream(), capture_error_mode="thread_local"):
-        answer = work()
+    with _ONE_AT_A_TIME:
+        graph, stream = torch.cuda.CUDAGraph(), _side_stream(torch.cuda.current_device())
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # left again whatever happens, which older PyTorch forgets
+            work()  # kernels and workspaces are chosen for each thread and stream, and a recording may not choose any
+            # Only this thread keeps to what a recording allows: the encoding thread waits for the device meanwhile.
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                answer = work()
     return graph.replay, answer
+
+
+@functools.cache
+def _side_stream(device: int) -> torch.cuda.Stream:
+    """Where all recordings of a device are made: memory is shared within a stream alone, workspaces as well."""
+    return torch.cuda.Stream(device)

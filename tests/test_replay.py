@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,6 +60,92 @@ def test_a_film_replayed_is_the_same_film(batch: int) -> None:
     for mine, state in zip(resumed, halves[len(halves) // 2], strict=True):  # kept while the film went on
         mine.load_state_dict(state)
     assert resumed[0].steps(frames).equal(resumed[1].steps(frames))
+
+
+@pytest.mark.usefixtures("recorded")
+def test_recordings_of_another_size_go() -> None:
+    """Fails where clips of many sizes, coloured one after the other, fill the device with what none needs again."""
+    made = colorizer(True)
+    one_size = {}
+    for size in (SIZE, (32, 32), (48, 32), (48, 32)):
+        made.reset()
+        made.set_exemplar(made_up_exemplar(size, size))
+        kept = dict(made.net._recorded) if made.net._size == size else {}
+        for L in made_up_lightness(range(6), size, size, "cpu"):
+            made.step(L)
+        assert all(made.net._recorded[kind] is recording for kind, recording in kept.items() if recording)
+        one_size[size] = len(made.net._recorded)
+    assert one_size[SIZE] == one_size[32, 32] == one_size[48, 32] > 5
+
+
+class Device:
+    """As much of torch.cuda as recording needs: which stream is current, and what is done on it."""
+
+    def __init__(self) -> None:
+        self.current = self.main = SimpleNamespace(name="main")
+        self.done: list[str] = []
+
+    def new_stream(self, device: int) -> SimpleNamespace:
+        return SimpleNamespace(name="side", wait_stream=lambda other: self.done.append(f"side waits for {other.name}"))
+
+    @contextmanager
+    def stream(self, stream: Any) -> Iterator[None]:
+        before, self.current = self.current, stream
+        try:
+            yield
+        finally:
+            self.current = before
+
+    @contextmanager
+    def graph(self, graph: Any, *, pool: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        self.current = stream
+        self.done.append(f"recording on {stream.name} in {pool}, {capture_error_mode}")
+        yield  # where the recording fails, the stream stays the current one: so does PyTorch 2.11
+        self.current = stream
+
+    def work(self) -> str:
+        self.done.append(f"work on {self.current.name}")
+        return "answer"
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+    made = Device()
+    for name, stand in {
+        "CUDAGraph": lambda: SimpleNamespace(replay=lambda: None),
+        "Stream": made.new_stream,
+        "stream": made.stream,
+        "graph": made.graph,
+        "current_stream": lambda: made.current,
+        "current_device": lambda: 0,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand)
+    replay._side_stream.cache_clear()
+    yield made
+    replay._side_stream.cache_clear()
+
+
+def test_recordings_share_a_stream_and_its_memory(device: Device) -> None:
+    """Fails where each recording keeps memory of its own, or has to choose kernels while it records: that breaks it."""
+    for _ in range(2):
+        assert replay._capture(device.work, "pool")[1] == "answer"
+    each = ["side waits for main", "work on side", "recording on side in pool, thread_local", "work on side"]
+    assert device.done == 2 * each
+    assert replay._side_stream(0) is replay._side_stream(0)
+    assert device.current is device.main
+
+
+def test_a_recording_that_fails_leaves_its_stream(device: Device) -> None:
+    """Fails where the rest of a film runs beside, instead of behind, what was launched before."""
+
+    def fail() -> None:
+        if any(done.startswith("recording") for done in device.done):
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    with pytest.raises(RuntimeError, match="not permitted"):
+        replay._capture(fail, "pool")
+    assert device.current is device.main
+    assert not replay._ONE_AT_A_TIME.locked()
 
 
 def test_where_nothing_can_be_recorded_it_is_said(
