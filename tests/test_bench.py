@@ -122,6 +122,24 @@ def test_a_leak_shows() -> None:
     assert (growing.figures().peak or 0) > 20 * 2**20
 
 
+def test_recorded_kernels_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a CUDA device's peak leaves out what replays work in, which is most of a frame's memory."""
+
+    def segment(device: int, pool: tuple[int, int], total: int, allocated: int) -> dict[str, object]:
+        return {"device": device, "segment_pool_id": pool, "total_size": total, "allocated_size": allocated}
+
+    segments = [segment(1, (0, 0), 900, 100), segment(1, (0, 7), 500, 200), segment(0, (0, 8), 4000, 0)]
+    for name, stand in {
+        "reset_peak_memory_stats": lambda _: None,
+        "max_memory_allocated": lambda _: 1000,
+        "max_memory_reserved": lambda _: 5000,
+        "memory_snapshot": lambda: segments,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand)
+    figures = MemoryWatch(torch.device("cuda", 1)).figures()
+    assert (figures.peak, figures.reserved_peak) == (1000 + 300, 5000)
+
+
 def test_quantiles() -> None:
     """p95 of a hundred frames is what all but five stay below."""
     times = Times.of([i / 100 for i in range(101)])

@@ -93,7 +93,7 @@ class StageClock:
 
 
 class MemoryWatch:
-    """Memory over a run: what the tensors on the device take, or on a CPU the process."""
+    """Memory over a run: what tensors and recorded kernels take of the device, or on a CPU the process."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -120,13 +120,21 @@ class MemoryWatch:
         if self.device.type == "mps":  # it keeps no peaks: those of the samples
             peaks = [max((sample[i] for sample in self._samples), default=None) for i in (1, 2)]
         else:
-            peaks = [torch.cuda.max_memory_allocated(self.device), torch.cuda.max_memory_reserved(self.device)]
+            allocated = torch.cuda.max_memory_allocated(self.device) + _kept_for_recordings(self.device)
+            peaks = [allocated, torch.cuda.max_memory_reserved(self.device)]
         return MemoryFigures("allocated", peaks[0], self._slope(1), peaks[1], self._slope(2))
 
     def _slope(self, column: int) -> float | None:
         if len(self._samples) < 2:
             return None
         return statistics.linear_regression([s[0] for s in self._samples], [s[column] for s in self._samples]).slope
+
+
+def _kept_for_recordings(device: torch.device) -> int:
+    """Bytes that recorded kernels work in (see replay): to PyTorch they are free once the recording is made."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    segments = [s for s in torch.cuda.memory_snapshot() if s["device"] == index and any(s["segment_pool_id"])]
+    return sum(segment["total_size"] - segment["allocated_size"] for segment in segments)
 
 
 def _status(name: str) -> int | None:

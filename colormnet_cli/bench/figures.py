@@ -64,7 +64,7 @@ class Times:
 class MemoryFigures:
     """Of the measured frames alone. Slopes are bytes a frame, by least squares; None where nothing tells."""
 
-    kind: str  # "allocated": PyTorch's tensors on the device; "resident": the whole process
+    kind: str  # "allocated": tensors on the device, and what recorded kernels work in; "resident": the whole process
     peak: int | None
     slope: float | None
     reserved_peak: int | None = None  # what PyTorch keeps of the device for itself
