@@ -108,6 +108,7 @@ class _Bench:
         self.size = working_size(settings.film_size, min(settings.size)) if settings.film else settings.size
         self.batch = settings.lookahead or default_lookahead(device)
         self.frames = settings.rounded_frames(device.type, memory, self.batch)
+        self.rounds = 2 if device.type == "cuda" else 1  # to warm up: what is asked for twice is recorded, see replay
 
     def rates(self) -> Rates:
         self.notice("Measuring what the device reaches")
@@ -126,7 +127,7 @@ class _Bench:
         self.notice("Counting operations")
         cost = frame_cost(self.model.config, size, self.memory, precision=self.precision)
         self.notice("Warming up")
-        time_network(colorizer, pool, math.lcm(self.memory.gamma, batch), batch)  # a whole round
+        time_network(colorizer, pool, self.rounds * math.lcm(self.memory.gamma, batch), batch)
         fill_memory(colorizer)
         self.notice("Measuring the network")
         found = time_network(colorizer, pool, self.frames, batch)
@@ -144,8 +145,7 @@ class _Bench:
         """End to end; and decoder and encoder on their own, beside the stages."""
         if not self.settings.end_to_end:
             return None, {}
-        rounds = 2 if self.device.type == "cuda" else 1  # what is asked for the second time is recorded, see replay
-        warm = self.batch * math.ceil(rounds * self.memory.gamma / self.batch)
+        warm = self.batch * math.ceil(self.rounds * self.memory.gamma / self.batch)
         with tempfile.TemporaryDirectory(prefix="colormnet-bench-") as name:
             folder = Path(name)
             self.notice("Making up a film")
