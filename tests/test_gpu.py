@@ -20,6 +20,7 @@ Speeds are asserted on an H200 alone; everything else on any CUDA device.
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,41 @@ def test_recorded_kernels_answer_as_single_ones(precision: str, batch: int, capl
         assert float((single.steps(part) - recorded.steps(part)).abs().mean()) <= 1e-3
     assert any(recording is not None for recording in recorded.net._recorded.values())
     assert not caplog.records
+
+
+def test_recordings_are_made_on_any_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where clips that are measured, each on a new thread, are not recorded: cuDNN chooses for a thread alone."""
+    colorizer, clips = colorizer_on(DEVICE), []
+
+    def clip() -> None:
+        colorizer.reset()
+        colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
+        clips.append(torch.stack([colorizer.step(L) for L in lightness(3)]))  # each kind of frame once
+
+    for _ in range(3):
+        thread = threading.Thread(target=clip)
+        thread.start()
+        thread.join()
+    assert len(clips) == 3
+    assert all(float((other - clips[0]).abs().mean()) <= 1e-3 for other in clips)
+    assert all(colorizer.net._recorded.values())
+    assert not caplog.records
+
+
+def test_nothing_waits_for_the_device() -> None:
+    """Fails where a frame's value is looked at in the middle of a film: then the device waits for the CPU each time."""
+    colorizer = cm.Colorizer(make_small_model(), cm.MemoryConfig(gamma=2), DEVICE)  # no prototypes yet: they wait once
+    colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
+    painter = Painter(colorizer, SIZE, FILM_PLANES, FILM_PLANES, True)
+    pairs = [[made_up_luma(i, (216, 384)), made_up_luma(i + 1, (216, 384))] for i in range(0, 14, 2)]
+    for pair in pairs[:5]:
+        painter.paint(pair).numpy()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for pair in pairs[5:]:
+            painter.paint(pair)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_film_broken_off_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
