@@ -1,66 +1,55 @@
-"""What a training run is told: schedules as published, and mistakes named before the first step."""
+"""What a training run can be told, and that anything else is refused before it begins."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
-from training import SMALL
 
-from colormnet_cli.cli.train import _settings
-from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.train.loop import learning_rate, train
-from colormnet_cli.train.settings import preset
-
-pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
+from colormnet_cli.train.settings import TrainSettings, preset
 
 
-def test_learning_rates():
-    """The published schedule would be another."""
-    full = preset("full")
-    assert [learning_rate(full, step) for step in (0, 119_999)] == [2e-5, 2e-5]
-    assert learning_rate(full, 120_000) == pytest.approx(2e-6)
-    assert [full.at(full.jumps, step) for step in (0, 16_000, 48_000, 144_000)] == [5, 10, 15, 5]
-    preview = preset("preview")
-    assert learning_rate(preview, 0) == pytest.approx(preview.lr / preview.warmup)
-    assert learning_rate(preview, preview.steps - 1) < 1e-4 * preview.lr
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"half_weights": "False"}, "half_weights must be true or false, got 'False'"),
+        ({"batch": 2.5}, "batch must be a whole number, got 2.5"),
+        ({"batch": True}, "batch must be a whole number, got True"),
+        ({"steps": 1e3}, "steps must be a whole number, got 1000.0"),
+        ({"lr": "fast"}, "lr must be a number, got 'fast'"),
+        ({"lr": float("nan")}, "lr must be a number, got nan"),
+        ({"init": 3}, "init must be text, got 3"),
+        ({"init": ""}, "init must name weights"),
+        ({"data": "film.mp4"}, r"data must be \[text, …\], got 'film.mp4'"),
+        ({"jumps": 3}, r"jumps must be \[\[a number, a whole number\], …\], got 3"),
+        ({"jumps": [[0, 2.5]]}, "jumps must be"),
+        ({"jumps": [[0, 3], [0.2]]}, "jumps must be"),
+        ({"crop_scale": [0.5]}, r"crop_scale must be \[a number, a number\]"),
+        ({"crop_scale": [0.9, 0.1]}, "crop_scale must be two rising shares"),
+        ({"crop_scale": [-1, 0.5]}, "crop_scale must be two rising shares"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0"),
+        ({"workers": -1}, "workers must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 2**64}, "seed must be below"),
+        ({"crops": ((0.0, 40),)}, "multiples of 16, as the network pads, got 40"),
+        ({"crops": ((0.0, 16),)}, "made on the fly must be at least 32, got 16"),
+        ({"network": 3}, "network must be a table of sizes, got 3"),
+        ({"network": {"key_dim": "x"}}, "network.key_dim must be a whole number, got 'x'"),
+        ({"network": {"trunk_widths": [3]}}, "network.trunk_widths must be"),
+        ({"network": {"fusion_heads": 0}}, "network.fusion_heads must be at least 1, got 0"),
+        ({"network": {"trunk_depths": [1, 0, 1]}}, "network.trunk_depths must be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong: dict[str, Any], said: str) -> None:
+    """`--set half_weights=False` switched it on, and other slips ended in a traceback hours later."""
+    with pytest.raises(ValueError, match=said):
+        preset("preview").with_overrides(**wrong)
 
 
-def test_fine_tuning_begins_where_the_weights_are(tmp_path):
-    """`--data film --init preview` would first spoil what the preview knows, as if it began at random."""
-
-    def said(**given):
-        return _settings("preview", tmp_path, False, {"data": ("film",), "synthetic": False, **given}, [])
-
-    tuned = said(init="preview")
-    assert learning_rate(tuned, 0) == tuned.lr == 2e-4
-    assert (tuned.matching_share, tuned.norm_share) == (0, 0)
-    assert said(init="preview", lr=1e-3).lr == 1e-3
-    usual = preset("preview")
-    assert said(init="random").lr == usual.lr
-    made_up = _settings("preview", tmp_path, False, {"synthetic": True, "init": "preview"}, [])
-    assert made_up == usual.with_overrides(init="preview")  # the bundled model's own training
-
-
-def test_settings_refuse_what_cannot_be():
-    """A run would fail hours later, or do something else than was asked."""
-    for wrong, said in (
-        ({"batch": 3, "accumulate": 2}, "equal parts"), ({"lr": 0.0}, "lr must"), ({"frames": 1}, "at least 2"),
-        ({"crops": ((0.0, 40),)}, "multiples of 16"), ({"precision": "fp8"}, "fp32, fp16 or bf16"),
-        ({"jumps": ((0.5, 2),)}, "begin at share 0"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=said):
-            SMALL.with_overrides(**wrong)
-    with pytest.raises(ValueError, match="full, preview"):
-        preset("huge")
-
-
-def test_something_must_be_given_to_learn_from(tmp_path):
-    """A run without material would end in a traceback."""
-    with pytest.raises(UsageError, match="--data"):
-        train(SMALL.with_overrides(synthetic=False), tmp_path)
-
-
-def test_a_slip_in_the_data_leaves_no_folder(tmp_path):
-    """An empty RUN would lie there for every typing error."""
-    with pytest.raises(MediaError, match="gone"):
-        train(SMALL.with_overrides(synthetic=False, data=(str(tmp_path / "gone"),)), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("name", ["full", "preview"])
+def test_settings_come_back_from_json(name: str) -> None:
+    """A run could not go on from its own settings.json."""
+    settings = preset(name).with_overrides(lr=1, jumps=[[0, 2], [0.5, 3]], data=["a b", "ü"], synthetic=False)
+    assert TrainSettings(**json.loads(json.dumps(settings.to_dict()))) == settings
+    assert settings.jumps == ((0, 2), (0.5, 3))

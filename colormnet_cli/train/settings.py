@@ -7,11 +7,17 @@ from typing import Any
 
 from ..device import DTYPES
 from ..model.config import ColorMNetConfig
+from .kinds import check_kinds
 
 __all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]
 
 # What holds from which share of the run on: ((0.0, 5), (0.1, 10)) is 5 at first and 10 after a tenth.
 Schedule = tuple[tuple[float, int], ...]
+
+_LEAST_MADE_UP = 32  # pixels: in smaller pictures the smallest shapes would have none
+_FROM_ZERO = (
+    "plain_steps", "warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed", "workers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,23 +69,35 @@ class TrainSettings:
     keep_back: float = 0.05  # share of the films in `data` that only validation sees
 
     def __post_init__(self) -> None:
+        check_kinds(TrainSettings, {entry.name: getattr(self, entry.name) for entry in fields(self)})
         for entry in fields(self):  # JSON gives lists
             if isinstance(value := getattr(self, entry.name), list):
                 object.__setattr__(self, entry.name, tuple(tuple(x) if isinstance(x, list) else x for x in value))
         if isinstance(self.network, dict):
-            object.__setattr__(self, "network", ColorMNetConfig(**self.network))
+            object.__setattr__(self, "network", _network(self.network))
+        if not isinstance(self.network, ColorMNetConfig):
+            raise ValueError(f"network must be a table of sizes, got {self.network!r}")
         self._check()
 
     def _check(self) -> None:
         for name in ("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.init:
+            raise ValueError("init must name weights, or be random")
         if self.frames < 2:
             raise ValueError(f"a clip needs at least 2 frames, got {self.frames}")
         if self.batch % self.accumulate:
             raise ValueError(f"batch {self.batch} cannot be worked off in {self.accumulate} equal parts")
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0, got {self.lr}")
+        for name in _FROM_ZERO:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.seed >= 2**62:
+            raise ValueError(f"seed must be below 2^62, got {self.seed}")
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise ValueError(f"crop_scale must be two rising shares of the picture, got {list(self.crop_scale)}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
         for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "keep_back"):
@@ -91,8 +109,11 @@ class TrainSettings:
             if not shares or shares[0] != 0 or shares != sorted(shares) or min(value for _, value in given) < 1:
                 raise ValueError(f"{name} must begin at share 0 and rise, with values above 0, got {given}")
         multiple = self.network.pad_multiple
-        if any(crop % multiple for _, crop in self.crops):
-            raise ValueError(f"crops {self.crops} must be multiples of {multiple}, as the network pads")
+        for _, crop in self.crops:
+            if crop % multiple:
+                raise ValueError(f"crops must be multiples of {multiple}, as the network pads, got {crop}")
+            if self.synthetic and crop < _LEAST_MADE_UP:
+                raise ValueError(f"crops of clips made on the fly must be at least {_LEAST_MADE_UP}, got {crop}")
         if self.schedule not in ("steps", "cosine"):
             raise ValueError(f"schedule must be 'steps' or 'cosine', got {self.schedule!r}")
         if self.precision not in DTYPES:
@@ -109,6 +130,16 @@ class TrainSettings:
     def with_overrides(self, **overrides: Any) -> TrainSettings:
         """The same settings but for those given (None leaves one alone)."""
         return replace(self, **{name: value for name, value in overrides.items() if value is not None})
+
+
+def _network(sizes: dict[str, Any]) -> ColorMNetConfig:
+    """The network's sizes out of JSON."""
+    check_kinds(ColorMNetConfig, sizes, prefix="network.")
+    for name, size in sizes.items():
+        least = 0 if name in ("local_radius", "vit_taken") else 1
+        if not isinstance(size, (bool, str)) and min(size if isinstance(size, (list, tuple)) else [size]) < least:
+            raise ValueError(f"network.{name} must be at least {least}, got {size}")
+    return ColorMNetConfig(**sizes)
 
 
 _PREVIEW_NETWORK = ColorMNetConfig(
