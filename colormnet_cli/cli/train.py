@@ -15,6 +15,7 @@ from .progress import Reporter
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..train.loop import TrainingResult
     from ..train.settings import TrainSettings
 
 __all__ = ["register"]
@@ -61,7 +62,9 @@ Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Clips a step,
 Accumulate = Annotated[int | None, typer.Option(min=1, help="Parts that a batch is worked off in.", **_OPTIMISATION)]
 Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.", **_OPTIMISATION)]
 Precision = Annotated[TrainPrecision | None, typer.Option("--precision", help="fp16, bf16: autocast.", **_OPTIMISATION)]
-Resume = Annotated[bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on exactly where RUN stopped.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on exactly where RUN stopped, as it was told.")
+]
 StopAfter = Annotated[int | None, typer.Option(min=1, help="End after so many steps, to go on another day.", **_RUN)]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.", **_RUN)]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that prepare clips.", **_RUN)]
@@ -117,6 +120,7 @@ def train(
     settings = _settings(config.value, out, resume, given, set_ or [])
     torch.set_flush_denormal(True)
     with Reporter(session, progress) as reporter:
+        reporter.step(f"{out}: getting ready")
         result = run(
             settings, out, device=resolve_device(device), resume=resume, stop_after=stop_after,
             progress=lambda at: reporter.training(str(out), at),
@@ -125,40 +129,83 @@ def train(
         values = {"folder": str(out), "steps": result.steps, "loss": result.loss, "best_psnr": result.best_psnr}
         session.result(json.dumps({**values, "weights": str(result.weights) if result.weights else None}))
         return
-    best = f", best validation {result.best_psnr:.2f} dB" if result.best_psnr is not None else ""
-    session.say(f"{result.steps} of {many(settings.steps, 'step')} done{best}: {out}")
+    session.say(_said(result, settings.steps))
+
+
+def _said(result: TrainingResult, steps: int) -> str:
+    """The last line: how far it came, how good it is, and how to use it or to go on."""
+    said = f"{result.steps:,} of {many(steps, 'step')} done: "
+    if result.best_psnr is not None:
+        said += f"best validation {result.best_psnr:.2f} dB, by the weights {result.weights}"
+    else:
+        said += f"{result.folder}"
+    return said + ("; the same command with --resume goes on" if result.steps < steps else "")
 
 
 def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:
     """The preset (or, going on, the run's own settings) with what was said on the command line."""
     from ..errors import UsageError
-    from ..train.settings import TrainSettings, fine_tuning, preset
+    from ..train.settings import fine_tuning, preset
 
-    saved = out / "settings.json"
+    settings = _own_settings(out) if resume else None
     try:
-        settings = (
-            TrainSettings(**json.loads(saved.read_text("utf-8"))) if resume and saved.exists() else preset(config)
-        )
-        if not resume and given.get("data") and given.get("init") not in (None, "random", "pretrained"):
-            settings = fine_tuning(settings)
-        return _assigned(settings, assignments).with_overrides(**given)
-    except (ValueError, TypeError) as error:
+        if settings is None:
+            settings = preset(config)
+            if given.get("data") and given.get("init") not in (None, "random", "pretrained"):
+                settings = fine_tuning(settings)
+        return _assigned(settings, assignments, given)
+    except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _assigned(settings: TrainSettings, assignments: list[str]) -> TrainSettings:
-    """The settings with each NAME=VALUE; values are JSON, or plain text where they are not."""
+def _own_settings(out: Path) -> TrainSettings | None:
+    """What a run that goes on was told; its checkpoint knows it too."""
+    from ..errors import CheckpointError
+    from ..train.checkpoint import read_checkpoint
+    from ..train.settings import TrainSettings
+
+    saved, checkpoint = out / "settings.json", out / "last.pt"
+    if not checkpoint.exists():
+        return None  # the run says what is missing
+    try:
+        if saved.exists():
+            return TrainSettings(**json.loads(saved.read_text("utf-8")))
+        return TrainSettings(**read_checkpoint(checkpoint)["settings"])
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{saved} is damaged, or of another version ({error}): remove it, and --resume takes the settings that "
+            "the last checkpoint holds."
+            if saved.exists()
+            else f"{checkpoint} is of another version ({error}): start a new run in another --out."
+        ) from error
+
+
+def _assigned(settings: TrainSettings, assignments: list[str], given: dict[str, Any]) -> TrainSettings:
+    """The settings with each NAME=VALUE (values are JSON, or plain text where they are not), and with the options."""
     from ..train.settings import TrainSettings
 
     values = settings.to_dict()
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        part, _, own = name.rpartition(".")
-        target = values["network"] if part == "network" else values
-        if not equals or part not in ("", "network") or own not in target:
-            raise ValueError(f"--set {assignment} names no setting; {', '.join(sorted(values))} are there")
+        prefix, own = ("network.", name[len("network.") :]) if name.startswith("network.") else ("", name)
+        target = values["network"] if prefix else values
+        if not isinstance(target, dict):
+            raise ValueError(f"--set {assignment} comes after a network that is no table of sizes")
+        if own not in target:
+            raise ValueError(f"--set {assignment} names no setting: {_near(own, target, prefix)}")
+        if not equals:
+            raise ValueError(f"--set {assignment} says no value: write --set {assignment}=VALUE")
         try:
             target[own] = json.loads(text)
         except json.JSONDecodeError:
             target[own] = text
-    return TrainSettings(**values)
+    return TrainSettings(**{**values, **{name: value for name, value in given.items() if value is not None}})
+
+
+def _near(name: str, names: dict[str, Any], prefix: str) -> str:
+    """Which setting may have been meant."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, names, n=3):
+        return f"perhaps {' or '.join(prefix + close for close in near)} is meant"
+    return f"there are {', '.join(prefix + name for name in sorted(names))}"
