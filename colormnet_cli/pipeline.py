@@ -25,7 +25,7 @@ from .pace import Pace
 from .painter import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
 from .receipt import FileRecord, Receipt, versions
-from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, model_sha256
+from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
 from .settings import ColorizeSettings, ProgressCallback
 from .video.counts import Counts
 from .video.join import join_film, survey
@@ -95,7 +95,7 @@ class FilmRun:
     ) -> None:
         self.plan, self.model, self.settings, self.memory = plan, model, settings, memory
         self.device, self.precision = device, precision
-        self.batch = settings.lookahead or default_lookahead(device)
+        self.lookahead = settings.lookahead or default_lookahead(device)
         self.piece_frames = PIECE_FRAMES.get(device.type, PIECE_FRAMES["cpu"])
         self.weights = model_sha256(model)
         self.pace = Pace(plan.frames, progress, device)
@@ -112,21 +112,11 @@ class FilmRun:
             log.warning("%s", sentence)
 
     def _fingerprint(self) -> dict[str, Any]:
-        """What the output depends on, under the names that a person is told when it has changed."""
-        settings = asdict(self.settings)
-        for name in ("overwrite", "resume", "strict", "audio", "lookahead"):
-            del settings[name]
+        plan, device = self.plan, [self.device.type, self.precision, self.lookahead, self.piece_frames]
         return {
-            "film": file_identity(self.plan.info.path),
-            "exemplar": [
-                [file_identity(path), str(moment)] for path, moment in map(split_reference, self.plan.references)
-            ],
-            "settings": settings,
-            "encoder": asdict(self.plan.encoder),
-            "memory settings": asdict(self.memory),
-            "weights": self.weights,
-            "device or precision": [self.device.type, self.precision, self.batch, self.piece_frames],
-            "version": {k: v for k, v in versions().items() if k in ("colormnet", "torch", "av")},
+            "film": file_identity(plan.info.path),
+            "encoder": asdict(plan.encoder),
+            **fingerprint(plan.references, self.settings, self.memory, self.weights, device),
         }
 
     # The loop
@@ -143,8 +133,9 @@ class FilmRun:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
             writer = PieceWriter(plan.encoder, self.folder.path, self.piece_frames, done.pieces if done else 0)
             saver = Saver(self.folder, self.piece_frames)
-            going_on = (done.frames, done.marks, done.counts, self._first_instant()) if done else ()
-            frames = reader.frames(*going_on)
+            frames = (
+                reader.frames(done.frames, done.marks, done.counts, self._first_instant()) if done else reader.frames()
+            )
             try:
                 self._color(reader, frames, writer, saver)
             except BaseException:
@@ -163,7 +154,7 @@ class FilmRun:
         with Ahead(self._batches(frames), 2, self._waiting) as batches, Behind(encode, 2) as film:
             try:
                 for batch in batches:
-                    painter = painter or self.painter(batch[0])
+                    painter = painter or self.make_painter(batch[0])
                     planes = painter.paint([frame.luma for frame in batch])
                     film.put((batch, planes))
                     saver.after(batch, painter.colorizer.state_dict, film.put)
@@ -197,13 +188,13 @@ class FilmRun:
         batch: list[Frame] = []
         for frame in frames:
             batch.append(frame)
-            if len(batch) == self.batch or (frame.number + 1) % self.piece_frames == 0:
+            if len(batch) == self.lookahead or (frame.number + 1) % self.piece_frames == 0:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def painter(self, first: Frame) -> Painter:
+    def make_painter(self, first: Frame) -> Painter:
         """The network, with its exemplars, or where an earlier run left it."""
         plan = self.plan
         colorizer = Colorizer(self.model, self.memory, self.device, self.precision)

@@ -14,25 +14,41 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from .errors import OutputError, UsageError
-from .files import sync_folder, write_whole
+from .exemplar import split_reference
+from .files import file_identity, sync_folder, write_whole
+from .receipt import versions
+from .settings import ColorizeSettings
 from .video.reader import Frame, Mark
 
-__all__ = ["Checkpoint", "ProgressFolder", "Save", "Saver", "model_sha256", "progress_folder", "snapshot"]
+if TYPE_CHECKING:
+    from .memory import MemoryConfig
+
+__all__ = [
+    "Checkpoint",
+    "ProgressFolder",
+    "Save",
+    "Saver",
+    "fingerprint",
+    "model_sha256",
+    "progress_folder",
+    "snapshot",
+]
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # of the folder's content
 CHECKPOINT_SECONDS = 60.0  # at least so far apart
 PIECE_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses at most, beyond the last checkpoint
+INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead")  # settings on which no frame depends
 MARKS = 4  # frames before a checkpoint by which its place is known again
 
 
@@ -54,6 +70,30 @@ class Checkpoint:
         values = dict(data)
         values["marks"] = tuple(Mark(**mark) for mark in values["marks"])
         return Checkpoint(**values)
+
+
+def fingerprint(
+    references: Sequence[str],
+    settings: ColorizeSettings,
+    memory: MemoryConfig,
+    weights: str,
+    device: Sequence[Any],
+) -> dict[str, Any]:
+    """What an output depends on besides its input, under the names that a person is told when it has changed.
+
+    Args:
+        weights: sha256 of the model's tensors.
+        device: its type, the number format, how many frames it takes at once: what changes the rounding.
+    """
+    counted = [field.name for field in fields(settings) if field.name not in INDIFFERENT]
+    return {
+        "exemplar": [[file_identity(path), str(moment)] for path, moment in map(split_reference, references)],
+        "settings": {name: getattr(settings, name) for name in counted},
+        "memory settings": asdict(memory),
+        "weights": weights,
+        "device or precision": list(device),
+        "version": {name: version for name, version in versions().items() if name in ("colormnet", "torch", "av")},
+    }
 
 
 def progress_folder(output: Path) -> Path:

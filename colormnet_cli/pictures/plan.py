@@ -17,10 +17,10 @@ from ..resume import progress_folder
 from ..settings import ColorizeSettings
 from .flow import check_size, open_picture
 
-__all__ = ["HEEDED", "PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
+__all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
 # What a folder of pictures heeds of the settings; the others belong to films.
-HEEDED = frozenset({"size", "lookahead", "guided", "ref_is_first", "overwrite", "resume", "strict"})
+_HEEDED = frozenset({"size", "lookahead", "guided", "ref_is_first", "overwrite", "resume", "strict"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def plan_pictures(
     Raises MediaError, OutputError or UsageError for everything that can be known before the first picture.
     """
     settings, folder = settings or ColorizeSettings(), Path(folder)
-    alien = [f.name for f in fields(settings) if f.name not in HEEDED and getattr(settings, f.name) != f.default]
+    alien = [f.name for f in fields(settings) if f.name not in _HEEDED and getattr(settings, f.name) != f.default]
     if alien:
         raise UsageError(f"{', '.join(alien)}: that is for films; a folder of pictures has no use for it.")
     if isinstance(references, (str, Path)) or not references:

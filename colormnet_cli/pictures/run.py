@@ -19,17 +19,17 @@ from ..colorizer import Colorizer
 from ..device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from ..errors import Interrupted, MediaError, OutputError
 from ..exemplar import split_reference
-from ..files import file_identity, file_sha256
+from ..files import file_sha256
 from ..imagefile import to_pixels
 from ..memory import MemoryConfig
 from ..model import ColorMNet
 from ..pace import Pace
 from ..receipt import FileRecord, Receipt, versions
-from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, model_sha256, snapshot
+from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot
 from ..settings import ColorizeSettings, ProgressCallback
 from .flow import Picture, Writer, read_ahead
 from .painter import PicturePainter
-from .plan import HEEDED, PicturesPlan, plan_pictures
+from .plan import PicturesPlan, plan_pictures
 
 __all__ = ["colorize_pictures"]
 
@@ -186,22 +186,14 @@ def _lookahead(plan: PicturesPlan, colorizer: Colorizer) -> int:
 
 
 def _fingerprint(plan: PicturesPlan, weights: str, colorizer: Colorizer) -> dict[str, Any]:
-    """What the output depends on, under the names that a person is told when it has changed."""
     listing = hashlib.sha256()
     for picture in plan.pictures:
         status = picture.stat()
         listing.update(f"{picture.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    settings = {name: value for name, value in asdict(plan.settings).items() if name in HEEDED}
-    for name in ("overwrite", "resume", "strict", "lookahead"):
-        del settings[name]
+    device = [colorizer.device.type, colorizer.precision, _lookahead(plan, colorizer)]
     return {
         "pictures": listing.hexdigest(),
-        "exemplar": [(file_identity(path), str(moment)) for path, moment in map(split_reference, plan.references)],
-        "settings": settings,
-        "memory settings": asdict(colorizer.memory),
-        "weights": weights,
-        "device or precision": [colorizer.device.type, colorizer.precision, _lookahead(plan, colorizer)],
-        "version": {name: version for name, version in versions().items() if name in ("colormnet", "torch")},
+        **fingerprint(plan.references, plan.settings, colorizer.memory, weights, device),
     }
 
 
