@@ -51,8 +51,8 @@ class _MeasuredRun(FilmRun):
         self.stamps: list[tuple[int, float]] = []  # frames done, when
         self.watch: MemoryWatch | None = None
 
-    def painter(self, first: Frame) -> Painter:
-        painter = super().painter(first)
+    def make_painter(self, first: Frame) -> Painter:
+        painter = super().make_painter(first)
         L = lightness_of(first.luma, painter.source, torch.device("cpu"))
         prepare(painter.colorizer, resize(L, painter.size))
         return painter
