@@ -73,13 +73,14 @@ class ClipLoss(nn.Module):
         """
         if matching:
             return self._matched(lab, picks)
+        renewed = renew.tolist()  # now, with no work to wait for: in several processes it comes on the device
         clip = _Clip(self.model, lab)
         clip.begin(lab[:, 0, 1:] / AB_RANGE)
         answers, raws = [], []
         for t in range(1, lab.shape[1]):
             memory, local = clip.read(t, picks[:, t])
             last = t == lab.shape[1] - 1
-            answers.append(clip.decode(t, memory, local, renew=bool(renew[t]), last=last))
+            answers.append(clip.decode(t, memory, local, renew=renewed[t], last=last))
             if self.raw_loss:
                 raws.append(torch.stack((memory[:, :, -1], local[:, :, -1]), dim=1).float())
         answer, truth = torch.stack(answers, dim=1), lab[:, 1:, 1:] / AB_RANGE
