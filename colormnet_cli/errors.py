@@ -55,4 +55,4 @@ class Interrupted(KeyboardInterrupt):
 
 
 class TrainingError(ColormnetError):
-    """A training run cannot go on: its loss is no number any more."""
+    """A training run cannot go on: its loss is no number any more, or one of its processes has ended."""

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..errors import ColormnetError, UsageError
+from ..errors import ColormnetError, TrainingError, UsageError
 from .clip import draw_memory
 from .settings import TrainSettings
 from .synthetic import synthetic_clip
 
-__all__ = ["Batch", "SyntheticClips", "batches"]
+__all__ = ["Batch", "SyntheticClips", "batches", "check_shares"]
 
 Batch = tuple[Tensor, Tensor]  # Lab [B, T, 3, H, W] and the frames to read [B, T, 3]
 
@@ -72,12 +72,8 @@ def batches(
     Raises:
         UsageError: the batch cannot be shared by that many processes.
     """
+    check_shares(settings, size)
     parts = size * settings.accumulate
-    if settings.batch % parts:
-        raise UsageError(
-            f"A batch of {settings.batch} cannot be shared by {size} processes in {settings.accumulate} parts each; "
-            f"take a --batch that divides by {parts}."
-        )
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_size=settings.batch // parts,
@@ -91,6 +87,23 @@ def batches(
         yield from loader
     except ColormnetError as error:  # out of a worker it comes with its traceback
         raise type(error)(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            "A process that prepares clips was ended from outside, as happens when memory runs out, or, in a "
+            "container, /dev/shm: go on with --resume and fewer --workers."
+        ) from error
+
+
+def check_shares(settings: TrainSettings, size: int) -> None:
+    """Refuse a batch that cannot be shared by so many processes."""
+    parts = size * settings.accumulate
+    if settings.batch % parts:
+        raise UsageError(
+            f"A batch of {settings.batch} cannot be shared by {size} processes in {settings.accumulate} parts each; "
+            f"take a --batch that divides by {parts}."
+        )
 
 
 def _deaf(worker: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..files import write_whole
+from ..files import cannot_write, write_whole
 
 __all__ = ["COLUMNS", "Journal", "read_losses"]
 
@@ -28,13 +28,19 @@ class Journal:
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
         writer.writerows(kept)
-        write_whole(self.path, text.getvalue().encode())
-        self._board = _board(folder)
+        try:
+            write_whole(self.path, text.getvalue().encode())
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._board = _board(folder, step)
 
     def write(self, **values: Any) -> None:
         """One row; what is not given stays empty."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow({"psnr": "", **values})
+        try:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS).writerow({"psnr": "", **values})
+        except OSError as error:
+            raise cannot_write(self.path, error, ", and go on with --resume") from error
         if self._board is not None:
             for name in set(values) - {"step", "seconds"}:
                 self._board.add_scalar(name, float(values[name]), int(values["step"]))
@@ -44,6 +50,12 @@ class Journal:
         if self._board is not None:
             self._board.add_image("validation", rgb, step)
 
+    def close(self) -> None:
+        """Bring what TensorBoard's writer still holds to the disk, and end its thread."""
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
 
 def read_losses(folder: Path) -> list[float]:
     """The loss of every step of a run, as logged."""
@@ -51,16 +63,19 @@ def read_losses(folder: Path) -> list[float]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """The whole rows: one cut off by a kill has fewer entries, and a power cut leaves zeros."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["psnr"] is not None]  # a row cut off by a kill has fewer
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\0", "")
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in csv.reader(text.splitlines()) if len(row) == len(COLUMNS)]
+    return [row for row in rows if row["step"].isdecimal()]  # the heading is none
 
 
-def _board(folder: Path) -> Any:
+def _board(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, which hides what an earlier process wrote behind the step."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         _log.debug("TensorBoard is not installed; the run is logged to log.csv alone")
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

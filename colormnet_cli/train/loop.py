@@ -18,11 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..device import DTYPES
-from ..errors import CheckpointError, Interrupted, OutputError, TrainingError
+from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
 from ..model.colormnet import ColorMNet
-from .checkpoint import read_checkpoint, write_checkpoint, write_weights
+from .checkpoint import read_checkpoint, write_checkpoint, write_file, write_weights
 from .clip import ClipLoss
-from .data import Batch, batches
+from .data import Batch, batches, check_shares
 from .distributed import Crew, crew
 from .interrupt import interrupt_held
 from .journal import Journal
@@ -84,7 +84,15 @@ def train(
         if device.type == "cuda" and ours.size > 1:
             device = torch.device("cuda", ours.local_rank)
         run = _Run(settings, folder, device, ours, resume)
-        return run.go(stop_after, progress)
+        try:
+            return run.go(stop_after, progress)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Interrupted(run.cut_off()) from stop
+        finally:
+            if ours.leads:
+                run.journal.close()
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -100,6 +108,7 @@ class _Run:
 
     def __init__(self, settings: TrainSettings, folder: Path, device: torch.device, ours: Crew, resume: bool):
         self.folder, self.device, self.crew = folder, device, ours
+        check_shares(settings, ours.size)
         self.step, self.best = 0, -math.inf
         saved = read_checkpoint(folder / "last.pt") if resume else None
         if saved is None and (folder / "last.pt").exists():
@@ -125,9 +134,8 @@ class _Run:
         if saved:
             self._restore(saved)
         self.material = self._material()
-        folder.mkdir(parents=True, exist_ok=True)  # not before: a slip in --data is to leave nothing
-        if ours.leads:
-            (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=2) + "\n", encoding="utf-8")
+        if ours.leads:  # not before: a slip in --data is to leave nothing
+            write_file(folder / "settings.json", (json.dumps(settings.to_dict(), indent=2) + "\n").encode())
             self.journal = Journal(folder, self.step)
 
     def go(self, stop_after: int | None, progress: Callable[[Progress], None] | None) -> TrainingResult:
@@ -140,7 +148,7 @@ class _Run:
         start = self.step
         with interrupt_held(alone=self.crew.size == 1) as interrupted:
             while self.step < end and not interrupted():
-                loss, error, norm = self._step(given)
+                loss, error, norm = self._step(self._parts(given, start))
                 self.step += 1
                 due = self.step % settings.validate_every == 0 or self.step == settings.steps
                 if due:
@@ -174,6 +182,12 @@ class _Run:
             **({} if psnr is None else {"psnr": f"{psnr:.3f}"}),
         )
 
+    def cut_off(self) -> str:
+        """What is said where not even the step could be ended."""
+        if not (self.folder / "last.pt").exists():
+            return "Interrupted before the first checkpoint: start again."
+        return "Interrupted in the middle of a step: the same command with --resume goes on at the last checkpoint."
+
     def _broken_off(self) -> str:
         if not (self.folder / "last.pt").exists():
             return "Interrupted before the first step was done: start again."
@@ -189,7 +203,16 @@ class _Run:
         self.crew.wait()
         return found or material(self.settings, unpacked)
 
-    def _step(self, given: Iterator[Batch]) -> tuple[float, float, float]:
+    def _parts(self, given: Iterator[Batch], start: int) -> list[Batch]:
+        """What the next step learns from; where that cannot be read, nothing of the steps before is lost."""
+        try:
+            return [next(given) for _ in range(self.settings.accumulate)]
+        except MediaError:
+            if self.step > start and self.crew.size == 1:  # several would have to stop at the same step
+                self._checkpoint()
+            raise
+
+    def _step(self, parts: list[Batch]) -> tuple[float, float, float]:
         """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
         settings = self.settings
         self._set_modes()
@@ -200,8 +223,8 @@ class _Run:
             group["lr"] = learning_rate(settings, self.step)
         self.optimizer.zero_grad(set_to_none=True)
         loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for part in range(settings.accumulate):
-            lab, picks = (x.to(self.device, non_blocking=True) for x in next(given))
+        for part, batch in enumerate(parts):
+            lab, picks = (x.to(self.device, non_blocking=True) for x in batch)
             wait = isinstance(self.parallel, DistributedDataParallel) and part < settings.accumulate - 1
             self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
             with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
@@ -234,10 +257,8 @@ class _Run:
         if math.isfinite(value):
             return
         last = self.folder / "last.pt"
-        kept = f"{last} holds the last good state: go on from it" if last.exists() else "start again"
-        raise TrainingError(
-            f"The {what} became {value} at step {self.step + 1}; {kept} with --resume and a lower --lr."
-        )
+        kept = f"{last} holds the last good state: go on with --resume and" if last.exists() else "start again with"
+        raise TrainingError(f"The {what} became {value} at step {self.step + 1}; {kept} a lower --lr.")
 
     def _validate(self) -> float | None:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
@@ -279,13 +300,25 @@ class _Run:
         try:
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
-            self.scaler.load_state_dict(saved["scaler"])
+            if saved["scaler"] and self.scaler.is_enabled():  # else fp16 begins here, or has ended
+                self.scaler.load_state_dict(saved["scaler"])
             if self.mean is not None and saved.get("mean"):  # else it begins here
                 self.mean.load_state_dict(saved["mean"])
+            self.step, self.best = int(saved["step"]), float(saved["best"])
+            torch.random.set_rng_state(saved["rng"])
+            began = saved["settings"]["init"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.folder / 'last.pt'} is of another network, or of another choice of what is learned, than these "
                 "settings; go on with the run's own, or take another --out."
             ) from error
-        self.step, self.best = int(saved["step"]), float(saved["best"])
-        torch.random.set_rng_state(saved["rng"])
+        if self.settings.init != began:
+            raise UsageError(
+                f"{self.folder} began with --init {began} and goes on with its own weights; to begin with "
+                f"{self.settings.init} take another --out, without --resume."
+            )
+        if self.step > self.settings.steps:
+            raise UsageError(
+                f"{self.folder} is at step {self.step} already, and --steps {self.settings.steps} ends before; give "
+                "as many as it is to have in all."
+            )
