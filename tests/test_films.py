@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import small_config
 
-from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli.errors import MediaError, OutputError, UsageError
 from colormnet_cli.train.data import batches
 from colormnet_cli.train.films import Film, FilmClips, find_films, held_back, validation_clip
 from colormnet_cli.train.settings import TrainSettings
@@ -34,9 +34,9 @@ def make_frames(folder, count, *, shade=0, size=(60, 80)):
     return folder
 
 
-def make_video(path, count):
+def make_video(path, count, codec="libx264"):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
+        stream = container.add_stream(codec, rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(count):
             pixels = np.full((48, 64, 3), (10 * number, 90, 160), np.uint8)
@@ -59,6 +59,97 @@ def test_all_layouts_are_found(tmp_path):
     before = films[3].frames[0].stat().st_mtime_ns
     assert find_films(paths, tmp_path / "unpacked", shorter_side=32, least=4) == films
     assert films[3].frames[0].stat().st_mtime_ns == before  # unpacked once
+
+
+def test_davis_is_learned_from_without_its_validation(tmp_path, caplog):
+    """Whoever evaluates on DAVIS afterwards would measure sequences that were learned."""
+    davis = tmp_path / "DAVIS"
+    for name in ("bear", "camel", "dog"):
+        make_frames(davis / "JPEGImages" / "480p" / name, 5)
+        make_frames(davis / "Annotations" / "480p" / name, 5)
+    (davis / "ImageSets" / "2017").mkdir(parents=True)
+    (davis / "ImageSets" / "2017" / "train.txt").write_text("bear\ndog\n")
+
+    def found(path):
+        return [film.name for film in find_films([str(path)], tmp_path / "unpacked", shorter_side=32, least=4)]
+
+    assert found(davis) == ["bear", "dog"]
+    assert "Of the 3 sequences" in caplog.text
+    for all_of_it in (davis / "JPEGImages", davis / "JPEGImages" / "480p"):
+        assert found(all_of_it) == ["bear", "camel", "dog"]
+
+
+def test_a_poster_does_not_hide_the_films(tmp_path, caplog):
+    """One picture in a folder of films was taken for the only film in it, too short."""
+    folder = make_frames(tmp_path / "films", 1)
+    make_video(folder / "film.mp4", 8)
+    make_frames(folder / "scans", 6)
+    films = find_films([str(folder)], tmp_path / "unpacked", shorter_side=32, least=4)
+    assert [film.name for film in films] == ["film", "scans"]
+    assert "films is left out" in caplog.text
+    frames = make_frames(tmp_path / "frames", 5)
+    make_frames(frames / "masks", 5)
+    films = find_films([str(frames)], tmp_path / "unpacked", shorter_side=32, least=4)
+    assert [film.name for film in films] == ["frames"]
+
+
+def test_what_is_given_twice_is_learned_once(tmp_path):
+    """A film would be held back and learned from at once: its validation would tell nothing."""
+    make_video(tmp_path / "films.mp4", 8)
+    make_frames(tmp_path / "films" / "one", 5)
+    paths = [str(tmp_path / "films"), str(tmp_path / "films" / "one"), str(tmp_path / "films.mp4")]
+    films = find_films([*paths, str(tmp_path / "films" / ".." / "films.mp4")], tmp_path / "unpacked", 32, 4)
+    assert [film.name for film in films] == ["one", "films"]
+
+
+def test_films_of_one_name_and_size_are_two(tmp_path):
+    """The second was replaced by the first one's frames, and nothing said so."""
+    paths = []
+    for folder, shade in (("a", 0), ("b", 120)):
+        paths.append(make_y4m(tmp_path / folder / "film.y4m", shade))
+    assert paths[0].stat().st_size == paths[1].stat().st_size
+    films = find_films(list(map(str, paths)), tmp_path / "unpacked", shorter_side=32, least=4)
+    shades = [cv2.imread(str(film.frames[0])).mean() for film in films]
+    assert shades[1] - shades[0] > 60
+
+
+def make_y4m(path, shade):
+    """Without compression: as many bytes whatever it shows."""
+    path.parent.mkdir()
+    plane = bytes([shade]) * 48 * 64 + bytes([90]) * 24 * 32 + bytes([150]) * 24 * 32
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F24:1 C420\n" + (b"FRAME\n" + plane) * 6)
+    return path
+
+
+def test_a_damaged_film_is_learned_from(tmp_path, caplog):
+    """An hour of film was unpacked, and refused at its end for one packet."""
+    path = make_video(tmp_path / "film.mkv", 8, "mpeg4")
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    content = path.read_bytes()
+    path.write_bytes(content.replace(packets[4], bytes([0xFF]) * len(packets[4])))
+    (film,) = find_films([str(path)], tmp_path / "unpacked", shorter_side=32, least=4)
+    assert 4 <= len(film.frames) < 8
+    assert "1 packet that cannot be decoded" in caplog.text
+
+
+def test_a_full_disk_is_said_while_films_are_unpacked(tmp_path, monkeypatch):
+    """The system's words stood alone, and a part of the frames stayed behind."""
+    video = make_video(tmp_path / "film.mp4", 8)
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(video), "write_bytes", full)
+    with pytest.raises(OutputError, match="is full: make room"):
+        find_films([str(video)], tmp_path / "unpacked", shorter_side=32, least=4)
+    assert list((tmp_path / "unpacked").iterdir()) == []
+
+
+def test_a_long_name_is_no_obstacle(tmp_path):
+    """A name as long as the system allows was longer with what is added to it."""
+    video = make_video(tmp_path / f"{'ü' * 120}.mp4", 8)
+    assert len(find_films([str(video)], tmp_path / "unpacked", shorter_side=32, least=4)[0].frames) == 8
 
 
 def test_what_cannot_be_learned_from_is_said(tmp_path):

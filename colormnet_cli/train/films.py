@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..clips import PICTURES, Clip, find_clips, natural_order, open_clip, read_picture
+from ..clips import Clip, find_clips, folder_pictures, natural_order, open_clip, read_picture
 from ..errors import MediaError, UsageError
 from ..exemplar import is_gray
+from ..files import cannot_write, file_identity
 from ..lab import rgb_to_lab
+from ..wording import many
 from .data import Batch, memory_picks
 from .settings import TrainSettings
 from .textures import Array
@@ -43,9 +47,12 @@ def find_films(paths: Sequence[str], unpacked: Path, shorter_side: int, least: i
         MediaError: a path is neither a film nor a folder with some, or none of the films is in colour.
         UsageError: none has ``least`` frames, as many as a clip.
     """
-    films, gray = [], False
+    films, gray, seen = [], False, set()
     for path in map(Path, paths):
-        for found in _clips_under(path):
+        for found in _clips_under(path, least):
+            if found.resolve() in seen:  # learned twice as often, or held back and learned all the same
+                continue
+            seen.add(found.resolve())
             clip = open_clip(found)
             frames = clip.pictures or _unpack(clip, unpacked, shorter_side)
             if len(frames) < least:
@@ -119,35 +126,91 @@ def validation_clip(film: Film, frames: int, size: int) -> Tensor:
     return rgb_to_lab(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
 
 
-def _clips_under(path: Path) -> list[Path]:
+def _clips_under(path: Path, least: int) -> list[Path]:
     if not path.is_dir():
         return [path]  # open_clip says what is wrong with it, if anything is
-    if (path / "JPEGImages").is_dir():  # DAVIS: JPEGImages/480p/<sequence>/00000.jpg
-        path = path / "JPEGImages"
-        path = path / "480p" if (path / "480p").is_dir() else path
-    if any(entry.suffix.lower() in PICTURES for entry in path.iterdir() if not entry.name.startswith(".")):
-        return [path]
-    if found := find_clips(path):
+    path, names = _davis(path)
+    own, found = len(folder_pictures(path)), find_clips(path)
+    if names is not None and (chosen := [clip for clip in found if clip.name in names]):
+        if len(chosen) < len(found):
+            _log.warning(
+                "Of the %d sequences in %s the %d are learned from that ImageSets names for training; give that folder "
+                "itself, to learn from all",
+                len(found), path, len(chosen),
+            )  # fmt: skip
+        return chosen
+    if own >= least or (own and not found):
+        return [path, *(clip for clip in found if clip.is_file())]
+    if own:
+        _log.warning("%s is left out: it lies beside films and is none, having %d frames", path, own)
+    if found:
         return found
     raise MediaError(f"{path} holds no pictures, no folders of pictures and no videos.")
 
 
+def _davis(path: Path) -> tuple[Path, frozenset[str] | None]:
+    """DAVIS's layout, JPEGImages/480p/<sequence>/00000.jpg: its folder of sequences, and those meant for training.
+
+    Other folders are what they were, without names. Whoever gives JPEGImages itself wants all that is there.
+    """
+    root = path
+    if (path / "JPEGImages").is_dir():
+        path = path / "JPEGImages"
+    for resolution in ("480p", "Full-Resolution", "1080p"):
+        if path.name == "JPEGImages" and (path / resolution).is_dir():
+            path = path / resolution
+    for year in ("2017", "2016"):
+        if path != root and (listed := root / "ImageSets" / year / "train.txt").is_file():
+            return path, frozenset(listed.read_text(encoding="utf-8", errors="replace").split())
+    return path, None
+
+
 def _unpack(clip: Clip, unpacked: Path, shorter_side: int) -> tuple[Path, ...]:
-    """A video's frames as pictures, made once; the folder is there only when it is whole."""
-    folder = unpacked / f"{clip.name}-{clip.path.stat().st_size}-{shorter_side}"
+    """A video's frames as pictures, made once; the folder is there only when it is whole.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    content = file_identity(clip.path)["ends"][:12]  # films of one name, and of one size, may be others all the same
+    folder = unpacked / f"{clip.name[:40]}-{content}-{shorter_side}"
     if not folder.exists():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
         _log.info("unpacking %s to %s", clip.path, folder)
-        scale = min(1.0, shorter_side / min(clip.size))
-        height, width = (round(length * scale) for length in clip.size)
-        for number, frame in enumerate(clip):
-            small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-            _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-            (part / f"{number:06d}.jpg").write_bytes(data.tobytes())
-        part.rename(folder)
+        part = unpacked / f"{folder.name}.{platform.node()}.part"  # another machine may do the same to a shared disk
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            _write_frames(clip, part, shorter_side)
+            if not folder.exists():
+                part.rename(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return tuple(sorted(folder.glob("*.jpg"), key=natural_order))
+
+
+def _write_frames(clip: Clip, folder: Path, shorter_side: int) -> None:
+    scale = min(1.0, shorter_side / min(clip.size))
+    height, width = (max(1, round(length * scale)) for length in clip.size)
+    for number, frame in enumerate(_decoded(clip.path)):
+        small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+        _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        (folder / f"{number:06d}.jpg").write_bytes(data.tobytes())
+
+
+def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """All frames of a video that can be decoded; one that is missing is one jump more."""
+    from ..video.counts import Counts
+    from ..video.decode import decoded_frames
+    from ..video.probe import open_input, video_stream
+    from ..video.rgb import RgbFilm
+
+    film, counts = RgbFilm(path), Counts()
+    with open_input(path) as container:
+        for frame in decoded_frames(container, video_stream(container, path), counts):
+            yield film.rgb(frame)
+    if counts.undecodable:
+        _log.warning("%s is learned from without %s that cannot be decoded", path, many(counts.undecodable, "packet"))
 
 
 def _choose(rng: np.random.Generator, length: int, count: int, jump: int) -> list[int]:
