@@ -176,6 +176,17 @@ def test_frames_colours_a_folder(command):
     assert re.search(r"^Wrote .*colour: 3 pictures in 0:\d\d, [\d.]+ a second", err, re.MULTILINE)
 
 
+def test_a_folder_may_begin_with_a_damaged_picture(command):
+    """The first of a thousand scans ended the command; any other was left out, and said so."""
+    os.mkdir("in")
+    Path("in/0.png").write_text("damaged")
+    Path("in/1.png").write_bytes(Path("scans/1.png").read_bytes())
+    code, _, err = command("frames", "in", *HOW)
+    assert code == 0
+    assert os.listdir("in-color") == ["1.png"]
+    assert re.search(r"^Wrote .*in-color: 1 picture in .*in/0\.png is no picture", err, re.MULTILINE)
+
+
 def test_frames_dry_run(command):
     """The same promise as for films."""
     code, out, _ = command("frames", "scans", *HOW, "--dry-run", "-o", "colour")
@@ -183,4 +194,5 @@ def test_frames_dry_run(command):
     assert "3, from 1.png to 10.png" in out
     assert not os.path.exists("colour")
     code, out, _ = command("frames", "scans", *HOW, "--dry-run", "--json", "-o", "colour")
-    assert json.loads(out)["pictures"] == 3
+    plan = json.loads(out)
+    assert (plan["pictures"], plan["width"], plan["working_height"]) == (3, 64, 48)
