@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +13,69 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from colormnet_cli.train.distributed import Crew, crew
+from colormnet_cli.errors import UsageError
+from colormnet_cli.train.distributed import Crew, crew, leads
 
 
 def test_processes_wait_while_one_unpacks_films(monkeypatch: pytest.MonkeyPatch) -> None:
     """After ten minutes, PyTorch's own patience with GPUs, a run on a long film ended with a time-out."""
     asked: dict[str, Any] = {}
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(dist, "init_process_group", lambda backend, **more: asked.update(more))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
     with crew(torch.device("cpu")) as ours:
         assert ours == Crew(1, 2, 0)
     assert asked["timeout"] >= timedelta(hours=12)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2, .* no RANK, MASTER_ADDR, MASTER_PORT: start them with torchrun"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "no MASTER_ADDR, MASTER_PORT"),
+        ({"WORLD_SIZE": "two", "RANK": "0", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "WORLD_SIZE=two"),
+        ({"WORLD_SIZE": "2", "RANK": "", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "RANK="),
+    ],
+)
+def test_half_an_environment_is_said(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str) -> None:
+    """A cluster that sets WORLD_SIZE alone ended every run with "KeyError: 'RANK'"."""
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert leads()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=said):
+        leads()
+    with pytest.raises(UsageError, match=said), crew(torch.device("cpu")):
+        pass
+
+
+_TWO = """
+import os, signal, torch
+from colormnet_cli.errors import TrainingError
+from colormnet_cli.train.distributed import crew
+os.environ["RANK"] = "0" if os.fork() else "1"
+try:
+    with crew(torch.device("cpu")) as ours:
+        ours.wait()
+        if ours.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        ours.mean(torch.zeros(()))
+except TrainingError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="two processes with one import")
+def test_a_process_that_dies_ends_the_others_with_a_sentence() -> None:
+    """They would wait for a day, or say "Connection closed by peer ... GLHF!"."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO], env={**os.environ, **shared}, capture_output=True, text=True, timeout=300
+    )
+    assert "Another process of this run has ended" in done.stdout
+    assert done.returncode == 0

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..errors import DeviceError
+from ..errors import DeviceError, TrainingError, UsageError
 
 __all__ = ["Crew", "crew", "leads"]
 
@@ -53,7 +53,23 @@ def leads() -> bool:
 
 
 def _size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes there are.
+
+    Raises:
+        UsageError: there are several, but not by torchrun: they could not find each other.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size == "1":
+        return 1
+    needed = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in needed if name not in os.environ]
+    if missing or not size.isdecimal() or not os.environ["RANK"].isdecimal():
+        raise UsageError(
+            f"The environment says WORLD_SIZE={size}, as for several processes, but "
+            + (f"no {', '.join(missing)}" if missing else f"RANK={os.environ['RANK']}")
+            + ": start them with torchrun, or unset WORLD_SIZE for one."
+        )
+    return int(size)
 
 
 @contextmanager
@@ -75,5 +91,11 @@ def crew(device: torch.device) -> Iterator[Crew]:
     dist.init_process_group(backend, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
         yield Crew(rank, size, local)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise TrainingError(
+            "Another process of this run has ended; mend what it said, or what ended it, and go on with --resume."
+        ) from error
     finally:
         dist.destroy_process_group()
