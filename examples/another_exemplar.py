@@ -7,6 +7,8 @@ import sys
 
 import colormnet_cli as cm
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 film, output, *pictures = sys.argv[1:]
 model = cm.load_model("preview")
 memory = cm.MemoryConfig(gamma=3)  # remember a frame every three

@@ -9,6 +9,8 @@ from pathlib import Path
 import colormnet_cli as cm
 
 HERE = Path(__file__).parent
+if len(sys.argv) not in (1, 4):
+    sys.exit(__doc__)
 film, picture, output = sys.argv[1:] or (HERE / "street.mp4", HERE / "street.jpg", "street-colour.mp4")
 
 model = cm.load_model("preview")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from colormnet_cli.train import preset, train
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
 run, steps, *films = sys.argv[1:]
 settings = preset("preview").with_overrides(
     data=tuple(films), synthetic=False, init="preview", steps=int(steps), lr=2e-4, warmup=0, matching_share=0.0,

@@ -68,6 +68,13 @@ def test_another_exemplar(run, short):
     assert saturation("out.mp4") > 40
 
 
+@pytest.mark.parametrize("name", ["film.py", "another_exemplar.py", "train_on_a_film.py"])
+def test_too_little_given(run, name):
+    """Who tries a script without reading it first would see a traceback about unpacking."""
+    with pytest.raises(SystemExit, match=f"python examples/{name} "):
+        run(name, "one")
+
+
 def test_training(run, tmp_path):
     film = write_frames(tmp_path / "film", 10)
     assert "best validation" in run("train_on_a_film.py", "run", 1, film)
