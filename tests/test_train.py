@@ -82,7 +82,7 @@ def test_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path, monkeypatch):
 
     def poisoned(self, batches):
         if self.step == 3:
-            next(self.model.parameters()).data.fill_(math.nan)
+            next(self.learner.model.parameters()).data.fill_(math.nan)
         return step(self, batches)
 
     monkeypatch.setattr(loop._Run, "_step", poisoned)

@@ -19,7 +19,7 @@ from training import SMALL, column
 
 from colormnet_cli import files
 from colormnet_cli.errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
-from colormnet_cli.train import loop
+from colormnet_cli.train import learner, loop
 from colormnet_cli.train.checkpoint import read_checkpoint, write_checkpoint
 from colormnet_cli.train.clip import ClipLoss
 from colormnet_cli.train.data import SyntheticClips, batches
@@ -76,7 +76,7 @@ def test_a_run_can_go_on_in_another_precision(tmp_path: Path) -> None:
 
 def test_nan_at_the_first_step_is_told_rightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence said "start again with --resume", where there is nothing to go on from."""
-    monkeypatch.setattr(loop, "learning_rate", lambda *_: math.inf)
+    monkeypatch.setattr(learner, "learning_rate", lambda *_: math.inf)
     with pytest.raises(TrainingError, match=r"step 2; start again with a lower --lr"):
         train(SMALL.with_overrides(checkpoint_every=100), tmp_path)
 

@@ -7,7 +7,8 @@ from training import SMALL
 
 from colormnet_cli.cli.train import _settings
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.train.loop import learning_rate, train
+from colormnet_cli.train.learner import learning_rate
+from colormnet_cli.train.loop import train
 from colormnet_cli.train.settings import preset
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..device import DTYPES
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
@@ -26,12 +25,13 @@ from .data import Batch, batches, check_shares
 from .distributed import Crew, crew
 from .interrupt import interrupt_held
 from .journal import Journal
+from .learner import Learner, learning_rate
 from .settings import TrainSettings
 from .sources import Material, material
 from .starting import starting_model
 from .validate import validate
 
-__all__ = ["Progress", "TrainingResult", "learning_rate", "train"]
+__all__ = ["Progress", "TrainingResult", "train"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,14 +95,6 @@ def train(
                 run.journal.close()
 
 
-def learning_rate(settings: TrainSettings, step: int) -> float:
-    """The learning rate of a step."""
-    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
-    if settings.schedule == "cosine":
-        return settings.lr * warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
-    return settings.lr * warm * 0.1 ** sum(step >= drop for drop in settings.lr_drops)
-
-
 class _Run:
     """Everything that one process of a run holds."""
 
@@ -113,24 +105,16 @@ class _Run:
         saved = read_checkpoint(folder / "last.pt") if resume else None
         if saved is None and (folder / "last.pt").exists():
             raise OutputError(f"{folder} holds a run already; go on with --resume, or take another --out.")
-        self.model = ColorMNet(settings.network) if saved else starting_model(settings)
-        self.settings = settings = settings.with_overrides(network=self.model.config)
-        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
+        model = ColorMNet(settings.network) if saved else starting_model(settings)
+        self.settings = settings = settings.with_overrides(network=model.config)
+        self.learner = Learner(model, settings, device)
         weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
-        self.network = ClipLoss(self.model, **weights)
-        self.parallel: nn.Module = self.network
+        self.parallel: nn.Module = ClipLoss(model, **weights)
         if ours.size > 1:
             on = [ours.local_rank] if device.type == "cuda" else None
             # Unused are: in a clip that the value encoder renews throughout, the decoder's own update of the hidden
             # state; while the keys are learned alone, all that encodes and decodes. PyTorch warns after other steps.
-            self.parallel = DistributedDataParallel(self.network, device_ids=on, find_unused_parameters=True)
-        learned = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
-        # The mean over the last steps lies more in the middle of what is good than any one step does.
-        decay = get_ema_multi_avg_fn(settings.average)
-        self.mean = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True) if settings.average else None
-        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+            self.parallel = DistributedDataParallel(self.parallel, device_ids=on, find_unused_parameters=True)
         if saved:
             self._restore(saved)
         self.material = self._material()
@@ -215,13 +199,10 @@ class _Run:
     def _step(self, parts: list[Batch]) -> tuple[float, float, float]:
         """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
         settings = self.settings
-        self._set_modes()
+        self.learner.prepare(self.step)
         renew = torch.from_numpy(
             np.random.default_rng((settings.seed, 5, self.step)).random(settings.frames) < settings.hidden_renewal
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, self.step)
-        self.optimizer.zero_grad(set_to_none=True)
         loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for part, batch in enumerate(parts):
             lab, picks = (x.to(self.device, non_blocking=True) for x in batch)
@@ -229,29 +210,16 @@ class _Run:
             self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
             with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
                 result = self.parallel(lab, picks, renew, self.step < settings.matching_share * settings.steps)
-            self.scaler.scale(result.loss / settings.accumulate).backward()
+            self.learner.backward(result.loss / settings.accumulate)
             loss += result.loss.detach() / settings.accumulate
             error += result.error / settings.accumulate
         loss_mean = self.crew.mean(loss)
         self._refuse_nan(loss_mean, "loss")
-        self.scaler.unscale_(self.optimizer)
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf))
+        norm = self.learner.gradient_norm()
         if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
             self._refuse_nan(norm, "gradient")
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.mean is not None:
-            self.mean.update_parameters(self.model)
+        self.learner.update()
         return loss_mean, self.crew.mean(error), norm
-
-    def _set_modes(self) -> None:
-        """Train mode; BatchNorm learns its statistics only in the first part of the run, if at all."""
-        self.parallel.train()
-        self.model.train()
-        if self.step < self.settings.norm_share * self.settings.steps:
-            for module in self.model.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.train()
 
     def _refuse_nan(self, value: float, what: str) -> None:
         if math.isfinite(value):
@@ -264,7 +232,7 @@ class _Run:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
         psnr = None
         if self.crew.leads:
-            found = validate(self.result, self.material.validation, self.device)
+            found = validate(self.learner.result, self.material.validation, self.device)
             psnr = found.psnr
             _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
             self.journal.picture(self.step, found.picture)
@@ -274,13 +242,8 @@ class _Run:
         self.crew.wait()
         return psnr
 
-    @property
-    def result(self) -> ColorMNet:
-        """The network that the run gives, if it ended here."""
-        return self.model if self.mean is None else cast(ColorMNet, self.mean.module)
-
     def _write_weights(self, name: str) -> None:
-        write_weights(self.folder / name, self.result, torch.float16 if self.settings.half_weights else None)
+        write_weights(self.folder / name, self.learner.result, torch.float16 if self.settings.half_weights else None)
 
     def _checkpoint(self) -> None:
         if self.crew.leads:
@@ -288,24 +251,14 @@ class _Run:
                 "step": self.step,
                 "best": self.best,
                 "settings": self.settings.to_dict(),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "scaler": self.scaler.state_dict(),
-                "mean": None if self.mean is None else self.mean.state_dict(),
-                "rng": torch.random.get_rng_state(),
+                **self.learner.state_dict(),
             })  # fmt: skip
         self.crew.wait()
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            if saved["scaler"] and self.scaler.is_enabled():  # else fp16 begins here, or has ended
-                self.scaler.load_state_dict(saved["scaler"])
-            if self.mean is not None and saved.get("mean"):  # else it begins here
-                self.mean.load_state_dict(saved["mean"])
+            self.learner.load_state_dict(saved)
             self.step, self.best = int(saved["step"]), float(saved["best"])
-            torch.random.set_rng_state(saved["rng"])
             began = saved["settings"]["init"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
