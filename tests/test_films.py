@@ -18,7 +18,7 @@ from colormnet_cli.train.settings import TrainSettings
 
 SETTINGS = TrainSettings(
     network=small_config(), data=("x",), frames=4, crops=((0.0, 48),), jumps=((0.0, 3),), steps=10, batch=1,
-    plain_steps=5, freeze_transformer=False,
+    plain_share=0.5, freeze_transformer=False,
 )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def test_clips_are_in_order_near_each_other_and_reversed_by_half(tmp_path):
         lab, picks = clips[k]
         assert lab.shape == (4, 3, 48, 48)
         assert picks.shape == (4, 3)
-        order = red(clips[k + 5][0])  # without affine and jitter: plain_steps
+        order = red(clips[k + 5][0])  # without affine and jitter: plain_share
         rising = all(a < b for a, b in itertools.pairwise(order))
         falling = all(a > b for a, b in itertools.pairwise(order))
         assert rising or falling
@@ -257,3 +257,13 @@ def test_validation_shows_the_middle(tmp_path):
     film = Film("a", tuple(sorted(make_frames(tmp_path / "a", 6).iterdir())))
     lab = validation_clip(film, frames=5, size=32)
     assert lab.shape == (5, 3, 32, 32)
+
+
+def test_a_short_run_on_films_is_varied_too():
+    """Of a fine-tuning of 200 steps none would be: the paper's last 10,000 steps are without small turns and jitter."""
+    film = [Film("a", ())]
+    full, short = TrainSettings(data=("x",)), TrainSettings(data=("x",), steps=200)
+    varied = [
+        [FilmClips(film, s).jitters(step) for step in (0, at - 1, at)] for s, at in ((full, 150_000), (short, 188))
+    ]
+    assert varied == [[True, True, False]] * 2

@@ -130,7 +130,7 @@ def test_two_processes_are_one(tmp_path):
 def test_the_full_configuration_does_a_step(tmp_path):
     """The paper's network could not be trained at all."""
     settings = preset("full").with_overrides(
-        synthetic=True, frames=2, crops=((0.0, 112),), steps=2, batch=1, validation_clips=1, plain_steps=0
+        synthetic=True, frames=2, crops=((0.0, 112),), steps=2, batch=1, validation_clips=1, plain_share=0.0
     )
     losses = []
     result = train(settings, tmp_path, stop_after=1, progress=lambda at: losses.append(at.loss))

@@ -10,7 +10,7 @@ from conftest import small_config
 from colormnet_cli.train.settings import TrainSettings, preset
 
 SMALL = TrainSettings(
-    network=small_config(), synthetic=True, frames=4, crops=((0.0, 32),), jumps=((0.0, 2),), steps=6, plain_steps=0,
+    network=small_config(), synthetic=True, frames=4, crops=((0.0, 32),), jumps=((0.0, 2),), steps=6, plain_share=0.0,
     batch=2, lr=1e-3, freeze_transformer=False, checkpoint_every=2, validate_every=6, validation_clips=1,
 )  # fmt: skip
 

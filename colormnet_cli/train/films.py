@@ -107,11 +107,14 @@ class FilmClips(Dataset[Batch]):
         film = self.films[order[place]]
         chosen = _choose(rng, len(film.frames), settings.frames, settings.at(settings.jumps, step))
         size = settings.at(settings.crops, step)
-        jitter = settings.affine and step < settings.steps - settings.plain_steps
         pictures = _cropped(rng, _read([film.frames[i] for i in chosen]), size, settings.crop_scale)
-        if jitter:
+        if self.jitters(step):
             pictures = [_jittered(rng, picture) for picture in pictures]
         return rgb_to_lab(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)), memory_picks(settings, k)
+
+    def jitters(self, step: int) -> bool:
+        """Whether each frame of a clip is turned, sheared and tinted a little of its own."""
+        return self.settings.affine and step < (1 - self.settings.plain_share) * self.settings.steps
 
 
 def validation_clip(film: Film, frames: int, size: int) -> Tensor:

@@ -16,7 +16,7 @@ Schedule = tuple[tuple[float, int], ...]
 
 _LEAST_MADE_UP = 32  # pixels: in smaller pictures the smallest shapes would have none
 _FROM_ZERO = (
-    "plain_steps", "warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed", "workers",
+    "warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed", "workers",
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class TrainSettings:
     crops: Schedule = ((0.0, 448),)
     crop_scale: tuple[float, float] = (0.36, 1.0)  # of the picture's area
     affine: bool = True  # small turns, shears and colour jitter, frame by frame
-    plain_steps: int = 10_000  # at the end, without them
+    plain_share: float = 1 / 16  # share of the run, at its end, without them: 10,000 steps of 160,000
 
     # optimisation
     steps: int = 160_000
@@ -100,7 +100,7 @@ class TrainSettings:
             raise ValueError(f"crop_scale must be two rising shares of the picture, got {list(self.crop_scale)}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must be at least 0 and below 1, got {self.average}")
-        for name in ("norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "keep_back"):
+        for name in ("plain_share", "norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "keep_back"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
         for name in ("jumps", "crops"):
@@ -176,7 +176,7 @@ PRESETS = {
         synthetic=True,
         jumps=((0.0, 1), (0.15, 2), (0.4, 3), (0.7, 5)),
         crops=((0.0, 112),),  # 14×14 elements: whole tiles of local attention
-        plain_steps=0,
+        plain_share=0.0,
         steps=1300,
         batch=4,
         lr=1.5e-3,
