@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from skimage import data
 
 from colormnet_cli import ColorizeSettings, colorize_video
+from colormnet_cli.clips import read_picture
 from colormnet_cli.timecode import parse_time
+from colormnet_cli.train.films import find_films
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.still import frame_at
 
@@ -80,3 +82,14 @@ def test_a_turned_film_gets_the_colours_of_an_upright_one(
     for number in range(3):
         difference = np.abs(shown(upright, number).astype(int) - shown(out, number))
         assert difference.mean() < 0.5, number  # rounding, here and there doubled; 11 and more where it is not turned
+
+
+def test_a_film_is_learned_as_players_show_it(tmp_path: Path) -> None:
+    """Whoever fine-tunes on a phone's films would teach the network people that lie on their side."""
+    films = (
+        str(film(tmp_path / "lying.mkv", "clockwise", count=3)),
+        str(film(tmp_path / "not.mkv", "upright", count=3)),
+    )
+    lying, upright = find_films(films, unpacked=tmp_path / "frames", shorter_side=48, least=3)
+    for ours, theirs in zip(lying.frames, upright.frames, strict=True):
+        np.testing.assert_array_equal(read_picture(ours), read_picture(theirs))

@@ -194,15 +194,15 @@ def _unpack(clip: Clip, unpacked: Path, shorter_side: int) -> tuple[Path, ...]:
 
 def _write_frames(clip: Clip, folder: Path, shorter_side: int) -> None:
     scale = min(1.0, shorter_side / min(clip.size))
-    height, width = (max(1, round(length * scale)) for length in clip.size)
     for number, frame in enumerate(_decoded(clip.path)):
+        height, width = (max(1, round(length * scale)) for length in frame.shape[:2])
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         (folder / f"{number:06d}.jpg").write_bytes(data.tobytes())
 
 
 def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """All frames of a video that can be decoded; one that is missing is one jump more."""
+    """All frames of a video that can be decoded, as players show them; one that is missing is one jump more."""
     from ..video.counts import Counts
     from ..video.decode import decoded_frames
     from ..video.probe import open_input, video_stream
@@ -211,7 +211,7 @@ def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
     film, counts = RgbFilm(path), Counts()
     with open_input(path) as container:
         for frame in decoded_frames(container, video_stream(container, path), counts):
-            yield film.rgb(frame)
+            yield film.shown(frame)
     if counts.undecodable:
         _log.warning("%s is learned from without %s that cannot be decoded", path, many(counts.undecodable, "packet"))
 

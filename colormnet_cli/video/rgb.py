@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..errors import MediaError
@@ -55,6 +56,12 @@ class RgbFilm:
             interpolation=_SCALER,
         )
         return rgb.to_ndarray().astype(np.uint8, copy=False)
+
+    def shown(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """The same, upright as players show it."""
+        stored = torch.from_numpy(self.rgb(frame)).movedim(-1, 0)  # [3, H, W]
+        upright: NDArray[np.uint8] = self.info.turn.upright(stored).movedim(0, -1).contiguous().numpy()
+        return upright
 
 
 def planes_of(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..errors import MediaError
@@ -33,9 +32,7 @@ def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
     found = _seek(film.info, moment.seconds) if moment.seconds is not None else None
     if found is None:
         found = _count(film.info, moment)
-    rgb = torch.from_numpy(film.rgb(found)).movedim(-1, 0)  # [3,H,W]
-    upright: NDArray[np.uint8] = film.info.turn.upright(rgb).movedim(0, -1).contiguous().numpy()
-    return upright
+    return film.shown(found)
 
 
 def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
