@@ -19,6 +19,7 @@ from .subtitles import convert_text
 __all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
 
 LATEST = 10  # seconds that a packet may lie further on in the file than its instant
+CERTAIN = 100  # packets in a row behind the part's end; a single one may be a damaged instant
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,13 @@ def copied_packets(
     Of a part that ends early, the rest of the source is not read: sound says where the reading is.
     """
     streams = [source.streams[index] for index in tracks]
-    sounding = {stream.index for stream in streams if stream.type == "audio"}
-    past: set[int] = set()
+    past = {stream.index: 0 for stream in streams if stream.type == "audio"}  # packets in a row behind the end
     for packet in demuxed(source, streams):
         index = packet.stream.index
-        if end is not None and packet.pts is not None and packet.pts * packet.time_base >= end + LATEST:
-            past.add(index)
+        if end is not None and index in past and packet.pts is not None:
+            past[index] = past[index] + 1 if packet.pts * packet.time_base >= end + LATEST else 0
         yield from tracks[index].packets(packet)
-        if sounding and past >= sounding:
+        if past and min(past.values()) >= CERTAIN:
             break
     for track in tracks.values():
         yield from track.flush()
