@@ -59,6 +59,7 @@ class Colorizer:
         self.last_frame = 0  # when that was
         self._first: Tensor | None = None  # an exemplar that is the film's first frame: its ab/110 [2, H, W]
         self._others: list[tuple[Key, Tensor]] = []  # exemplars that are not, until the bank holds them
+        self._windows: Tensor | None = None  # finer colour of all exemplars, element by element as the bank holds them
 
     @torch.inference_mode()
     def set_exemplar(self, lab: Tensor, first_frame: bool = False) -> None:
@@ -81,6 +82,7 @@ class Colorizer:
         with self._arithmetic(benchmark=False):  # their sizes come once
             features = self.model.features(L)
             self._others.append((self.model.key(features), self.model.value(L, ab, features)))
+            self._remember_detail(L, ab, features)
 
     def step(self, L: Tensor) -> Tensor:
         """Colour the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""
@@ -110,14 +112,17 @@ class Colorizer:
         if self.frame == 0 and self._first is not None:
             ab = self._padded(self._first[None], 0)
             self._remember(L, ab, f, q, deep_update=True, permanently=True)
+            self._remember_detail(L, ab, f)
         elif self.frame == 0:  # there is no frame before it that LA could look at
-            ab, _ = self.net.decode(f, self.bank.read(q), None, self.hidden, update_hidden=False)
+            detail = self._detail(L, f, q)
+            ab, _ = self.net.decode(f, self.bank.read(q), None, self.hidden, detail, update_hidden=False)
             self._remember(L, ab, f, q, deep_update=False)
         else:
             assert self.last is not None
             due = self.frame - self.last_frame >= self.memory.gamma
             v, local = self.bank.read(q), self.net.local(q, self.last)
-            ab, self.hidden = self.net.decode(f, v, local, self.hidden, update_hidden=not due)
+            detail = self._detail(L, f, q)
+            ab, self.hidden = self.net.decode(f, v, local, self.hidden, detail, update_hidden=not due)
             if due:
                 self._remember(L, ab, f, q, deep_update=True)
         self.frame += 1
@@ -134,6 +139,19 @@ class Colorizer:
         self.last, self.last_frame = Remembered(q.key.clone(), value), self.frame
         if deep_update:
             self.hidden = self.net.deep_update(value, self.hidden)
+
+    def _remember_detail(self, L: Tensor, ab: Tensor, f: Features) -> None:
+        """Keep an exemplar's finer colour, where the network reads it."""
+        if self.model.detail is not None:
+            windows = self.model.windows(L, ab, f)[0]
+            self._windows = windows if self._windows is None else torch.cat((self._windows, windows))
+
+    def _detail(self, L: Tensor, f: Features, q: Key) -> Tensor | None:
+        """The exemplars' finer colour where the frame matches them."""
+        if self._windows is None:
+            return None
+        assert self.bank is not None
+        return self.net.finer(L, f, self._windows[self.bank.nearest_exemplar(q)][None])
 
     def _begin(self, q: Key) -> None:
         """The first frame's size is known: reserve the whole memory, and move the exemplars into it."""
@@ -192,6 +210,7 @@ class Colorizer:
             "first": self._first,
             "others": [(tuple(key), value) for key, value in self._others],
             "hidden": self.hidden,
+            "windows": self._windows,
             "last": None if self.last is None else tuple(self.last),
             "last_frame": self.last_frame,
             "bank": None if self.bank is None else self.bank.state_dict(),
@@ -209,7 +228,7 @@ class Colorizer:
         self.size = None if state["size"] is None else tuple(state["size"])
         if self.size is not None:
             self.net.begin(self.size)
-        self._first, self.hidden = (self._here(state[name]) for name in ("first", "hidden"))
+        self._first, self.hidden, self._windows = (self._here(state[name]) for name in ("first", "hidden", "windows"))
         self._others = [(Key(*map(self._here, key)), self._here(value)) for key, value in state["others"]]
         if state["last"] is not None:
             self.last = Remembered(*map(self._here, state["last"]))

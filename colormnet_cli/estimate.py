@@ -68,11 +68,16 @@ def frame_cost(
         bank.remember_permanently(key, value)
         bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * h * w  # as full as it gets
         last, hidden = Remembered(key.key.clone(), value), model.hidden_zero(h, w)
+        windows = model.windows(L, ab, features) if model.detail else None
         del features, value
         with FlopCounterMode(display=False) as step:
             ahead = model.features(L.expand(lookahead, 1, H, W))
             features, key = ahead.frame(0), model.key(ahead).frame(0)
-            ab, hidden = model.decode(features, bank.read(key), model.local(key, last), hidden, update_hidden=True)
+            memory_says, local = bank.read(key), model.local(key, last)
+            detail = None
+            if windows is not None:
+                detail = model.finer(L, features, windows[:, bank.nearest_exemplar(key)])
+            ab, hidden = model.decode(features, memory_says, local, hidden, detail, update_hidden=True)
         with FlopCounterMode(display=False) as remembering:
             model.value(L, ab, features)
     # features are counted for every frame that was looked at; the rest of the step is small beside them

@@ -111,6 +111,13 @@ class MemoryBank:
         readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
         return readout.transpose(1, 2).unflatten(2, (h, w))[None]
 
+    def nearest_exemplar(self, query: Key) -> Tensor:
+        """The exemplars' element that resembles each pixel of a frame (B = 1) most, counted from their first: [hw]."""
+        exemplars = self._compared[self.long : self.long + self.permanent]
+        asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))
+        step = max(1, _TILE // len(exemplars))
+        return torch.cat([(tile @ exemplars.T).argmax(dim=1) for tile in asked.split(step)])
+
     def normalised_use(self) -> Tensor:
         """Use a read, of every element in the order of the rows: long-term, permanent, recent."""
         rows = self._rows()

@@ -56,9 +56,19 @@ class Replayed:
         return self._ask(self.model.local, query, last)
 
     def decode(
-        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
+        self,
+        f: Features,
+        memory: Tensor,
+        local: Tensor | None,
+        hidden: Tensor,
+        detail: Tensor | None = None,
+        *,
+        update_hidden: bool,
     ) -> tuple[Tensor, Tensor]:
-        return self._ask(self.model.decode, f, memory, local, hidden, update_hidden=update_hidden)
+        return self._ask(self.model.decode, f, memory, local, hidden, detail, update_hidden=update_hidden)
+
+    def finer(self, L: Tensor, f: Features, windows: Tensor) -> Tensor:
+        return self._ask(self.model.finer, L, f, windows)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         return self._ask(self.model.deep_update, value, hidden)

@@ -89,10 +89,11 @@ def test_a_strange_exemplar_starts_the_film(small_model: cm.ColorMNet) -> None:
     assert colorizer.bank.permanent == 1 + 5 * 3 + 2 * 4
 
 
+@pytest.mark.parametrize("more", [{}, {"raw_ab": True, "detail_dim": 8}])
 @pytest.mark.parametrize("first_frame", [True, False])
-def test_continuation_is_exact(small_model: cm.ColorMNet, first_frame: bool) -> None:
+def test_continuation_is_exact(first_frame: bool, more: dict[str, object]) -> None:
     """Fails where a resumed film differs from an unbroken one, wherever it was broken."""
-    frames = film(24)
+    frames, small_model = film(24), make_small_model(**more)
     whole = cm.Colorizer(small_model, MEMORY)
     whole.set_exemplar(exemplar(), first_frame=first_frame)
     answers = [whole.step(L) for L in frames]

@@ -45,10 +45,10 @@ def test_frames_read_only_frames_before_them():
             assert len(set(used)) == len(used)
 
 
-@pytest.mark.parametrize("raw_ab", [False, True])
-def test_every_parameter_learns(raw_ab):
+@pytest.mark.parametrize("more", [{}, {"raw_ab": True}, {"raw_ab": True, "detail_dim": 8}])
+def test_every_parameter_learns(more):
     """A part that gets no gradient would keep its random weights, and nobody would see."""
-    model = make_small_model(raw_ab=raw_ab)
+    model = make_small_model(**more)
     loss = ClipLoss(model, raw_loss=0.3, chroma_loss=0.02).train()
     lab = 20 * torch.randn(1, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     picks = draw_memory(np.random.default_rng(0), 4)[None]

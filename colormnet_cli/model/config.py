@@ -38,6 +38,7 @@ class ColorMNetConfig:
     value_depths: tuple[int, int, int] = (2, 2, 2)
     hidden_dim: int = 64
     exemplar_weight: float = 1.0  # an exemplar's element counts as so many in a read: it alone is true for certain
+    detail_dim: int = 0  # key channels of colour read from the exemplars at f4's resolution (detail.py); 0: none
     raw_ab: bool = False  # values carry the remembered ab itself too, and the decoder may pass it on
     # local attention: a window of (2·radius + 1)² around each pixel
     local_radius: int = 7
@@ -62,6 +63,8 @@ class ColorMNetConfig:
             raise ValueError(f"vit_taken {self.vit_taken} must name blocks 0..{self.vit_depth - 1}")
         if self.fused_maps not in (1, 2, 3):
             raise ValueError(f"fused_maps must be 1, 2 or 3, got {self.fused_maps}")
+        if self.detail_dim and not self.raw_ab:
+            raise ValueError("detail_dim goes with raw_ab: what is read finer takes the place of what is read coarse")
         if self.exemplar_weight < 1:
             raise ValueError(f"exemplar_weight must be at least 1, got {self.exemplar_weight}")
         if any(2 * width % self.fusion_heads for width in self.trunk_widths):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
@@ -45,6 +46,26 @@ class HiddenUpdate(nn.Module):
         return self.update(news, hidden)
 
 
+class Sharpening(nn.Module):
+    """Replaces the coarse answer by the exemplar's own colour where that is to be trusted."""
+
+    def __init__(self, fine: int, dim: int):
+        super().__init__()
+        self.weigh = nn.Conv2d(fine + 4, dim, 3, padding=1)  # and ab of the exemplar, its lightness, the coarse answer
+        self.out = nn.Conv2d(dim, 2, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.constant_(self.out.bias[:1], -2.0)  # type: ignore[index]
+        nn.init.zeros_(self.out.bias[1:])  # type: ignore[index]
+
+    def forward(self, g4: Tensor, answer: Tensor, detail: Tensor) -> Tensor:
+        """Map [B, 2, C, h4, w4], coarse answer [B, 2, h4, w4], what was read [B, 3, h4, w4]: ab/110 [B, 2, h4, w4]."""
+        ab, lighter = detail.split((2, 1), dim=1)
+        told = torch.stack((ab, ab.flip(1), lighter.expand_as(ab), answer), dim=2)  # (B, 2, 4, h4, w4)
+        x = per_channel(self.out, per_channel(self.weigh, joined(g4.relu(), told.to(g4.dtype))).relu_())
+        trust, correction = x.float().unbind(2)
+        return answer + trust.sigmoid() * (ab - answer) + correction
+
+
 class Decoder(nn.Module):
     """Features, memory readout and hidden state to ab/110 at the picture's resolution."""
 
@@ -59,13 +80,21 @@ class Decoder(nn.Module):
         self.up4 = Upsampling(f4, middle, fine)
         logits = 2 if config.raw_ab else 1
         self.predict = nn.Conv2d(fine, logits, 3, padding=1)
+        self.sharpen = Sharpening(fine, 16) if config.detail_dim else None
         self.step = config.coarse_step
         self.hidden_update = HiddenUpdate(
             config.decoder_widths, logits, config.update_dim, config.hidden_dim, config.coarse_step
         )
 
     def forward(
-        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, *, update_hidden: bool
+        self,
+        f: Features,
+        memory: Tensor,
+        local: Tensor | None,
+        hidden: Tensor,
+        detail: Tensor | None = None,
+        *,
+        update_hidden: bool,
     ) -> tuple[Tensor, Tensor]:
         """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W], new hidden."""
         readout = memory if local is None else memory + local
@@ -77,12 +106,12 @@ class Decoder(nn.Module):
         g8 = self.up8(f.f8, g16)
         g4 = self.up4(f.f4, g8)
         logits = per_channel(self.predict, g4.relu())  # (B, 2, 1, h4, w4), two where raw ab is there
-        ab = self._answer(logits, raw)
+        ab = self._answer(logits, raw, g4, detail)
         if update_hidden:
             hidden = self.hidden_update(g16, g8, g4, logits, hidden)
         return ab, hidden
 
-    def _answer(self, logits: Tensor, raw: Tensor | None) -> Tensor:
+    def _answer(self, logits: Tensor, raw: Tensor | None, g4: Tensor, detail: Tensor | None) -> Tensor:
         """Logits [B, 2, 1, h4, w4] to ab/110 [B, 2, H, W].
 
         With raw ab [B, 2, 2, h16, w16], the memory's and LA's, there are two logits: how the two are mixed, and what is
@@ -95,4 +124,7 @@ class Decoder(nn.Module):
         gate, correction = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * raw[:, :, 0] + (1 - gate) * raw[:, :, 1] + correction
+        if self.sharpen is not None:
+            assert detail is not None
+            blend = self.sharpen(g4, blend, detail)
         return upsample(blend, self.scale).clamp(-1, 1)

@@ -34,6 +34,15 @@ def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor, exemp
     The first h·w elements are the exemplar's. In float32: similarities lie far below zero, where exp() underflows.
     """
     h, w = query.key.shape[-2:]
+    similarity = similarities(query, key, shrinkage)
+    bonus = torch.zeros(key.shape[2], 1, device=key.device)
+    bonus[: h * w] = math.log(exemplar_weight)
+    weights = (similarity + bonus).softmax(dim=1)
+    return (value.float() @ weights).unflatten(2, (h, w))
+
+
+def similarities(query: Key, key: Tensor, shrinkage: Tensor) -> Tensor:
+    """How well elements [B, Ck, N], [B, 1, N] match each pixel of a frame: [B, N, hw]."""
     q, e = query.key.float().flatten(2), query.selection.float().flatten(2)  # (B, Ck, hw)
     k = key.float().transpose(1, 2)  # (B, N, Ck)
     # Σ e (k − q)² without the term that is the same for all elements: it does not pass the softmax unchanged,
@@ -41,11 +50,7 @@ def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor, exemp
     distance = torch.cat((k.square(), -2 * k, torch.ones_like(k[..., :1])), dim=2) @ torch.cat(
         (e, e * q, (e * q.square()).sum(1, keepdim=True)), dim=1
     )  # (B, N, hw)
-    similarity = -distance * shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
-    bonus = torch.zeros(key.shape[2], 1, device=key.device)
-    bonus[: h * w] = math.log(exemplar_weight)
-    weights = (similarity + bonus).softmax(dim=1)
-    return (value.float() @ weights).unflatten(2, (h, w))
+    return -distance * shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
 
 
 def draw_memory(rng: np.random.Generator, frames: int) -> Tensor:
@@ -76,11 +81,14 @@ class ClipLoss(nn.Module):
         renewed = renew.tolist()  # now, with no work to wait for: in several processes it comes on the device
         clip = _Clip(self.model, lab)
         clip.begin(lab[:, 0, 1:] / AB_RANGE)
-        answers, raws = [], []
+        answers, raws, details = [], [], []
         for t in range(1, lab.shape[1]):
             memory, local = clip.read(t, picks[:, t])
             last = t == lab.shape[1] - 1
-            answers.append(clip.decode(t, memory, local, renew=renewed[t], last=last))
+            detail = clip.read_detail(t)
+            answers.append(clip.decode(t, memory, local, detail, renew=renewed[t], last=last))
+            if detail is not None:
+                details.append(detail[:, :2])
             if self.raw_loss:
                 raws.append(torch.stack((memory[:, :, -1], local[:, :, -1]), dim=1).float())
         answer, truth = torch.stack(answers, dim=1), lab[:, 1:, 1:] / AB_RANGE
@@ -90,6 +98,10 @@ class ClipLoss(nn.Module):
             loss = loss + self.fade_loss * (_chroma(truth) - _chroma(answer)).relu().mean()
         if self.raw_loss:
             loss = loss + self.raw_loss * self._raw_error(torch.stack(raws, dim=1), self._coarse(truth))[0]
+        if details:
+            detail = torch.stack(details, dim=1)
+            fine = _pooled(truth, truth.shape[-1] // detail.shape[-1])
+            loss = loss + self.raw_loss * (self._weight(fine, dim=2) * (detail - fine).abs()).mean()
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
 
     def _matched(self, lab: Tensor, picks: Tensor) -> ClipResult:
@@ -107,7 +119,7 @@ class ClipLoss(nn.Module):
 
     def _coarse(self, ab: Tensor) -> Tensor:
         """ab [B, T, 2, H, W] as the memory keeps it: [B, T, 2, h, w]."""
-        return F.avg_pool2d(ab.flatten(0, 1), self.model.config.stride).unflatten(0, ab.shape[:2])
+        return _pooled(ab, self.model.config.stride)
 
     def _raw_error(self, raw: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted and plain mean |error| of raw readouts [B, T, 2 readers, 2, h, w]."""
@@ -117,6 +129,11 @@ class ClipLoss(nn.Module):
     def _weight(self, truth: Tensor, dim: int) -> Tensor:
         """Strong colours weigh more, or the answer is too pale: grey is never far wrong."""
         return 1 + self.chroma_loss * AB_RANGE * truth.square().sum(dim, keepdim=True).sqrt()
+
+
+def _pooled(ab: Tensor, side: int) -> Tensor:
+    """Means of squares: [B, T, 2, H, W] to [B, T, 2, H/side, W/side]."""
+    return F.avg_pool2d(ab.flatten(0, 1), side).unflatten(0, ab.shape[:2])
 
 
 def _chroma(ab: Tensor) -> Tensor:
@@ -139,6 +156,8 @@ class _Clip:
     def begin(self, ab: Tensor) -> None:
         """The first frame's own colour [B, 2, H, W] is remembered."""
         self._remember(0, ab)
+        if self.model.detail is not None:
+            self.windows = self.model.windows(self.L[0], ab, self.features[0])
         h, w = self.keys[0].key.shape[-2:]
         self.hidden = self.model.deep_update(self.values[0], self.model.hidden_zero(h, w, self.batch))
 
@@ -165,10 +184,22 @@ class _Clip:
         with torch.autocast(device, enabled=False):
             return read_memory(self.keys[t], key, shrinkage, chosen(self.values), self.model.config.exemplar_weight)
 
-    def decode(self, t: int, memory: Tensor, local: Tensor, *, renew: bool, last: bool) -> Tensor:
+    def read_detail(self, t: int) -> Tensor | None:
+        """The first frame's finer colour where frame t matches it: [B, 3, h4, w4]; None where the network has none."""
+        if self.model.detail is None:
+            return None
+        with torch.no_grad():
+            first = self.keys[0]
+            found = similarities(self.keys[t], first.key.flatten(2), first.shrinkage.flatten(2)).argmax(1)  # (B, hw)
+        rows = torch.arange(self.batch, device=found.device)[:, None]
+        return self.model.finer(self.L[t], self.features[t], self.windows[rows, found])
+
+    def decode(
+        self, t: int, memory: Tensor, local: Tensor, detail: Tensor | None, *, renew: bool, last: bool
+    ) -> Tensor:
         """ab/110 of frame t, and everything renewed that the frames after it need."""
         ab, self.hidden = self.model.decode(
-            self.features[t], memory, local, self.hidden, update_hidden=not renew and not last
+            self.features[t], memory, local, self.hidden, detail, update_hidden=not renew and not last
         )
         if not last:
             self._remember(t, ab)
