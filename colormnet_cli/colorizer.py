@@ -114,15 +114,14 @@ class Colorizer:
             self._remember(L, ab, f, q, deep_update=True, permanently=True)
             self._remember_detail(L, ab, f)
         elif self.frame == 0:  # there is no frame before it that LA could look at
-            detail = self._detail(L, f, q)
-            ab, _ = self.net.decode(f, self.bank.read(q), None, self.hidden, detail, update_hidden=False)
+            v = self.bank.read(q)
+            ab, _ = self.net.decode(f, v, None, self.hidden, self._detail(L, f), update_hidden=False)
             self._remember(L, ab, f, q, deep_update=False)
         else:
             assert self.last is not None
             due = self.frame - self.last_frame >= self.memory.gamma
             v, local = self.bank.read(q), self.net.local(q, self.last)
-            detail = self._detail(L, f, q)
-            ab, self.hidden = self.net.decode(f, v, local, self.hidden, detail, update_hidden=not due)
+            ab, self.hidden = self.net.decode(f, v, local, self.hidden, self._detail(L, f), update_hidden=not due)
             if due:
                 self._remember(L, ab, f, q, deep_update=True)
         self.frame += 1
@@ -146,12 +145,12 @@ class Colorizer:
             windows = self.model.windows(L, ab, f)[0]
             self._windows = windows if self._windows is None else torch.cat((self._windows, windows))
 
-    def _detail(self, L: Tensor, f: Features, q: Key) -> Tensor | None:
-        """The exemplars' finer colour where the frame matches them."""
+    def _detail(self, L: Tensor, f: Features) -> Tensor | None:
+        """The exemplars' finer colour where the frame, which was just read, matches them."""
         if self._windows is None:
             return None
         assert self.bank is not None
-        return self.net.finer(L, f, self._windows[self.bank.nearest_exemplar(q)][None])
+        return self.net.finer(L, f, self._windows[self.bank.matches][None])
 
     def _begin(self, q: Key) -> None:
         """The first frame's size is known: reserve the whole memory, and move the exemplars into it."""
@@ -167,7 +166,8 @@ class Colorizer:
         config = self.model.config
         return MemoryBank(
             self.memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=elements,
-            permanent=permanent, exemplar_weight=config.exemplar_weight, dtype=self.model.dtype, device=self.device,
+            permanent=permanent, exemplar_weight=config.exemplar_weight,
+            match_exemplars=config.detail_dim > 0, dtype=self.model.dtype, device=self.device,
         )  # fmt: skip
 
     def _arithmetic(self, *, benchmark: bool) -> AbstractContextManager[None]:

@@ -63,7 +63,7 @@ def frame_cost(
         h, w = key.key.shape[-2:]
         bank = MemoryBank(
             memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=h * w, permanent=h * w,
-            dtype=model.dtype, device="meta",
+            match_exemplars=config.detail_dim > 0, dtype=model.dtype, device="meta",
         )  # fmt: skip
         bank.remember_permanently(key, value)
         bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * h * w  # as full as it gets
@@ -74,9 +74,7 @@ def frame_cost(
             ahead = model.features(L.expand(lookahead, 1, H, W))
             features, key = ahead.frame(0), model.key(ahead).frame(0)
             memory_says, local = bank.read(key), model.local(key, last)
-            detail = None
-            if windows is not None:
-                detail = model.finer(L, features, windows[:, bank.nearest_exemplar(key)])
+            detail = None if windows is None else model.finer(L, features, windows[:, bank.matches])
             ab, hidden = model.decode(features, memory_says, local, hidden, detail, update_hidden=True)
         with FlopCounterMode(display=False) as remembering:
             model.value(L, ab, features)

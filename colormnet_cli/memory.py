@@ -55,12 +55,15 @@ class MemoryBank:
 
     def __init__(
         self, config: MemoryConfig, *, key_dim: int, value_dim: int, elements: int, permanent: int,
-        exemplar_weight: float = 1.0, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+        exemplar_weight: float = 1.0, match_exemplars: bool = False,
+        dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
     ):  # fmt: skip
         """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`.
 
-        An exemplar's element counts as `exemplar_weight` equal ones.
+        An exemplar's element counts as `exemplar_weight` equal ones. With `match_exemplars`, `matches` tells after each
+        read which of the exemplars' elements, counted from their first, resembles each pixel most: [hw].
         """
+        self.match_exemplars, self.matches = match_exemplars, torch.empty(0, dtype=torch.long, device=device)
         self.config, self.elements, self.exemplar_bonus = config, elements, math.log(exemplar_weight)
         self.permanent_bound = permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
@@ -96,27 +99,25 @@ class MemoryBank:
         asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))  # (hw, 2Ck+1)
         top_k = min(self.config.top_k, len(self))
         step = max(1, _TILE // len(self))
-        parts = []
+        parts, matches = [], []
         for tile in asked.split(step):
             scores = tile @ compared.T  # S, laid out so that topk runs along rows
+            exemplars = scores[:, self.long : self.long + self.permanent]
             if self.exemplar_bonus:
-                scores[:, self.long : self.long + self.permanent] += self.exemplar_bonus
+                exemplars += self.exemplar_bonus
+            if self.match_exemplars:
+                matches.append(exemplars.argmax(dim=1))
             best = scores.topk(top_k, dim=1, sorted=False)
             weights = best.values.softmax(dim=1)
             use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
             parts.append(F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
+        if self.match_exemplars:
+            self.matches = torch.cat(matches)
         # (hw, 2, Cv) as a map for each colour channel, channels_last as convolutions like it
         readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
         return readout.transpose(1, 2).unflatten(2, (h, w))[None]
-
-    def nearest_exemplar(self, query: Key) -> Tensor:
-        """The exemplars' element that resembles each pixel of a frame (B = 1) most, counted from their first: [hw]."""
-        exemplars = self._compared[self.long : self.long + self.permanent]
-        asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))
-        step = max(1, _TILE // len(exemplars))
-        return torch.cat([(tile @ exemplars.T).argmax(dim=1) for tile in asked.split(step)])
 
     def normalised_use(self) -> Tensor:
         """Use a read, of every element in the order of the rows: long-term, permanent, recent."""

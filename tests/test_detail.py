@@ -92,7 +92,8 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
         L = lab[None, :1]
         f = colorizer.model.features(L)
         with torch.inference_mode():
-            read = colorizer._detail(L, f, colorizer.model.key(f))
+            colorizer.bank.read(colorizer.model.key(f))
+            read = colorizer._detail(L, f)
         alike = (110 * read[0, :2] - F.avg_pool2d(lab[1:], 4)).abs().amax(0) < 0.1
         assert alike.float().mean() > 0.9  # shrinkage lets an element answer for others as well
 
@@ -107,7 +108,8 @@ def test_training_reads_as_films_are_read() -> None:
     trained = _Clip(model, clip[None])
     trained.begin(clip[None, 0, 1:] / 110)
     with torch.inference_mode():
-        read = colorizer._detail(clip[1:, :1], trained.features[1], trained.keys[1])
+        colorizer.bank.read(trained.keys[1])
+        read = colorizer._detail(clip[1:, :1], trained.features[1])
         assert torch.allclose(read, trained.read_detail(1), atol=1e-5)
 
 
