@@ -59,7 +59,7 @@ def watch_parts(stages: StageClock, colorizer: Colorizer) -> None:
     stages.watch("features", net, "features", "key")
     stages.watch("read", bank, "read")
     stages.watch("la", net, "local")
-    stages.watch("decoder", net, "decode")
+    stages.watch("decoder", net, "finer", "decode")
     stages.watch("remember", net, "value", "deep_update")
     stages.watch("remember", bank, "remember")
 

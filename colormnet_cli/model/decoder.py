@@ -53,9 +53,8 @@ class Sharpening(nn.Module):
         super().__init__()
         self.weigh = nn.Conv2d(fine + 4, dim, 3, padding=1)  # and ab of the exemplar, its lightness, the coarse answer
         self.out = nn.Conv2d(dim, 2, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.constant_(self.out.bias[:1], -2.0)  # type: ignore[index]
-        nn.init.zeros_(self.out.bias[1:])  # type: ignore[index]
+        nn.init.zeros_(self.out.weight)  # half of each, to begin with
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, g4: Tensor, answer: Tensor, detail: Tensor) -> Tensor:
         """Map [B, 2, C, h4, w4], coarse answer [B, 2, h4, w4], what was read [B, 3, h4, w4]: ab/110 [B, 2, h4, w4]."""
