@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from conftest import make_small_model
 from torch import Tensor
 
 import colormnet_cli as cm
+from colormnet_cli.estimate import frame_cost
 from colormnet_cli.train.clip import _Clip
 
 MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8)
@@ -132,3 +135,11 @@ def test_detail_without_raw_colour_is_refused() -> None:
     """There would be no coarse colour for it to take the place of."""
     with pytest.raises(ValueError, match="raw_ab"):
         cm.ColorMNetConfig(detail_dim=8)
+
+
+def test_what_a_film_will_cost_is_known() -> None:
+    """A dry run, and every run before it begins, would end in an error with the model that comes along."""
+    config = make_model().config
+    plain, detailed = (frame_cost(replace(config, detail_dim=dim), (48, 64)) for dim in (0, 8))
+    assert detailed.memory > plain.memory
+    assert detailed.operations > plain.operations

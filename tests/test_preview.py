@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import colormnet_cli as cm
 from colormnet_cli.train import preset, train
@@ -104,6 +105,16 @@ def test_a_still_scene_does_not_fade(preview, scene):
         L = (lab[:1] + 1.5 * torch.randn(lab[:1].shape, generator=grain)).clamp(0, 100)
         chroma.append(float(colorizer.step(L).norm(dim=0).mean()))
     assert chroma[300] >= 0.9 * chroma[10], [round(chroma[frame], 2) for frame in (0, 10, 100, 300)]
+
+
+@pytest.mark.parametrize("scene", [street, partial(made_up, 16), partial(made_up, 18)], ids=["street", "usual", "fine"])
+def test_colours_of_fine_things_do_not_run(preview, scene):
+    """A striped shirt would take one colour: the memory's elements are eight pixels wide."""
+    lab = scene()
+    ab = coloured(preview, lab, lab[None].expand(3, -1, -1, -1), first_frame=True)[-1]
+    coarse = cv2.resize(F.avg_pool2d(lab[1:], 8).permute(1, 2, 0).numpy(), lab.shape[:0:-1])
+    ours, theirs = (float((x - lab[1:]).abs().mean()) for x in (ab, torch.from_numpy(coarse).permute(2, 0, 1)))
+    assert ours < theirs
 
 
 def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):

@@ -48,12 +48,11 @@ class ExemplarDetail(nn.Module):
         """
         query = F.pixel_unshuffle(self.key(f4).float(), self.side).flatten(2)  # (B, Cd·side², hw)
         query = query.unflatten(1, (-1, self.side**2)).permute(0, 3, 2, 1)  # (B, hw, side², Cd)
-        with torch.autocast(f4.device.type, enabled=False):
-            key, told = windows.split((query.shape[3] + 1, _READ), dim=3)
-            asked = torch.cat((2 * query, query.new_full((*query.shape[:3], 1), -1)), dim=3)  # 2qk − k²
-            weights = (asked @ key.transpose(2, 3) + self.place.float()).softmax(dim=3)
-            read = (weights @ told).permute(0, 3, 2, 1).flatten(1, 2)  # (B, 3·side², hw)
-            h, w = (size // self.side for size in f4.shape[-2:])
-            read = F.pixel_shuffle(read.unflatten(2, (h, w)), self.side)
-            ab, light = read.split((2, 1), dim=1)
-            return torch.cat((ab, light - F.avg_pool2d(lightness.float(), self.cell)), dim=1)
+        key, told = windows.split((query.shape[3] + 1, _READ), dim=3)
+        asked = torch.cat((2 * query, query.new_full((*query.shape[:3], 1), -1)), dim=3)  # 2qk − k²
+        weights = (asked @ key.transpose(2, 3) + self.place.float()).softmax(dim=3)
+        read = (weights @ told).permute(0, 3, 2, 1).flatten(1, 2)  # (B, 3·side², hw)
+        h, w = (size // self.side for size in f4.shape[-2:])
+        read = F.pixel_shuffle(read.unflatten(2, (h, w)), self.side)
+        ab, light = read.split((2, 1), dim=1)
+        return torch.cat((ab, light - F.avg_pool2d(lightness.float(), self.cell)), dim=1)

@@ -157,7 +157,8 @@ class _Clip:
         """The first frame's own colour [B, 2, H, W] is remembered."""
         self._remember(0, ab)
         if self.model.detail is not None:
-            self.windows = self.model.windows(self.L[0], ab, self.features[0])
+            with torch.autocast(ab.device.type, enabled=False):
+                self.windows = self.model.windows(self.L[0], ab, self._in_full(0))
         h, w = self.keys[0].key.shape[-2:]
         self.hidden = self.model.deep_update(self.values[0], self.model.hidden_zero(h, w, self.batch))
 
@@ -192,7 +193,12 @@ class _Clip:
             first = self.keys[0]
             found = similarities(self.keys[t], first.key.flatten(2), first.shrinkage.flatten(2)).argmax(1)  # (B, hw)
         rows = torch.arange(self.batch, device=found.device)[:, None]
-        return self.model.finer(self.L[t], self.features[t], self.windows[rows, found])
+        with torch.autocast(found.device.type, enabled=False):
+            return self.model.finer(self.L[t], self._in_full(t), self.windows[rows, found])
+
+    def _in_full(self, t: int) -> Features:
+        """A frame's features in float32: colour is read from the exemplar without rounding."""
+        return Features(*(f.float() for f in self.features[t]))
 
     def decode(
         self, t: int, memory: Tensor, local: Tensor, detail: Tensor | None, *, renew: bool, last: bool

@@ -136,7 +136,7 @@ def _network(sizes: dict[str, Any]) -> ColorMNetConfig:
     """The network's sizes out of JSON."""
     check_kinds(ColorMNetConfig, sizes, prefix="network.")
     for name, size in sizes.items():
-        least = 0 if name in ("local_radius", "vit_taken") else 1
+        least = 0 if name in ("local_radius", "vit_taken", "detail_dim") else 1
         if not isinstance(size, (bool, str)) and min(size if isinstance(size, (list, tuple)) else [size]) < least:
             raise ValueError(f"network.{name} must be at least {least}, got {size}")
     return ColorMNetConfig(**sizes)
@@ -163,6 +163,7 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_widths=(8, 16, 32),
     value_depths=(1, 1, 1),
     hidden_dim=16,
+    detail_dim=16,
     raw_ab=True,
     decoder_widths=(48, 32, 16),
     update_dim=16,
