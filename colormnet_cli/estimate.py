@@ -73,9 +73,9 @@ def frame_cost(
         with FlopCounterMode(display=False) as step:
             ahead = model.features(L.expand(lookahead, 1, H, W))
             features, key = ahead.frame(0), model.key(ahead).frame(0)
-            memory_says, local = bank.read(key), model.local(key, last)
+            v, local = bank.read(key), model.local(key, last)
             detail = None if windows is None else model.finer(L, features, windows[:, bank.matches])
-            ab, hidden = model.decode(features, memory_says, local, hidden, detail, update_hidden=True)
+            ab, hidden = model.decode(features, v, local, hidden, detail, update_hidden=True)
         with FlopCounterMode(display=False) as remembering:
             model.value(L, ab, features)
     # features are counted for every frame that was looked at; the rest of the step is small beside them

@@ -56,15 +56,9 @@ class Replayed:
         return self._ask(self.model.local, query, last)
 
     def decode(
-        self,
-        f: Features,
-        memory: Tensor,
-        local: Tensor | None,
-        hidden: Tensor,
-        detail: Tensor | None = None,
-        *,
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, detail: Tensor | None = None, *,
         update_hidden: bool,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         return self._ask(self.model.decode, f, memory, local, hidden, detail, update_hidden=update_hidden)
 
     def finer(self, L: Tensor, f: Features, windows: Tensor) -> Tensor:

@@ -72,27 +72,21 @@ class ColorMNet(nn.Module):
         return self.local_attention(query, last.key, last.value)
 
     def decode(
-        self,
-        f: Features,
-        memory: Tensor,
-        local: Tensor | None,
-        hidden: Tensor,
-        detail: Tensor | None = None,
-        *,
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, detail: Tensor | None = None, *,
         update_hidden: bool,
-    ) -> tuple[Tensor, Tensor]:
-        """Features and what memory and LA say, to ab/110 [B, 2, H, W] in float32 and the hidden state."""
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Features and what memory, LA and `finer` say, to ab/110 [B, 2, H, W] in float32 and the hidden state."""
         return self.decoder(f, memory, local, hidden, detail, update_hidden=update_hidden)
 
     def windows(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
         """What an exemplar tells beyond the memory: [B, hw, …], a window for each of its elements."""
         assert self.detail is not None
-        return self.detail.remember((L - 50) / 50, ab, f.f4)
+        return self.detail.remember(self._lightness(L)[:, :1], ab, f.f4)
 
     def finer(self, L: Tensor, f: Features, windows: Tensor) -> Tensor:
         """The exemplar's colour at f4's resolution, from the window that each element matches: [B, 3, h4, w4]."""
         assert self.detail is not None
-        return self.detail((L - 50) / 50, f.f4, windows)
+        return self.detail(self._lightness(L)[:, :1], f.f4, windows)
 
     def hidden_zero(self, h: int, w: int, batch: int = 1) -> Tensor:
         """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""

@@ -86,16 +86,13 @@ class Decoder(nn.Module):
         )
 
     def forward(
-        self,
-        f: Features,
-        memory: Tensor,
-        local: Tensor | None,
-        hidden: Tensor,
-        detail: Tensor | None = None,
-        *,
+        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, detail: Tensor | None = None, *,
         update_hidden: bool,
-    ) -> tuple[Tensor, Tensor]:
-        """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W], new hidden."""
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W], new hidden.
+
+        A network with `detail_dim` wants what was read of the exemplars, [B, 3, h4, w4], as well.
+        """
         readout = memory if local is None else memory + local
         raw = None
         if self.raw_ab:  # the remembered ab as the memory and as LA see it, apart

@@ -132,7 +132,7 @@ class ClipLoss(nn.Module):
 
 
 def _pooled(ab: Tensor, side: int) -> Tensor:
-    """Means of squares: [B, T, 2, H, W] to [B, T, 2, H/side, W/side]."""
+    """Averaged over side × side pixels: [B, T, 2, H, W] to [B, T, 2, H/side, W/side]."""
     return F.avg_pool2d(ab.flatten(0, 1), side).unflatten(0, ab.shape[:2])
 
 
