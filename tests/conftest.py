@@ -18,6 +18,7 @@ from fetching import hub, mirror  # noqa: F401 - fixtures
 from torch import Tensor
 
 import colormnet_cli as cm
+from colormnet_cli.model import Key
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -37,6 +38,15 @@ def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
     """A small network with seeded random weights, lively enough that its answers differ from gray."""
     torch.manual_seed(seed)
     return cm.ColorMNet(small_config(**changes))
+
+
+def random_key(generator: torch.Generator, batch: int, dim: int, h: int, w: int) -> Key:
+    """Keys, shrinkage and selection of pictures that show nothing."""
+    return Key(
+        torch.randn(batch, dim, h, w, generator=generator),
+        1 + torch.rand(batch, 1, h, w, generator=generator),
+        torch.rand(batch, dim, h, w, generator=generator),
+    )
 
 
 @pytest.fixture

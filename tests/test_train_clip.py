@@ -5,19 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_small_model
+from conftest import make_small_model, random_key
 
 from colormnet_cli.memory import MemoryBank, MemoryConfig
-from colormnet_cli.model import Key
 from colormnet_cli.train.clip import ClipLoss, draw_memory, read_memory
-
-
-def random_key(generator, batch, dim, h, w):
-    return Key(
-        torch.randn(batch, dim, h, w, generator=generator),
-        1 + torch.rand(batch, 1, h, w, generator=generator),
-        torch.rand(batch, dim, h, w, generator=generator),
-    )
 
 
 def test_reading_agrees_with_the_sum_as_it_is_written():
