@@ -150,7 +150,8 @@ class Colorizer:
         if self._windows is None:
             return None
         assert self.bank is not None
-        return self.net.finer(L, f, self._windows[self.bank.matches][None])
+        element, apart = self.bank.match
+        return self.net.finer(L, f, self._windows[element][None], apart[None])
 
     def _begin(self, q: Key) -> None:
         """The first frame's size is known: reserve the whole memory, and move the exemplars into it."""

@@ -74,7 +74,9 @@ def frame_cost(
             ahead = model.features(L.expand(lookahead, 1, H, W))
             features, key = ahead.frame(0), model.key(ahead).frame(0)
             v, local = bank.read(key), model.local(key, last)
-            detail = None if windows is None else model.finer(L, features, windows[:, bank.matches])
+            detail = None
+            if windows is not None:
+                detail = model.finer(L, features, windows[:, bank.match.element], bank.match.apart[None])
             ab, hidden = model.decode(features, v, local, hidden, detail, update_hidden=True)
         with FlopCounterMode(display=False) as remembering:
             model.value(L, ab, features)

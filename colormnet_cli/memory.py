@@ -11,6 +11,7 @@ model, which keeps them in this order.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .model import Key
+from .model.match import Match, matched
 
 __all__ = ["MemoryBank", "MemoryConfig", "similarity"]
 
@@ -60,10 +62,11 @@ class MemoryBank:
     ):  # fmt: skip
         """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`.
 
-        An exemplar's element counts as `exemplar_weight` equal ones. With `match_exemplars`, `matches` tells after each
-        read which of the exemplars' elements, counted from their first, resembles each pixel most: [hw].
+        An exemplar's element counts as `exemplar_weight` equal ones. With `match_exemplars`, `match` tells after each
+        read which of the exemplars' elements, counted from their first, each pixel shows.
         """
-        self.match_exemplars, self.matches = match_exemplars, torch.empty(0, dtype=torch.long, device=device)
+        self.match_exemplars, self.match = match_exemplars, Match(*torch.empty(2, 0, device=device))
+        self.exemplar_sizes: list[tuple[int, int]] = []  # of their maps
         self.config, self.elements, self.exemplar_bonus = config, elements, math.log(exemplar_weight)
         self.permanent_bound = permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
@@ -99,14 +102,15 @@ class MemoryBank:
         asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))  # (hw, 2Ck+1)
         top_k = min(self.config.top_k, len(self))
         step = max(1, _TILE // len(self))
-        parts, matches = [], []
+        parts, there, back = [], [], []
         for tile in asked.split(step):
             scores = tile @ compared.T  # S, laid out so that topk runs along rows
             exemplars = scores[:, self.long : self.long + self.permanent]
             if self.exemplar_bonus:
                 exemplars += self.exemplar_bonus
             if self.match_exemplars:
-                matches.append(exemplars.argmax(dim=1))
+                there.append(exemplars.argmax(dim=1))
+                back.append(exemplars.max(dim=0))
             best = scores.topk(top_k, dim=1, sorted=False)
             weights = best.values.softmax(dim=1)
             use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
@@ -114,10 +118,22 @@ class MemoryBank:
             parts.append(F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
         if self.match_exemplars:
-            self.matches = torch.cat(matches)
+            found = torch.cat(there), _best_of_tiles(back, step)
+            self.match = matched(*found, (h, w), self.exemplar_sizes, self._alike(asked))
         # (hw, 2, Cv) as a map for each colour channel, channels_last as convolutions like it
         readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
         return readout.transpose(1, 2).unflatten(2, (h, w))[None]
+
+    def _alike(self, asked: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """S of some pairs, for their numbers."""
+        compared = self._compared[self.long : self.long + self.permanent]
+        step = max(1, _TILE // (25 * asked.shape[1]))  # of 25 pairs each
+
+        def score(pixels: Tensor, elements: Tensor) -> Tensor:
+            pairs = zip(pixels.split(step), elements.split(step), strict=True)
+            return torch.cat([(asked[p] * compared[e]).sum(-1) for p, e in pairs])
+
+        return score
 
     def normalised_use(self) -> Tensor:
         """Use a read, of every element in the order of the rows: long-term, permanent, recent."""
@@ -135,6 +151,7 @@ class MemoryBank:
             )
         self._append(key, value)
         self.permanent += count
+        self.exemplar_sizes.append((key.key.shape[2], key.key.shape[3]))
 
     def remember(self, key: Key, value: Tensor) -> None:
         """Keep a frame (B = 1); when that fills the recent part, make prototypes of its oldest frames."""
@@ -209,11 +226,13 @@ class MemoryBank:
             "long": self.long,
             "permanent": self.permanent,
             "recent": self.recent,
+            "exemplar_sizes": list(self.exemplar_sizes),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; the bank must have been made with the same sizes."""
         self.long, self.permanent, self.recent = (state[name] for name in ("long", "permanent", "recent"))
+        self.exemplar_sizes = [(h, w) for h, w in state["exemplar_sizes"]]
         rows = self._rows()
         for name in ("compared", "values", "use", "life"):
             getattr(self, f"_{name}")[rows] = state[name].to(self._use.device)
@@ -221,6 +240,12 @@ class MemoryBank:
 
     def _rows(self) -> slice:
         return slice(0, len(self))
+
+
+def _best_of_tiles(bests: list[torch.return_types.max], step: int) -> Tensor:
+    """The pixel that each element resembles most, from the best value and its place in tiles of `step` pixels: [N]."""
+    tile = torch.stack([best.values for best in bests]).argmax(dim=0)
+    return torch.stack([best.indices for best in bests]).gather(0, tile[None])[0] + tile * step
 
 
 def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:

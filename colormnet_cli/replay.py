@@ -61,8 +61,8 @@ class Replayed:
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         return self._ask(self.model.decode, f, memory, local, hidden, detail, update_hidden=update_hidden)
 
-    def finer(self, L: Tensor, f: Features, windows: Tensor) -> Tensor:
-        return self._ask(self.model.finer, L, f, windows)
+    def finer(self, L: Tensor, f: Features, windows: Tensor, apart: Tensor) -> Tensor:
+        return self._ask(self.model.finer, L, f, windows, apart)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         return self._ask(self.model.deep_update, value, hidden)

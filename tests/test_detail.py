@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -43,7 +44,8 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
     h, w = (n // (side * cell) for n in exemplar.shape[1:])
     found = torch.randint(h * w, (h * w,), generator=torch.Generator().manual_seed(3))
     ab = exemplar[None, 1:] / 110
-    got = model.finer(frame[None, :1], g, model.windows(exemplar[None, :1], ab, f)[:, found])
+    apart = torch.arange(h * w).float()[None]
+    got = model.finer(frame[None, :1], g, model.windows(exemplar[None, :1], ab, f)[:, found], apart)
 
     key, query = model.detail.key(f.f4)[0], model.detail.key(g.f4)[0]
     mine, light = (F.avg_pool2d((x[:1] - 50) / 50, cell) for x in (exemplar, frame))
@@ -62,7 +64,8 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
                     values.append(told[(slice(None), *there)])
             expected = torch.stack(scores).softmax(0) @ torch.stack(values)
             expected[2] -= light[0, y, x]
-            assert torch.allclose(got[0, :, y, x], expected, atol=1e-5)
+            assert torch.allclose(got[0, :3, y, x], expected, atol=1e-5)
+            assert got[0, 3, y, x] == min(y // side * w + x // side, 20) / 10
 
 
 @torch.inference_mode()
@@ -73,7 +76,7 @@ def test_a_still_picture_is_read_as_sharp_as_it_came() -> None:
         model.detail.key.weight *= 30
     lab = random_lab(1)[None]
     windows = model.windows(lab[:, :1], lab[:, 1:] / 110, f := model.features(lab[:, :1]))
-    read = model.finer(lab[:, :1], f, windows)
+    read = model.finer(lab[:, :1], f, windows, torch.zeros(1, windows.shape[1]))
     assert torch.allclose(110 * read[:, :2], F.avg_pool2d(lab[:, 1:], 4), atol=1e-2)
     assert torch.allclose(read[:, 2], torch.zeros(()), atol=1e-3)
 
@@ -99,6 +102,18 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
             read = colorizer._detail(L, f)
         alike = (110 * read[0, :2] - F.avg_pool2d(lab[1:], 4)).abs().amax(0) < 0.1
         assert alike.float().mean() > 0.9  # shrinkage lets an element answer for others as well
+
+
+def test_another_day_reads_the_same_detail() -> None:
+    """A run that goes on after a crash would take its fine colours from elsewhere."""
+    exemplars = [random_lab(0, 48, 32), random_lab(1)]
+    film = torch.stack([exemplars[1][:1], *(random_lab(seed)[:1] for seed in range(2, 5))])
+    colorizers = [cm.Colorizer(make_model(), MEMORY) for _ in range(2)]
+    colorizers[0].set_exemplar(exemplars[0])
+    colorizers[0].set_exemplar(exemplars[1], first_frame=True)
+    colorizers[0].steps(film[:2])
+    colorizers[1].load_state_dict(copy.deepcopy(colorizers[0].state_dict()))
+    assert torch.equal(*(colorizer.steps(film[2:]) for colorizer in colorizers))
 
 
 def test_training_reads_as_films_are_read() -> None:

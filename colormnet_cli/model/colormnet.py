@@ -83,10 +83,10 @@ class ColorMNet(nn.Module):
         assert self.detail is not None
         return self.detail.remember(self._lightness(L)[:, :1], ab, f.f4)
 
-    def finer(self, L: Tensor, f: Features, windows: Tensor) -> Tensor:
-        """The exemplar's colour at f4's resolution, from the window that each element matches: [B, 3, h4, w4]."""
+    def finer(self, L: Tensor, f: Features, windows: Tensor, apart: Tensor) -> Tensor:
+        """The exemplar's colour at f4's resolution, from what each pixel matches (`Match`): [B, 4, h4, w4]."""
         assert self.detail is not None
-        return self.detail(self._lightness(L)[:, :1], f.f4, windows)
+        return self.detail(self._lightness(L)[:, :1], f.f4, windows, apart)
 
     def hidden_zero(self, h: int, w: int, batch: int = 1) -> Tensor:
         """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""

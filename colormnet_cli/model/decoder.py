@@ -51,15 +51,16 @@ class Sharpening(nn.Module):
 
     def __init__(self, fine: int, dim: int):
         super().__init__()
-        self.weigh = nn.Conv2d(fine + 4, dim, 3, padding=1)  # and ab of the exemplar, its lightness, the coarse answer
+        self.weigh = nn.Conv2d(fine + 5, dim, 3, padding=1)  # and ab of the exemplar, the coarse answer, how they match
         self.out = nn.Conv2d(dim, 2, 3, padding=1)
         nn.init.zeros_(self.out.weight)  # half of each, to begin with
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, g4: Tensor, answer: Tensor, detail: Tensor) -> Tensor:
-        """Map [B, 2, C, h4, w4], coarse answer [B, 2, h4, w4], what was read [B, 3, h4, w4]: ab/110 [B, 2, h4, w4]."""
-        ab, lighter = detail.split((2, 1), dim=1)
-        told = torch.stack((ab, ab.flip(1), lighter.expand_as(ab), answer), dim=2)  # (B, 2, 4, h4, w4)
+        """Map [B, 2, C, h4, w4], coarse answer [B, 2, h4, w4], what was read [B, 4, h4, w4]: ab/110 [B, 2, h4, w4]."""
+        ab, match = detail.split((2, 2), dim=1)
+        match = match[:, None].expand(-1, 2, -1, -1, -1)  # the same for a and b
+        told = joined(torch.stack((ab, ab.flip(1), answer), dim=2), match)  # (B, 2, 5, h4, w4)
         x = per_channel(self.out, per_channel(self.weigh, joined(g4.relu(), told.to(g4.dtype))).relu_())
         trust, correction = x.float().unbind(2)
         return answer + trust.sigmoid() * (ab - answer) + correction
@@ -91,7 +92,7 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Memory's and LA's answers [B, 2, Cv, h, w], hidden [B, 2, Ch, h, w]: ab/110 [B, 2, H, W], new hidden.
 
-        A network with `detail_dim` wants what was read of the exemplars, [B, 3, h4, w4], as well.
+        A network with `detail_dim` wants what was read of the exemplars, [B, 4, h4, w4], as well.
         """
         readout = memory if local is None else memory + local
         raw = None

@@ -1,8 +1,8 @@
 """Colour finer than an element of the memory, taken from the exemplars themselves.
 
 Not of the paper: what a memory of coarse elements loses, a small network that works at one scale cannot put back. Where
-a frame's pixel matches an exemplar's element, its cells (the pixels of f4) attend to the cells in and around that
-element. Exemplars alone are read so: their colour is true, and stays as sharp as it came however long the film is.
+a frame's pixel matches an exemplar's element (match.py), its cells (the pixels of f4) attend to the cells in and around
+that element. Exemplars alone are read so: their colour is true, and stays as sharp as it came however long the film is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .config import ColorMNetConfig
 
 __all__ = ["ExemplarDetail"]
 
+_FAR = 20.0  # elements: a way back that ends so far from where it began says all that it can say
 _READ = 3  # numbers that a cell has to tell: a, b, and lightness, by which the decoder sees whether the match is good
 
 
@@ -41,10 +42,11 @@ class ExemplarDetail(nn.Module):
         windows = F.unfold(around, self.window, stride=self.side)  # (B, C·window², hw)
         return windows.unflatten(1, (cells.shape[1], -1)).permute(0, 3, 2, 1).contiguous()
 
-    def forward(self, lightness: Tensor, f4: Tensor, windows: Tensor) -> Tensor:
-        """A frame's cells, and for each of its pixels the window that it matches [B, hw, window², …]: [B, 3, h4, w4].
+    def forward(self, lightness: Tensor, f4: Tensor, windows: Tensor, apart: Tensor) -> Tensor:
+        """A frame's cells, and for each of its pixels the window that it matches [B, hw, window², …] and how far from
+        the pixel the way back ends [B, hw]: [B, 4, h4, w4].
 
-        That is ab/110, and by how much the exemplar is lighter there than the frame.
+        That is ab/110; by how much the exemplar is lighter than the frame; and how far off the way back ends.
         """
         query = F.pixel_unshuffle(self.key(f4).float(), self.side).flatten(2)  # (B, Cd·side², hw)
         query = query.unflatten(1, (-1, self.side**2)).permute(0, 3, 2, 1)  # (B, hw, side², Cd)
@@ -55,4 +57,6 @@ class ExemplarDetail(nn.Module):
         h, w = (size // self.side for size in f4.shape[-2:])
         read = F.pixel_shuffle(read.unflatten(2, (h, w)), self.side)
         ab, light = read.split((2, 1), dim=1)
-        return torch.cat((ab, light - F.avg_pool2d(lightness.float(), self.cell)), dim=1)
+        lighter = light - F.avg_pool2d(lightness.float(), self.cell)
+        elsewhere = apart.clamp(max=_FAR).view(-1, 1, h, w) / (_FAR / 2)
+        return torch.cat((ab, lighter, F.interpolate(elsewhere, scale_factor=self.side)), dim=1)

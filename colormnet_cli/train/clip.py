@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..model.colormnet import ColorMNet, Remembered
+from ..model.match import Match, matched
 from ..model.pvgfe import Features
 from ..model.values import Key
 
@@ -131,6 +132,11 @@ class ClipLoss(nn.Module):
         return 1 + self.chroma_loss * AB_RANGE * truth.square().sum(dim, keepdim=True).sqrt()
 
 
+def _match(alike: Tensor, size: tuple[int, int]) -> Match:
+    """What a frame matches in an exemplar of its size, by the similarity of all [hw, N]."""
+    return matched(alike.argmax(1), alike.argmax(0), size, [size], lambda pixels, elements: alike[pixels, elements])
+
+
 def _pooled(ab: Tensor, side: int) -> Tensor:
     """Averaged over side × side pixels: [B, T, 2, H, W] to [B, T, 2, H/side, W/side]."""
     return F.avg_pool2d(ab.flatten(0, 1), side).unflatten(0, ab.shape[:2])
@@ -186,15 +192,17 @@ class _Clip:
             return read_memory(self.keys[t], key, shrinkage, chosen(self.values), self.model.config.exemplar_weight)
 
     def read_detail(self, t: int) -> Tensor | None:
-        """The first frame's finer colour where frame t matches it: [B, 3, h4, w4]; None where the network has none."""
+        """The first frame's finer colour where frame t matches it: [B, 4, h4, w4]; None where the network has none."""
         if self.model.detail is None:
             return None
         with torch.no_grad():
             first = self.keys[0]
-            found = similarities(self.keys[t], first.key.flatten(2), first.shrinkage.flatten(2)).argmax(1)  # (B, hw)
+            alike = similarities(self.keys[t], first.key.flatten(2), first.shrinkage.flatten(2))  # (B, N, hw)
+            size = first.key.shape[2], first.key.shape[3]
+            found, apart = map(torch.stack, zip(*(_match(s.T, size) for s in alike), strict=True))
         rows = torch.arange(self.batch, device=found.device)[:, None]
         with torch.autocast(found.device.type, enabled=False):
-            return self.model.finer(self.L[t], self._in_full(t), self.windows[rows, found])
+            return self.model.finer(self.L[t], self._in_full(t), self.windows[rows, found], apart)
 
     def _in_full(self, t: int) -> Features:
         """A frame's features in float32: colour is read from the exemplar without rounding."""
