@@ -131,7 +131,7 @@ class MemoryBank:
 
         def score(pixels: Tensor, elements: Tensor) -> Tensor:
             pairs = zip(pixels.split(step), elements.split(step), strict=True)
-            return torch.cat([(asked[p] * compared[e]).sum(-1) for p, e in pairs])
+            return torch.cat([F.embedding(p, asked).mul_(F.embedding(e, compared)).sum(-1) for p, e in pairs])
 
         return score
 
