@@ -65,8 +65,8 @@ class MemoryBank:
         An exemplar's element counts as `exemplar_weight` equal ones. With `match_exemplars`, `match` tells after each
         read which of the exemplars' elements, counted from their first, each pixel shows.
         """
-        self.match_exemplars, self.match = match_exemplars, Match(*torch.empty(2, 0, device=device))
-        self.exemplar_sizes: list[tuple[int, int]] = []  # of their maps
+        nothing = torch.empty(0, device=device)
+        self.match_exemplars, self.match = match_exemplars, Match(nothing.long(), nothing)
         self.config, self.elements, self.exemplar_bonus = config, elements, math.log(exemplar_weight)
         self.permanent_bound = permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
@@ -80,10 +80,16 @@ class MemoryBank:
         self._life = room(rows)
         # Of recent frames also what their prototypes will be made from.
         self._keys = room((config.n_s - 1) * elements, 2 * key_dim + 1)  # key, shrinkage, selection
-        self.long = self.permanent = self.recent = 0  # elements in each part
+        self.exemplar_sizes: list[tuple[int, int]] = []  # of their maps: what is permanent
+        self.long = self.recent = 0  # elements in the other two parts
 
     def __len__(self) -> int:
         return self.long + self.permanent + self.recent
+
+    @property
+    def permanent(self) -> int:
+        """Elements of the exemplars."""
+        return sum(h * w for h, w in self.exemplar_sizes)
 
     @property
     def recent_frames(self) -> int:
@@ -150,7 +156,6 @@ class MemoryBank:
                 f"no room for an exemplar of {count} elements: {self.permanent} of {self.permanent_bound} are taken"
             )
         self._append(key, value)
-        self.permanent += count
         self.exemplar_sizes.append((key.key.shape[2], key.key.shape[3]))
 
     def remember(self, key: Key, value: Tensor) -> None:
@@ -224,14 +229,13 @@ class MemoryBank:
             **tensors,
             "keys": self._keys[: self.recent].clone(),
             "long": self.long,
-            "permanent": self.permanent,
             "recent": self.recent,
             "exemplar_sizes": list(self.exemplar_sizes),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; the bank must have been made with the same sizes."""
-        self.long, self.permanent, self.recent = (state[name] for name in ("long", "permanent", "recent"))
+        self.long, self.recent = state["long"], state["recent"]
         self.exemplar_sizes = [(h, w) for h, w in state["exemplar_sizes"]]
         rows = self._rows()
         for name in ("compared", "values", "use", "life"):

@@ -99,7 +99,7 @@ def fill_memory(colorizer: Colorizer) -> MemoryFill:
     rows = torch.cat([part[0, :, 0] for part in key]).T[count - recent :]  # key, shrinkage, selection
     life = 1 + 500 * uniform(count)
     counts = {"use": life * uniform(count), "life": life}
-    sizes = {"long": config.long_term, "permanent": bank.permanent, "recent": recent}
-    bank.load_state_dict({**state, **counts, **sizes, "keys": rows, "exemplar_sizes": bank.exemplar_sizes})
+    sizes = {"long": config.long_term, "recent": recent, "exemplar_sizes": bank.exemplar_sizes}
+    bank.load_state_dict({**state, **counts, **sizes, "keys": rows})
     how = "filled to its bound with random elements, once the first frame was done"
     return MemoryFill(how, bank.long, bank.permanent, bank.recent, count)
