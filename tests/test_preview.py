@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import colormnet_cli as cm
+from colormnet_cli.model.detail import ExemplarDetail
 from colormnet_cli.train import preset, train
 from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
 from colormnet_cli.weights import read_lock
@@ -115,6 +116,21 @@ def test_colours_of_fine_things_do_not_run(preview, scene):
     coarse = cv2.resize(F.avg_pool2d(lab[1:], 8).permute(1, 2, 0).numpy(), lab.shape[:0:-1])
     ours, theirs = (float((x - lab[1:]).abs().mean()) for x in (ab, torch.from_numpy(coarse).permute(2, 0, 1)))
     assert ours < theirs
+
+
+def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
+    """What comes into the picture would be given the colours of what it covers."""
+
+    def error():
+        clips = [
+            torch.from_numpy(synthetic_clip(78, index, frames=8, size=128, jump=5, cut=0.0)) for index in range(12)
+        ]
+        answers = [coloured(preview, clip[0], clip, first_frame=True) for clip in clips]
+        return np.mean([float((ab - clip[:, 1:]).abs().mean()) for ab, clip in zip(answers, clips, strict=True)])
+
+    heeded, forward = error(), ExemplarDetail.forward
+    monkeypatch.setattr(ExemplarDetail, "forward", lambda *args: forward(*args[:-1], torch.zeros_like(args[-1])))
+    assert heeded < 0.98 * error()
 
 
 def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):

@@ -15,7 +15,7 @@ from .config import ColorMNetConfig
 
 __all__ = ["ExemplarDetail"]
 
-_FAR = 20.0  # elements: a way back that ends so far from where it began says all that it can say
+_FAR = 2.0  # tens of elements: a way back that ends so far from where it began says all that it can say
 _READ = 3  # numbers that a cell has to tell: a, b, and lightness, by which the decoder sees whether the match is good
 
 
@@ -46,7 +46,8 @@ class ExemplarDetail(nn.Module):
         """A frame's cells, and for each of its pixels the window that it matches [B, hw, window², …] and how far from
         the pixel the way back ends [B, hw]: [B, 4, h4, w4].
 
-        That is ab/110; by how much the exemplar is lighter than the frame; and how far off the way back ends.
+        That is ab/110; by how much the exemplar is lighter than the frame; and how far off the way back ends, in tens
+        of elements.
         """
         query = F.pixel_unshuffle(self.key(f4).float(), self.side).flatten(2)  # (B, Cd·side², hw)
         query = query.unflatten(1, (-1, self.side**2)).permute(0, 3, 2, 1)  # (B, hw, side², Cd)
@@ -58,5 +59,5 @@ class ExemplarDetail(nn.Module):
         read = F.pixel_shuffle(read.unflatten(2, (h, w)), self.side)
         ab, light = read.split((2, 1), dim=1)
         lighter = light - F.avg_pool2d(lightness.float(), self.cell)
-        elsewhere = apart.clamp(max=_FAR).view(-1, 1, h, w) / (_FAR / 2)
+        elsewhere = (apart / 10).clamp(max=_FAR).view(-1, 1, h, w)
         return torch.cat((ab, lighter, F.interpolate(elsewhere, scale_factor=self.side)), dim=1)
