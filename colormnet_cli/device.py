@@ -33,7 +33,8 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
     name = str(wanted)
     if name == "auto":
         found = list_devices()[0]
-        _log.info("device: %s (chosen because none was asked for)", describe_device(found))
+        _initialize(found)
+        _log.info("device: %s (chosen because none was requested)", describe_device(found))
         return found
     if not (match := re.fullmatch(r"(cpu|mps|cuda)(?::(\d+))?", name)) or (match[2] and match[1] == "cpu"):
         raise UsageError(f"The device {name!r} is unknown: auto, cuda, cuda:N, mps or cpu")
@@ -42,7 +43,15 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
         _require_cuda(index)
     if kind == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("There is no device mps here (it needs a Mac with Apple silicon): try --device auto")
-    return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
+    device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
+    _initialize(device)
+    return device
+
+
+def _initialize(device: torch.device) -> None:
+    """Initialize CUDA now: until then `torch.cuda.reset_peak_memory_stats` raises "Invalid device argument"."""
+    if device.type == "cuda":
+        torch.cuda.init()
 
 
 def _require_cuda(index: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from colormnet_cli.errors import DeviceError, UsageError
 def test_auto_takes_the_fastest_kind(monkeypatch):
     """A GPU is used without being asked for; without one it is the CPU."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(d, "describe_device", str)
     assert d.resolve_device("auto") == torch.device("cuda:0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -25,10 +29,30 @@ def test_a_gpu_is_taken_by_its_number(monkeypatch):
     """`cuda` is the first; one beyond the last is named with how many there are."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     assert d.resolve_device("cuda") == torch.device("cuda:0")
     assert d.resolve_device(torch.device("cuda:1")) == torch.device("cuda:1")
     with pytest.raises(DeviceError, match="There is no device cuda:2: there are 2, counted from cuda:0"):
         d.resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "auto"])
+def test_cuda_is_initialized_before_its_memory_is_asked_for(name):
+    """`--device cuda` ended in "Invalid device argument": peak memory was reset before CUDA was initialized."""
+    code = f"""
+import torch
+calls = []
+torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 1
+torch.cuda.init = lambda: calls.append("init")
+torch.cuda.get_device_properties = lambda device: type("Card", (), {{"name": "card", "total_memory": 2**30}})
+torch.cuda.reset_peak_memory_stats = lambda device: calls.append("reset")
+from colormnet_cli.device import resolve_device
+from colormnet_cli.pace import Pace
+Pace(1, None, resolve_device({name!r}))
+print(*calls)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["init", "reset"]
 
 
 def test_what_is_no_device():
