@@ -10,7 +10,9 @@ import hashlib
 import io
 import json
 import logging
+import re
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +51,8 @@ FORMAT = 1  # of the folder's content
 CHECKPOINT_SECONDS = 60.0  # at least so far apart
 PIECE_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses at most, beyond the last checkpoint
 INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead")  # settings on which no frame depends
+MARKER = "colormnet.id"  # a file with a random id: says that the folder is ours
+OURS = re.compile(r"progress\.json|state-\d+\.pt|piece-\d+(\.part)?|joined\.\w+|\..+\.part")  # what a run leaves in it
 MARKS = 4  # frames before a checkpoint by which its place is known again
 
 
@@ -118,7 +122,7 @@ class ProgressFolder:
         self._lock: BinaryIO | None = None
 
     def __enter__(self) -> ProgressFolder:
-        self.path.mkdir(exist_ok=True)
+        self._claim()
         self._lock = _locked(self.path / "lock")
         try:
             if self.resume:
@@ -139,7 +143,27 @@ class ProgressFolder:
                 self._lock.close()
             if done:
                 (self.path / "lock").unlink()
-                self.path.rmdir()
+                (self.path / MARKER).unlink()
+                self.path.rmdir()  # fails, and leaves the folder, where someone has put files of their own into it
+
+    def _claim(self) -> None:
+        """Create the folder, or check that it is one of ours: everything in a foreign one would be deleted."""
+        try:
+            self.path.mkdir()
+        except FileExistsError:
+            marked = (self.path / MARKER).is_file() and not (self.path / MARKER).is_symlink()
+            if self.path.is_symlink() or not self.path.is_dir():
+                kind = "a symbolic link" if self.path.is_symlink() else "a file"
+                raise OutputError(
+                    f"{self.path} is {kind}, but progress is kept in a folder of that name: rename or remove it."
+                ) from None
+            if not marked and any(child.name != "lock" for child in self.path.iterdir()):
+                raise OutputError(
+                    f"{self.path} exists and was not created by colormnet: rename it, or choose another output name."
+                ) from None
+            if marked:
+                return
+        write_whole(self.path / MARKER, f"{uuid.uuid4()}\n".encode())
 
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run goes on."""
@@ -195,8 +219,8 @@ class ProgressFolder:
     def _clear(self) -> None:
         (self.path / "progress.json").unlink(missing_ok=True)  # first: what it names must be there as long as it is
         for child in self.path.iterdir():
-            if child.name != "lock":
-                child.unlink()
+            if OURS.fullmatch(child.name) and not child.is_dir():
+                child.unlink()  # of a symbolic link the link alone
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,6 +166,35 @@ def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypa
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, run: Any) -> None:
+    """A symbolic link named like the progress folder had every file behind it deleted."""
+    theirs, progress = tmp_path / "theirs", tmp_path / "out.mp4.colormnet-part"
+    theirs.mkdir()
+    (theirs / "letter.txt").write_text("mine")
+    (theirs / "progress.json").write_text("{}")
+    progress.symlink_to(theirs)
+    with pytest.raises(OutputError, match="is a symbolic link"):
+        run()
+    progress.unlink()
+    theirs.rename(progress)
+    with pytest.raises(OutputError, match="was not created by colormnet"):
+        run(resume=False)
+    assert sorted(path.name for path in progress.iterdir()) == ["letter.txt", "progress.json"]
+
+
+def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
+    """What someone has put into the progress folder, or linked from there, outlives the run."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    progress = tmp_path / "out.mp4.colormnet-part"
+    (tmp_path / "letter.txt").write_text("mine")
+    (progress / "notes.txt").write_text("mine")
+    (progress / "state-99999999.pt").symlink_to(tmp_path / "letter.txt")
+    run(resume=False)
+    assert [path.name for path in progress.iterdir()] == ["notes.txt"]
+    assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
 def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
     """Half a film in other colours would be worse than an error; and nothing is thrown away unasked."""
     from conftest import make_small_model
