@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .memory import MemoryConfig as MemoryConfig
     from .model import ColorMNet as ColorMNet
     from .model import ColorMNetConfig as ColorMNetConfig
-    from .model import load_state as load_state
+    from .networks.state import load_state as load_state
     from .pictures import colorize_pictures as colorize_pictures
     from .pipeline import colorize_video as colorize_video
     from .plan import FilmPlan as FilmPlan
@@ -52,7 +52,7 @@ _EXPORTS = {
     "colorize_video": "pipeline",
     "lab_to_rgb": "lab",
     "load_model": "weights",
-    "load_state": "model",
+    "load_state": "networks.state",
     "plan_video": "plan",
     "rgb_to_lab": "lab",
 }

@@ -1,6 +1,6 @@
 """The network of the paper: PVGFE, keys and values, LA, decoder."""
 
-from .checkpoint import load_state, model_from_file_content, save_model
+from .checkpoint import model_from_file_content, save_model
 from .colormnet import ColorMNet, Remembered, pad, padding
 from .config import ColorMNetConfig
 from .pvgfe import Features
@@ -12,7 +12,6 @@ __all__ = [
     "Features",
     "Key",
     "Remembered",
-    "load_state",
     "model_from_file_content",
     "pad",
     "padding",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..networks.state import Network
 from .config import ColorMNetConfig
 from .decoder import Decoder
 from .detail import ExemplarDetail
 from .local_attention import LocalAttention
+from .names import UNREAD, our_name, published_name
 from .pvgfe import PVGFE, Features
 from .values import Key, KeyProjection, ValueEncoder
 
@@ -25,12 +28,14 @@ class Remembered(NamedTuple):
     value: Tensor  # (B, 2, Cv, h, w)
 
 
-class ColorMNet(nn.Module):
+class ColorMNet(Network):
     """ColorMNet with random weights; `load_state` and `load_model` fill it.
 
     Pictures are lightness L in 0..100 [B, 1, H, W], H and W multiples of `config.pad_multiple`; colour is ab/110.
     The network holds parameters only: what belongs to one film is the Colorizer's.
     """
+
+    unread = UNREAD
 
     def __init__(self, config: ColorMNetConfig | None = None):
         super().__init__()
@@ -101,6 +106,14 @@ class ColorMNet(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.key_projection.key.weight.device
+
+    def published_shapes(self) -> dict[str, torch.Size]:
+        """See `Network`."""
+        return {published_name(name): shape for name, shape in self.own_shapes().items()}
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `Network`."""
+        return {our_name(name): tensor for name, tensor in state.items()}
 
     def _lightness(self, L: Tensor) -> Tensor:
         """L in 0..100 [B, 1, H, W] as the trunks want it: (L − 50) / 50, three times."""

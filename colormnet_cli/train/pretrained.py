@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UsageError
-from ..model.checkpoint import our_name
 from ..model.colormnet import ColorMNet
 from ..model.config import ColorMNetConfig
+from ..model.names import our_name
 from ..weights import LockEntry, UrlSource, ensure
 
 __all__ = ["PRETRAINED", "fill_pretrained"]

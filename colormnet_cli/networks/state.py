@@ -1,0 +1,84 @@
+"""Filling a network from named tensors, strictly: its authors' checkpoint, or its own state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+
+__all__ = ["Network", "load_state", "renamed"]
+
+
+class Network(nn.Module):
+    """A module that knows which tensors its authors' checkpoint has, and how to make its own of them."""
+
+    unread: ClassVar[frozenset[str]] = frozenset()  # published names that may be there, and are not looked at
+
+    def published_shapes(self) -> dict[str, torch.Size]:
+        """Every tensor that the authors' checkpoint must have."""
+        raise NotImplementedError
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """This module's own state dict, from all of `published_shapes`."""
+        raise NotImplementedError
+
+    def own_shapes(self) -> dict[str, torch.Size]:
+        """The shapes of the module's own state dict."""
+        return {name: tensor.shape for name, tensor in self.state_dict().items()}
+
+
+def load_state(model: Network, state: Mapping[str, Tensor]) -> None:
+    """Fill the network from the published checkpoint's names, or from its own.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, of another shape or not finite; it says which.
+    """
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise CheckpointError(f"The weights are no table of tensors by name; give a {type(model).__name__} checkpoint.")
+    own = model.own_shapes()
+    published = bool(state.keys() - own.keys())
+    if published:
+        state = {name: tensor for name, tensor in state.items() if name not in model.unread}
+    _require_fit(state, model.published_shapes() if published else own)
+    model.load_state_dict(model.from_published(state) if published else state)
+
+
+def _require_fit(state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:
+    misshapen = [
+        f"{name} is {list(tensor.shape)} instead of {list(wanted[name])}"
+        for name, tensor in state.items()
+        if name in wanted and tensor.shape != wanted[name]
+    ]
+    found = (
+        ("missing", sorted(wanted.keys() - state.keys())),
+        ("not of this network", sorted(state.keys() - wanted.keys())),
+        ("of another shape", misshapen),
+    )
+    complaints = [f"{len(names)} {what}: {_some(names)}" for what, names in found if names]
+    if complaints:
+        raise CheckpointError(f"The weights do not fit the network: {'; '.join(complaints)}.")
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise CheckpointError(
+            f"The tensor {broken} holds values that are no finite numbers: the file is damaged, or its "
+            "training went wrong; take another."
+        )
+
+
+def renamed(name: str, prefixes: Iterable[tuple[str, ...]], parts: Iterable[tuple[str, ...]] = ()) -> str:
+    """The first of the prefixes (old, new) that the name begins with is exchanged, then every one of the parts."""
+    for old, new in prefixes:
+        if name.startswith(old):
+            name = new + name[len(old) :]
+            break
+    for old, new in parts:
+        name = name.replace(old, new)
+    return name
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
