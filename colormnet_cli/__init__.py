@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .color.lab import lab_to_rgb as lab_to_rgb
+    from .color.lab import rgb_to_lab as rgb_to_lab
     from .colorizer import Colorizer as Colorizer
-    from .lab import lab_to_rgb as lab_to_rgb
-    from .lab import rgb_to_lab as rgb_to_lab
     from .memory import MemoryConfig as MemoryConfig
     from .model import ColorMNet as ColorMNet
     from .model import ColorMNetConfig as ColorMNetConfig
@@ -50,11 +50,11 @@ _EXPORTS = {
     "Receipt": "receipt",
     "colorize_pictures": "pictures",
     "colorize_video": "pipeline",
-    "lab_to_rgb": "lab",
+    "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state",
     "plan_video": "plan",
-    "rgb_to_lab": "lab",
+    "rgb_to_lab": "color.lab",
 }
 
 __all__ = [

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .chroma import resize, working_size
 from .clips import FILMS
+from .color.chroma import resize, working_size
+from .color.lab import lab_to_rgb, rgb_to_lab
 from .errors import MediaError
 from .imagefile import read_image, to_rgb
-from .lab import lab_to_rgb, rgb_to_lab
 from .timecode import Timecode, parse_time
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
+from .color.chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
+from .color.orientation import Turn
 from .colorizer import Colorizer
-from .turn import Turn
 
 __all__ = ["ColorPlanes", "Painter", "lightness_of"]
 

@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from .chroma import PlaneFormat, working_size
+from .color.chroma import PlaneFormat, working_size
 from .errors import MediaError, OutputError, UsageError
 from .exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings

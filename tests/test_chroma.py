@@ -12,7 +12,7 @@ import torch
 from skimage import color
 from torch import Tensor
 
-from colormnet_cli.chroma import (
+from colormnet_cli.color.chroma import (
     PlaneFormat,
     chroma_planes,
     luma_to_lightness,

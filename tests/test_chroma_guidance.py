@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.chroma import (
+from colormnet_cli.color.chroma import (
     resize,
     upsample_ab,
 )
-from colormnet_cli.lab import rgb_to_lab
+from colormnet_cli.color.lab import rgb_to_lab
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

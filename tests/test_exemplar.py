@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scans import rgb_frame
 from skimage import color
 
+from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError, UsageError
 from colormnet_cli.exemplar import Exemplar, read_exemplar, split_reference
 from colormnet_cli.imagefile import to_rgb, write_png
-from colormnet_cli.lab import rgb_to_lab
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scans import rgb_frame
 from skimage import data
 
+from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError
 from colormnet_cli.exemplar import Exemplar, first_frame_among, is_first_frame
 from colormnet_cli.imagefile import to_rgb
-from colormnet_cli.lab import rgb_to_lab
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from skimage import color
 
-from colormnet_cli.lab import lab_to_rgb
-from colormnet_cli.pictures.gamut import lab_to_rgb_keeping_lightness
+from colormnet_cli.color.gamut import lab_to_rgb_keeping_lightness
+from colormnet_cli.color.lab import lab_to_rgb
 
 
 def random_lab(spread: float) -> torch.Tensor:

@@ -12,7 +12,7 @@ from skimage.color import deltaE_ciede2000
 from skimage.metrics import structural_similarity
 
 from colormnet_cli import metrics
-from colormnet_cli.lab import rgb_to_lab
+from colormnet_cli.color.lab import rgb_to_lab
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from ..chroma import resize
+from ..color.chroma import resize
+from ..color.lab import lab_to_rgb
 from ..imagefile import to_pixels, write_png
-from ..lab import lab_to_rgb
 from ..memory import MemoryConfig
 from ..model import ColorMNet
 from ..painter import Painter, lightness_of

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..chroma import PlaneFormat, luma_to_lightness, resize
+from ..color.chroma import PlaneFormat, luma_to_lightness, resize
 from ..colorizer import Colorizer
 from ..memory import MemoryBank
 from ..model import Key

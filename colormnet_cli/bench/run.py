@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..chroma import working_size
+from ..color.chroma import working_size
 from ..colorizer import Colorizer
 from ..device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..estimate import frame_cost, measure_product_rate, measure_rate

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ..chroma import resize, upsample_ab, working_size
 from ..clips import Clip, Frame, clips_by_name, open_clip
+from ..color.chroma import resize, upsample_ab, working_size
+from ..color.lab import lab_to_rgb, rgb_to_lab
 from ..colorizer import Colorizer
 from ..device import default_lookahead, resolve_device, resolve_precision
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar
 from ..imagefile import to_pixels, to_rgb, write_png
-from ..lab import lab_to_rgb, rgb_to_lab
 from ..memory import MemoryConfig
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
 from .perceptual import PerceptualNetworks

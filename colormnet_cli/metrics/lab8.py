@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..lab import RELATIVE_XYZ_FROM_RGB  # one definition of the colour space
+from ..color.lab import RELATIVE_XYZ_FROM_RGB  # one definition of the colour space
 from .inputs import check_frames
 
 __all__ = ["bytes_to_lab"]

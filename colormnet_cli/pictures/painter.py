@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..chroma import resize, upsample_ab, working_size
+from ..color.chroma import resize, upsample_ab, working_size
+from ..color.gamut import lab_to_rgb_keeping_lightness
+from ..color.lab import rgb_to_lab
 from ..colorizer import Colorizer
 from ..exemplar import Exemplar, show_exemplars
 from ..imagefile import to_rgb
-from ..lab import rgb_to_lab
 from ..settings import ColorizeSettings
 from .flow import Picture, check_size
-from .gamut import lab_to_rgb_keeping_lightness
 
 __all__ = ["PicturePainter"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..chroma import working_size
 from ..clips import PICTURES, folder_pictures
+from ..color.chroma import working_size
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar, read_exemplar
 from ..imageheader import size_by_header

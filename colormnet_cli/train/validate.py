@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..color.lab import lab_to_rgb
 from ..colorizer import Colorizer
-from ..lab import lab_to_rgb
 from ..model.colormnet import ColorMNet
 
 __all__ = ["Validation", "validate"]

@@ -16,8 +16,8 @@ from typing import Any
 import av
 from av.container import InputContainer
 
+from ..color.orientation import Turn
 from ..errors import MediaError
-from ..turn import Turn
 from .decode import decoded_frames
 from .planes import Layout, source_layout
 

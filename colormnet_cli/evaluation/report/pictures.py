@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ...clips import Frame
+from ...color.lab import lab_to_rgb, rgb_to_lab
 from ...imagefile import to_pixels, to_rgb
-from ...lab import lab_to_rgb, rgb_to_lab
 from ...metrics import ciede2000
 from ..worst import WorstFrame
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..lab import lab_to_rgb, lab_to_rgb_linear
+from .lab import lab_to_rgb, lab_to_rgb_linear
 
 __all__ = ["lab_to_rgb_keeping_lightness"]
 
