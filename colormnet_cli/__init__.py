@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from .color.lab import rgb_to_lab as rgb_to_lab
     from .colorizer import Colorizer as Colorizer
     from .memory import MemoryConfig as MemoryConfig
-    from .model import ColorMNet as ColorMNet
-    from .model import ColorMNetConfig as ColorMNetConfig
-    from .networks.state import load_state as load_state
+    from .networks.colormnet import ColorMNet as ColorMNet
+    from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
+    from .networks.state_dict import load_state as load_state
     from .pictures import colorize_pictures as colorize_pictures
     from .pipeline import colorize_video as colorize_video
     from .plan import FilmPlan as FilmPlan
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
-    "ColorMNet": "model",
-    "ColorMNetConfig": "model",
+    "ColorMNet": "networks.colormnet",
+    "ColorMNetConfig": "networks.colormnet",
     "ColorizeSettings": "settings",
     "Colorizer": "colorizer",
     "FilmPlan": "plan",
@@ -52,7 +52,7 @@ _EXPORTS = {
     "colorize_video": "pipeline",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
-    "load_state": "networks.state",
+    "load_state": "networks.state_dict",
     "plan_video": "plan",
     "rgb_to_lab": "color.lab",
 }

@@ -13,7 +13,7 @@ from torch import Tensor
 from .device import DTYPES
 from .hostmemory import keep_freed_memory
 from .memory import MemoryBank, MemoryConfig
-from .model import ColorMNet, Features, Key, Remembered, pad, padding
+from .networks.colormnet import ColorMNet, Features, Key, Remembered, pad, padding
 from .replay import Replayed
 
 __all__ = ["Colorizer"]

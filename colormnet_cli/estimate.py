@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .device import DTYPES
 from .memory import MemoryBank, MemoryConfig
-from .model import ColorMNet, ColorMNetConfig, Remembered
+from .networks.colormnet import ColorMNet, ColorMNetConfig, Remembered
 
 __all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
 

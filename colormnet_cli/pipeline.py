@@ -35,7 +35,7 @@ from .video.reader import Frame, Reader
 from .video.tracks import Window
 
 if TYPE_CHECKING:
-    from .model import ColorMNet
+    from .networks.colormnet import ColorMNet
 
 __all__ = ["FilmRun", "colorize_video"]
 

@@ -18,7 +18,7 @@ import torch
 from conftest import make_small_model
 
 from colormnet_cli.cli import main
-from colormnet_cli.model import save_model
+from colormnet_cli.networks.colormnet import save_model
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -18,7 +18,7 @@ from fetching import hub, mirror  # noqa: F401 - fixtures
 from torch import Tensor
 
 import colormnet_cli as cm
-from colormnet_cli.model import Key
+from colormnet_cli.networks.colormnet import Key
 
 GOLDEN = Path(__file__).parent / "golden"
 

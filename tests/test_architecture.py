@@ -12,8 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 # From the bottom up: a part imports from its own row and those before it. A new part needs a place here.
 ROWS = (
     "errors wording timecode files imageheader device hostmemory overlap",
-    "networks",
-    "color model settings receipt",
+    "color networks settings receipt",
     "metrics video weights memory replay colorizer imagefile clips exemplar estimate pace resume painter",
     "plan pipeline pictures evaluation train bench",
     "cli",

@@ -23,7 +23,7 @@ from colormnet_cli.bench.network import watch_parts
 from colormnet_cli.bench.scaling import filled_colorizer, scale_area, scale_length
 from colormnet_cli.errors import UsageError
 from colormnet_cli.estimate import frame_cost
-from colormnet_cli.model import fusion, pvgfe
+from colormnet_cli.networks.colormnet import fusion, pvgfe
 
 CPU = torch.device("cpu")
 MEMORY = cm.MemoryConfig(n_s=6, n_e=3, m=16, long_term=300)
@@ -260,7 +260,9 @@ def test_no_weights_no_download(command, monkeypatch: pytest.MonkeyPatch, small_
     """Fails where bench fetches half a gigabyte, or does not say that it measured random weights."""
     monkeypatch.setattr("colormnet_cli.weights.find", lambda *_: None)
     monkeypatch.setattr("colormnet_cli.weights.ensure", lambda *_, **__: pytest.fail("it fetches"))
-    monkeypatch.setattr("colormnet_cli.model.ColorMNet", lambda: small_model)  # the full one would take minutes
+    monkeypatch.setattr(
+        "colormnet_cli.networks.colormnet.ColorMNet", lambda: small_model
+    )  # the full one would take minutes
     code, out, err = command(*QUICK, "--film", "none", "--json", "--model", "colormnet")
     assert code == 0
     assert json.loads(out)["weights"] == "random"

@@ -11,7 +11,7 @@ from conftest import make_small_model
 from torch import Tensor
 
 import colormnet_cli as cm
-from colormnet_cli.model import pad
+from colormnet_cli.networks.colormnet import pad
 
 MEMORY = cm.MemoryConfig(gamma=2, n_s=4, n_e=2, m=8, top_k=5, long_term=40)
 

@@ -28,7 +28,7 @@ from colormnet_cli.evaluation.evaluate import EvaluateSettings, Measured, evalua
 from colormnet_cli.evaluation.flows import batches
 from colormnet_cli.evaluation.meter import ClipMeter, mean_of
 from colormnet_cli.evaluation.worst import WorstFrames
-from colormnet_cli.model import save_model
+from colormnet_cli.networks.colormnet import save_model
 from colormnet_cli.settings import Progress
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import colormnet_cli as cm
 import colormnet_cli.memory
 from colormnet_cli.memory import similarity
-from colormnet_cli.model import Remembered
+from colormnet_cli.networks.colormnet import Remembered
 
 TOLERANCE = 1e-4
 

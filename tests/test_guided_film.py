@@ -14,7 +14,7 @@ from test_chroma_guidance import error_at_edges, polygons
 
 from colormnet_cli.color.lab import lab_to_rgb
 from colormnet_cli.imagefile import to_pixels, write_png
-from colormnet_cli.model import ColorMNet
+from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.pipeline import colorize_video
 from colormnet_cli.settings import ColorizeSettings
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from colormnet_cli.errors import CheckpointError, WeightsError
-from colormnet_cli.model import ColorMNet, save_model
+from colormnet_cli.networks.colormnet import ColorMNet, save_model
 from colormnet_cli.weights import load_model
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import small_config
 
-from colormnet_cli.model.local_attention import LocalAttention
+from colormnet_cli.networks.colormnet.local_attention import LocalAttention
 
 
 def plain_attend(module: LocalAttention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 import colormnet_cli as cm
 from colormnet_cli import memory
 from colormnet_cli.memory import MemoryBank, similarity
-from colormnet_cli.model import Key
-from colormnet_cli.model.match import Match, matched
+from colormnet_cli.networks.colormnet import Key
+from colormnet_cli.networks.preview.match import Match, matched
 
 FRAME = (5, 7)
 EXEMPLARS = [(4, 6), (7, 3)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from colormnet_cli.memory import MemoryBank, MemoryConfig, similarity
-from colormnet_cli.model import Key
+from colormnet_cli.networks.colormnet import Key
 
 CK, CV = 4, 3
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError
-from colormnet_cli.model import model_from_file_content, save_model
-from colormnet_cli.model.names import our_name, published_name
+from colormnet_cli.networks.colormnet import model_from_file_content, save_model
+from colormnet_cli.networks.colormnet.published_names import our_name, published_name
 
 
 def test_every_published_name_has_one_of_ours() -> None:

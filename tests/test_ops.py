@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from colormnet_cli.model.fusion import FeatureFusion, ResidualBlock
-from colormnet_cli.model.ops import attend, conv3x3_of_upsampled
-from colormnet_cli.model.pvgfe import CrossChannelAttention
+from colormnet_cli.networks.colormnet.fusion import FeatureFusion, ResidualBlock
+from colormnet_cli.networks.colormnet.ops import attend, conv3x3_of_upsampled
+from colormnet_cli.networks.colormnet.pvgfe import CrossChannelAttention
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])

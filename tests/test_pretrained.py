@@ -8,7 +8,7 @@ from conftest import make_small_model
 from torchvision.models import resnet18, resnet50
 
 from colormnet_cli.errors import UsageError
-from colormnet_cli.model import ColorMNet
+from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.train import pretrained
 
 

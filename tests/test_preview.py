@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import colormnet_cli as cm
-from colormnet_cli.model.detail import ExemplarDetail
+from colormnet_cli.networks.preview.detail import ExemplarDetail
 from colormnet_cli.train import preset, train
 from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
 from colormnet_cli.weights import read_lock

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from colormnet_cli.model.trunk import Trunk
+from colormnet_cli.networks.colormnet.trunk import Trunk
 
 
 @pytest.mark.parametrize("width", [8, 16])
@@ -27,7 +27,7 @@ def test_learning_from_large_pictures_does_not_crash():
     """Fine-tuning the preview at 224 pixels on a CPU with AVX-512 ended in a segmentation fault, in oneDNN."""
     call = """
 import torch
-from colormnet_cli.model.trunk import Trunk
+from colormnet_cli.networks.colormnet.trunk import Trunk
 torch.set_num_threads(1)
 torch.manual_seed(0)
 trunk = Trunk(5, "basic", 8, 2, (8, 16, 32), (1, 1, 1), coarse_step=1).to(memory_format=torch.channels_last).eval()

@@ -14,7 +14,7 @@ from ..color.chroma import resize
 from ..color.lab import lab_to_rgb
 from ..imagefile import to_pixels, write_png
 from ..memory import MemoryConfig
-from ..model import ColorMNet
+from ..networks.colormnet import ColorMNet
 from ..painter import Painter, lightness_of
 from ..pipeline import FilmRun
 from ..plan import FilmPlan, plan_video

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..color.chroma import PlaneFormat, luma_to_lightness, resize
 from ..colorizer import Colorizer
 from ..memory import MemoryBank
-from ..model import Key
+from ..networks.colormnet import Key
 from .figures import MemoryFill
 
 __all__ = ["FILM_PLANES", "fill_memory", "made_up_exemplar", "made_up_lightness", "made_up_luma", "prepare"]

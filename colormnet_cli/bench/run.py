@@ -16,7 +16,7 @@ from ..colorizer import Colorizer
 from ..device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..estimate import frame_cost, measure_product_rate, measure_rate
 from ..memory import MemoryConfig
-from ..model import ColorMNet
+from ..networks.colormnet import ColorMNet
 from ..receipt import versions
 from .figures import (
     STAGES,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..colorizer import Colorizer
 from ..memory import MemoryConfig
-from ..model import ColorMNet, ColorMNetConfig
+from ..networks.colormnet import ColorMNet, ColorMNetConfig
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import AreaPoint, AreaScaling, LengthScaling
 from .material import made_up_exemplar, made_up_lightness, prepare

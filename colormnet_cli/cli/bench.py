@@ -92,7 +92,7 @@ def _ready(session: Session, reporter: Reporter, name: str, device: str, precisi
     reporter.step("Starting PyTorch")
     import torch
 
-    from ..model import ColorMNet
+    from ..networks.colormnet import ColorMNet
     from ..weights import model_from_file
 
     chosen, number_format = choose_device(session, reporter, device, precision)

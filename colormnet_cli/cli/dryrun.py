@@ -49,7 +49,7 @@ def forecast(
     """The cost of a film (or folder) whose network sees `working_size` (H, W)."""
     from ..device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
     from ..estimate import frame_cost, measure_rate
-    from ..model import ColorMNetConfig
+    from ..networks.colormnet import ColorMNetConfig
     from ..weights import LockEntry, config_of, find, locate
 
     chosen = resolve_device(device)

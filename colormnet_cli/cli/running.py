@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..memory import MemoryConfig
-    from ..model import ColorMNet
+    from ..networks.colormnet import ColorMNet
     from ..receipt import Receipt
 
 __all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]

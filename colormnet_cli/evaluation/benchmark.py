@@ -23,7 +23,7 @@ from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured
 from .perceptual import PerceptualNetworks
 
 if TYPE_CHECKING:
-    from ..model import ColorMNet
+    from ..networks.colormnet import ColorMNet
 
 __all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 

@@ -1,1 +1,1 @@
-"""The networks, a folder each, and what they share: `state` fills any of them from its authors' checkpoint."""
+"""The networks, a folder each, and what they share: `state_dict` fills any of them from its authors' checkpoint."""

@@ -22,7 +22,7 @@ from ..exemplar import split_reference
 from ..files import file_sha256
 from ..imagefile import to_pixels
 from ..memory import MemoryConfig
-from ..model import ColorMNet
+from ..networks.colormnet import ColorMNet
 from ..pace import Pace
 from ..receipt import FileRecord, Receipt, versions
 from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot

@@ -10,8 +10,8 @@ import torch
 
 from ..errors import CheckpointError
 from ..files import cannot_write, write_whole
-from ..model.checkpoint import save_model
-from ..model.colormnet import ColorMNet
+from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.colormnet.weight_file import save_model
 
 __all__ = ["read_checkpoint", "write_checkpoint", "write_file", "write_weights"]
 

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..model.colormnet import ColorMNet, Remembered
-from ..model.match import Match, matched
-from ..model.pvgfe import Features
-from ..model.values import Key
+from ..networks.colormnet.colormnet import ColorMNet, Remembered
+from ..networks.colormnet.pvgfe import Features
+from ..networks.colormnet.value_encoder import Key
+from ..networks.preview.match import Match, matched
 
 __all__ = ["ClipLoss", "ClipResult", "draw_memory", "read_memory"]
 

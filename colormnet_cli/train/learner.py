@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..model.colormnet import ColorMNet
+from ..networks.colormnet.colormnet import ColorMNet
 from .settings import TrainSettings
 
 __all__ = ["Learner", "learning_rate"]

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..device import DTYPES
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
-from ..model.colormnet import ColorMNet
+from ..networks.colormnet.colormnet import ColorMNet
 from .checkpoint import read_checkpoint, write_checkpoint, write_file, write_weights
 from .clip import ClipLoss
 from .data import Batch, batches, check_shares

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UsageError
-from ..model.colormnet import ColorMNet
-from ..model.config import ColorMNetConfig
-from ..model.names import our_name
+from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.colormnet.config import ColorMNetConfig
+from ..networks.colormnet.published_names import our_name
 from ..weights import LockEntry, UrlSource, ensure
 
 __all__ = ["PRETRAINED", "fill_pretrained"]

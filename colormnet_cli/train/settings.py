@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..device import DTYPES
-from ..model.config import ColorMNetConfig
+from ..networks.colormnet.config import ColorMNetConfig
 from .kinds import check_kinds
 
 __all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from ..errors import UsageError
-from ..model.colormnet import ColorMNet
+from ..networks.colormnet.colormnet import ColorMNet
 from .settings import TrainSettings
 
 __all__ = ["starting_model"]

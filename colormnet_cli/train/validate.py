@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..color.lab import lab_to_rgb
 from ..colorizer import Colorizer
-from ..model.colormnet import ColorMNet
+from ..networks.colormnet.colormnet import ColorMNet
 
 __all__ = ["Validation", "validate"]
 

@@ -15,7 +15,7 @@ from .resolve import Notice, ensure, locate
 from .sources import OnFetch
 
 if TYPE_CHECKING:
-    from ..model import ColorMNet, ColorMNetConfig
+    from ..networks.colormnet import ColorMNet, ColorMNetConfig
 
 __all__ = ["config_of", "load_model", "model_from_file", "weights_path"]
 
@@ -42,7 +42,7 @@ def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, prog
 
 def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
     """A network from a file of our own form, with its sizes, or from the published checkpoint."""
-    from ..model import model_from_file_content
+    from ..networks.colormnet import model_from_file_content
 
     content = _read_tensors(path)
     try:
@@ -54,7 +54,7 @@ def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
 
 def config_of(path: Path) -> ColorMNetConfig:
     """The sizes of the network in a file; its tensors are mapped, not read."""
-    from ..model import ColorMNetConfig
+    from ..networks.colormnet import ColorMNetConfig
 
     sizes = _read_tensors(path).get("config", {})
     try:

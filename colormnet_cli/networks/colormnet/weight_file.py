@@ -8,8 +8,8 @@ from typing import IO, Any
 
 import torch
 
-from ..errors import CheckpointError
-from ..networks.state import load_state
+from ...errors import CheckpointError
+from ..state_dict import load_state
 from .colormnet import ColorMNet
 from .config import ColorMNetConfig
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
-from .values import Key
+from .value_encoder import Key
 
 __all__ = ["LocalAttention"]
 

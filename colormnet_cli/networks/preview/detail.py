@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import ColorMNetConfig
+from ..colormnet.config import ColorMNetConfig
 
 __all__ = ["ExemplarDetail"]
 

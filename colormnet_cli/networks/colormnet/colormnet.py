@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks.state import Network
+from ..preview.detail import ExemplarDetail
+from ..state_dict import Network
 from .config import ColorMNetConfig
 from .decoder import Decoder
-from .detail import ExemplarDetail
 from .local_attention import LocalAttention
-from .names import UNREAD, our_name, published_name
+from .published_names import UNREAD, our_name, published_name
 from .pvgfe import PVGFE, Features
-from .values import Key, KeyProjection, ValueEncoder
+from .value_encoder import Key, KeyProjection, ValueEncoder
 
 __all__ = ["ColorMNet", "Remembered"]
 

@@ -1,10 +1,10 @@
 """The network of the paper: PVGFE, keys and values, LA, decoder."""
 
-from .checkpoint import model_from_file_content, save_model
 from .colormnet import ColorMNet, Remembered, pad, padding
 from .config import ColorMNetConfig
 from .pvgfe import Features
-from .values import Key
+from .value_encoder import Key
+from .weight_file import model_from_file_content, save_model
 
 __all__ = [
     "ColorMNet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..networks.state import renamed
+from ..state_dict import renamed
 
 __all__ = ["UNREAD", "our_name", "published_name"]
 
