@@ -24,8 +24,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
-    from .colorizer import Colorizer as Colorizer
-    from .memory import MemoryConfig as MemoryConfig
+    from .inference.colorizer import Colorizer as Colorizer
+    from .inference.memory import MemoryConfig as MemoryConfig
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
     from .networks.state_dict import load_state as load_state
@@ -43,9 +43,9 @@ _EXPORTS = {
     "ColorMNet": "networks.colormnet",
     "ColorMNetConfig": "networks.colormnet",
     "ColorizeSettings": "settings",
-    "Colorizer": "colorizer",
+    "Colorizer": "inference.colorizer",
     "FilmPlan": "plan",
-    "MemoryConfig": "memory",
+    "MemoryConfig": "inference.memory",
     "Progress": "settings",
     "Receipt": "receipt",
     "colorize_pictures": "pictures",

@@ -21,7 +21,7 @@ from .imagefile import read_image, to_rgb
 from .timecode import Timecode, parse_time
 
 if TYPE_CHECKING:
-    from .colorizer import Colorizer
+    from .inference.colorizer import Colorizer
 
 __all__ = [
     "Exemplar",

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from .device import peak_memory
+from .inference.device import peak_memory
 from .settings import Progress, ProgressCallback
 
 __all__ = ["Pace"]

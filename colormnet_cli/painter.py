@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .color.chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
 from .color.orientation import Turn
-from .colorizer import Colorizer
+from .inference.colorizer import Colorizer
 
 __all__ = ["ColorPlanes", "Painter", "lightness_of"]
 

@@ -32,7 +32,7 @@ from .settings import ColorizeSettings
 from .video.reader import Frame, Mark
 
 if TYPE_CHECKING:
-    from .memory import MemoryConfig
+    from .inference.memory import MemoryConfig
 
 __all__ = [
     "Checkpoint",

@@ -22,7 +22,7 @@ from colormnet_cli.bench.material import made_up_luma
 from colormnet_cli.bench.network import watch_parts
 from colormnet_cli.bench.scaling import filled_colorizer, scale_area, scale_length
 from colormnet_cli.errors import UsageError
-from colormnet_cli.estimate import frame_cost
+from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.networks.colormnet import fusion, pvgfe
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from conftest import make_small_model
 from torch import Tensor
 
 import colormnet_cli as cm
-from colormnet_cli.estimate import frame_cost
+from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.train.clip import _Clip
 
 MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8)

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from colormnet_cli import device as d
 from colormnet_cli.errors import DeviceError, UsageError
+from colormnet_cli.inference import device as d
 
 
 def test_auto_takes_the_fastest_kind(monkeypatch):
@@ -46,7 +46,7 @@ torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 1
 torch.cuda.init = lambda: calls.append("init")
 torch.cuda.get_device_properties = lambda device: type("Card", (), {{"name": "card", "total_memory": 2**30}})
 torch.cuda.reset_peak_memory_stats = lambda device: calls.append("reset")
-from colormnet_cli.device import resolve_device
+from colormnet_cli.inference.device import resolve_device
 from colormnet_cli.pace import Pace
 Pace(1, None, resolve_device({name!r}))
 print(*calls)

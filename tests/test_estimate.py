@@ -8,8 +8,8 @@ from conftest import small_config
 from torch.utils.flop_counter import FlopCounterMode
 
 import colormnet_cli as cm
-from colormnet_cli import estimate
-from colormnet_cli.estimate import _Holding, fitting_size, frame_cost, measure_rate
+from colormnet_cli.inference import cost as estimate
+from colormnet_cli.inference.cost import _Holding, fitting_size, frame_cost, measure_rate
 
 
 def test_operations_and_memory_are_those_of_a_real_run(small_model):

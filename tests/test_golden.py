@@ -12,8 +12,8 @@ from conftest import GOLDEN
 from torch import Tensor
 
 import colormnet_cli as cm
-import colormnet_cli.memory
-from colormnet_cli.memory import similarity
+import colormnet_cli.inference.memory
+from colormnet_cli.inference.memory import similarity
 from colormnet_cli.networks.colormnet import Remembered
 
 TOLERANCE = 1e-4

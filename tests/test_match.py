@@ -8,8 +8,8 @@ from conftest import random_key
 from torch import Tensor
 
 import colormnet_cli as cm
-from colormnet_cli import memory
-from colormnet_cli.memory import MemoryBank, similarity
+from colormnet_cli.inference import memory
+from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Key
 from colormnet_cli.networks.preview.match import Match, matched
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.memory import MemoryBank, MemoryConfig, similarity
+from colormnet_cli.inference.memory import MemoryBank, MemoryConfig, similarity
 from colormnet_cli.networks.colormnet import Key
 
 CK, CV = 4, 3

@@ -16,9 +16,9 @@ from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame, rgb_frame
 from skimage import color
 
 from colormnet_cli.color.lab import rgb_to_lab
-from colormnet_cli.colorizer import Colorizer
 from colormnet_cli.errors import MediaError, OutputError, UsageError
 from colormnet_cli.imagefile import read_image, to_rgb
+from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.pictures import colorize_pictures, default_output, find_pictures, plan_pictures
 from colormnet_cli.settings import ColorizeSettings, Progress

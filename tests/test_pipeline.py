@@ -19,8 +19,8 @@ import torch
 from films import Film, assert_same_frames, frames_of, make_film
 
 from colormnet_cli import ColorizeSettings, Progress, colorize_video, plan_video
-from colormnet_cli.colorizer import Colorizer
 from colormnet_cli.errors import MediaError
+from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.video.probe import probe
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,8 @@ from conftest import make_small_model
 from torch.utils._pytree import tree_leaves
 
 import colormnet_cli as cm
-from colormnet_cli import replay
 from colormnet_cli.bench.material import made_up_exemplar, made_up_lightness
+from colormnet_cli.inference import cuda_graphs as replay
 
 SIZE = (32, 48)
 MEMORY = cm.MemoryConfig(gamma=2, n_s=4, n_e=2, m=16, long_term=64)

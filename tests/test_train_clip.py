@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import make_small_model, random_key
 
-from colormnet_cli.memory import MemoryBank, MemoryConfig
+from colormnet_cli.inference.memory import MemoryBank, MemoryConfig
 from colormnet_cli.train.clip import ClipLoss, draw_memory, read_memory
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..color.chroma import resize
 from ..color.lab import lab_to_rgb
 from ..imagefile import to_pixels, write_png
-from ..memory import MemoryConfig
+from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet
 from ..painter import Painter, lightness_of
 from ..pipeline import FilmRun

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..color.chroma import PlaneFormat, luma_to_lightness, resize
-from ..colorizer import Colorizer
-from ..memory import MemoryBank
+from ..inference.colorizer import Colorizer
+from ..inference.memory import MemoryBank
 from ..networks.colormnet import Key
 from .figures import MemoryFill
 

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..colorizer import Colorizer
+from ..inference.colorizer import Colorizer
 from ..painter import Painter
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import MemoryFigures, Times

@@ -10,8 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..colorizer import Colorizer
-from ..memory import MemoryConfig
+from ..inference.colorizer import Colorizer
+from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet, ColorMNetConfig
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import AreaPoint, AreaScaling, LengthScaling

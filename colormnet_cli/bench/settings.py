@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..memory import MemoryConfig
+from ..inference.memory import MemoryConfig
 
 __all__ = ["BenchSettings", "parse_frame_size"]
 

@@ -16,7 +16,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..bench import BenchSettings
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
 
 __all__ = ["register"]
 

@@ -89,7 +89,7 @@ def _versions() -> list[Finding]:
 def _devices() -> list[Finding]:
     import torch
 
-    from ..device import describe_device, free_memory, list_devices
+    from ..inference.device import describe_device, free_memory, list_devices
 
     findings = []
     for index, device in enumerate(list_devices()):

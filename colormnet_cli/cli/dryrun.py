@@ -10,7 +10,7 @@ from ..wording import many
 from .progress import bytes_text, clock
 
 if TYPE_CHECKING:
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
     from ..plan import FilmPlan
 
 __all__ = ["Forecast", "film_text", "forecast"]
@@ -47,8 +47,8 @@ def forecast(
     lookahead: int | None,
 ) -> Forecast:
     """The cost of a film (or folder) whose network sees `working_size` (H, W)."""
-    from ..device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
-    from ..estimate import frame_cost, measure_rate
+    from ..inference.cost import frame_cost, measure_rate
+    from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
     from ..networks.colormnet import ColorMNetConfig
     from ..weights import LockEntry, config_of, find, locate
 

@@ -12,7 +12,7 @@ from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
     from ..plan import FilmPlan
     from ..receipt import Receipt
     from ..settings import ColorizeSettings

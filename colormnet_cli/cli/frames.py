@@ -14,7 +14,7 @@ from .running import make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
     from ..pictures import PicturesPlan
 
 __all__ = ["register"]

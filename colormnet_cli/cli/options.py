@@ -12,7 +12,7 @@ import typer
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
 
 # Panels of the help
 COLOURS, NETWORK, OUTPUT, MESSAGES = "Where the colours come from", "Network", "Output", "Messages"
@@ -201,7 +201,7 @@ def parse_size(text: str) -> int | Literal["source"]:
 def memory_config(gamma: int, ns: int, ne: int, m: int, top_k: int, long_term: int) -> MemoryConfig:
     """The memory's settings from the options; what cannot be is wrong usage, told by the options' names."""
     from ..errors import UsageError
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
 
     try:
         return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)

@@ -16,7 +16,7 @@ from .session import Session
 if TYPE_CHECKING:
     import torch
 
-    from ..memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
     from ..networks.colormnet import ColorMNet
     from ..receipt import Receipt
 
@@ -55,7 +55,7 @@ def make_ready(session: Session, reporter: Reporter, model: str, device: str, pr
 
 def choose_device(session: Session, reporter: Reporter, device: str, precision: str) -> tuple[torch.device, str]:
     """The device and the number format of a run; said where nobody asked for a device."""
-    from ..device import describe_device, resolve_device, resolve_precision
+    from ..inference.device import describe_device, resolve_device, resolve_precision
 
     chosen = resolve_device(device)
     number_format = resolve_precision(precision, chosen)
@@ -109,8 +109,8 @@ def tell_what_fits(
 
 
 def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None) -> str:
-    from ..device import default_lookahead, free_memory
-    from ..estimate import fitting_size
+    from ..inference.cost import fitting_size
+    from ..inference.device import default_lookahead, free_memory
 
     ahead = lookahead or default_lookahead(ready.device)
     fits = fitting_size(

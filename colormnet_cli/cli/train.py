@@ -103,7 +103,7 @@ def train(
     """
     import torch
 
-    from ..device import resolve_device
+    from ..inference.device import resolve_device
     from ..train.distributed import leads
     from ..train.loop import train as run
 

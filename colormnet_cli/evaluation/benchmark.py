@@ -13,12 +13,12 @@ import torch
 from ..clips import Clip, Frame, clips_by_name, open_clip
 from ..color.chroma import resize, upsample_ab, working_size
 from ..color.lab import lab_to_rgb, rgb_to_lab
-from ..colorizer import Colorizer
-from ..device import default_lookahead, resolve_device, resolve_precision
 from ..errors import MediaError, OutputError, UsageError
 from ..exemplar import Exemplar
 from ..imagefile import to_pixels, to_rgb, write_png
-from ..memory import MemoryConfig
+from ..inference.colorizer import Colorizer
+from ..inference.device import default_lookahead, resolve_device, resolve_precision
+from ..inference.memory import MemoryConfig
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
 from .perceptual import PerceptualNetworks
 

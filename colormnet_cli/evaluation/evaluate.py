@@ -16,8 +16,8 @@ import torch
 
 from .. import metrics
 from ..clips import Frame
-from ..device import describe_device, resolve_device
 from ..errors import MediaError, OutputError
+from ..inference.device import describe_device, resolve_device
 from ..overlap import Ahead
 from ..pace import Pace
 from ..receipt import versions

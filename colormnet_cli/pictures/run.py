@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
-from ..colorizer import Colorizer
-from ..device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from ..errors import Interrupted, MediaError, OutputError
 from ..exemplar import split_reference
 from ..files import file_sha256
 from ..imagefile import to_pixels
-from ..memory import MemoryConfig
+from ..inference.colorizer import Colorizer
+from ..inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
+from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet
 from ..pace import Pace
 from ..receipt import FileRecord, Receipt, versions

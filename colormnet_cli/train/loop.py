@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..device import DTYPES
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
+from ..inference.device import DTYPES
 from ..networks.colormnet.colormnet import ColorMNet
 from .checkpoint import read_checkpoint, write_checkpoint, write_file, write_weights
 from .clip import ClipLoss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from ..device import DTYPES
+from ..inference.device import DTYPES
 from ..networks.colormnet.config import ColorMNetConfig
 from .kinds import check_kinds
 

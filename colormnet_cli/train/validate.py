@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..color.lab import lab_to_rgb
-from ..colorizer import Colorizer
+from ..inference.colorizer import Colorizer
 from ..networks.colormnet.colormnet import ColorMNet
 
 __all__ = ["Validation", "validate"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from .errors import DeviceError, UsageError
+from ..errors import DeviceError, UsageError
 
 __all__ = [
     "DTYPES",

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..networks.colormnet import ColorMNet, Features, Key, Remembered, pad, padding
+from .allocator import keep_freed_memory
+from .cuda_graphs import Replayed
 from .device import DTYPES
-from .hostmemory import keep_freed_memory
 from .memory import MemoryBank, MemoryConfig
-from .networks.colormnet import ColorMNet, Features, Key, Remembered, pad, padding
-from .replay import Replayed
 
 __all__ = ["Colorizer"]
 

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .networks.colormnet import Key
-from .networks.preview.match import Match, matched
+from ..networks.colormnet import Key
+from ..networks.preview.match import Match, matched
 
 __all__ = ["MemoryBank", "MemoryConfig", "similarity"]
 

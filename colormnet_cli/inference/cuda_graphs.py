@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
-from .networks.colormnet import ColorMNet, Features, Key, Remembered
+from ..networks.colormnet import ColorMNet, Features, Key, Remembered
 
 __all__ = ["Replayed"]
 
