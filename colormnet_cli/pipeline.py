@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .errors import Interrupted, MediaError, OutputError
-from .exemplar import show_exemplars, split_reference
 from .files import cannot_write, file_identity, sync_folder
 from .inference.colorizer import Colorizer
 from .inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from .inference.memory import MemoryConfig
+from .media.exemplar import show_exemplars, split_reference
 from .overlap import Ahead, Behind
 from .pace import Pace
 from .painter import ColorPlanes, Painter, lightness_of

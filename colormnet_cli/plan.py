@@ -12,7 +12,7 @@ from typing import Any
 
 from .color.chroma import PlaneFormat, working_size
 from .errors import MediaError, OutputError, UsageError
-from .exemplar import Exemplar, read_exemplar, split_reference
+from .media.exemplar import Exemplar, read_exemplar, split_reference
 from .settings import ColorizeSettings
 from .timecode import Timecode, parse_time
 from .video.codecs import EncoderSpec, carries_shape, choose_encoder, siting

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from .errors import OutputError, UsageError
-from .exemplar import split_reference
 from .files import file_identity, sync_folder, write_whole
+from .media.exemplar import split_reference
 from .receipt import versions
 from .settings import ColorizeSettings
 from .video.reader import Frame, Mark

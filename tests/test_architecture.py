@@ -11,9 +11,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 # From the bottom up: a part imports from its own row and those before it. A new part needs a place here.
 ROWS = (
-    "errors wording timecode files imageheader overlap",
+    "errors wording timecode files overlap",
     "color networks settings receipt",
-    "metrics video weights inference imagefile clips exemplar pace resume painter",
+    "metrics video weights inference media pace resume painter",
     "plan pipeline pictures evaluation train bench",
     "cli",
 )

@@ -12,10 +12,10 @@ import pytest
 from films import make_film
 from moving import picture, write_film, write_frames
 
-from colormnet_cli.clips import natural_order, open_clip
 from colormnet_cli.errors import MediaError
 from colormnet_cli.evaluation.evaluate import evaluate
 from colormnet_cli.evaluation.pairs import pair_clips
+from colormnet_cli.media.clips import natural_order, open_clip
 from colormnet_cli.video.rgb import RgbFilm, planes_of
 
 

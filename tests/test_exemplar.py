@@ -17,8 +17,8 @@ from skimage import color
 
 from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.exemplar import Exemplar, read_exemplar, split_reference
-from colormnet_cli.imagefile import to_rgb, write_png
+from colormnet_cli.media.exemplar import Exemplar, read_exemplar, split_reference
+from colormnet_cli.media.image_file import to_rgb, write_png
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from colormnet_cli.imagefile import read_image, write_png
+from colormnet_cli.media.image_file import read_image, write_png
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scans import gray_frame
 
-from colormnet_cli.imagefile import read_image
-from colormnet_cli.imageheader import size_by_header
+from colormnet_cli.media.image_file import read_image
+from colormnet_cli.media.image_header import size_by_header
 
 # EXIF of one entry, in either byte order: Orientation 6, to be turned by a quarter
 TURNED = [

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame
 
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
-from colormnet_cli.imagefile import read_image, write_png
+from colormnet_cli.media.image_file import read_image, write_png
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.colormnet.weight_file import save_model
 from colormnet_cli.pictures import colorize_pictures, find_pictures

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from colormnet_cli import ColorizeSettings, colorize_video
-from colormnet_cli.clips import read_picture
+from colormnet_cli.media.clips import read_picture
 from colormnet_cli.timecode import parse_time
 from colormnet_cli.train.films import find_films
 from colormnet_cli.video.probe import probe

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..color.chroma import resize
 from ..color.lab import lab_to_rgb
-from ..imagefile import to_pixels, write_png
 from ..inference.memory import MemoryConfig
+from ..media.image_file import to_pixels, write_png
 from ..networks.colormnet import ColorMNet
 from ..painter import Painter, lightness_of
 from ..pipeline import FilmRun

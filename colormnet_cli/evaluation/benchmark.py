@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ..clips import Clip, Frame, clips_by_name, open_clip
 from ..color.chroma import resize, upsample_ab, working_size
 from ..color.lab import lab_to_rgb, rgb_to_lab
 from ..errors import MediaError, OutputError, UsageError
-from ..exemplar import Exemplar
-from ..imagefile import to_pixels, to_rgb, write_png
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, resolve_device, resolve_precision
 from ..inference.memory import MemoryConfig
+from ..media.clips import Clip, Frame, clips_by_name, open_clip
+from ..media.exemplar import Exemplar
+from ..media.image_file import to_pixels, to_rgb, write_png
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
 from .perceptual import PerceptualNetworks
 

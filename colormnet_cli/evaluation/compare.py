@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..clips import Clip, open_clip
-from ..clips import Frame as Picture
 from ..errors import MediaError, UsageError
 from ..files import cannot_write
+from ..media.clips import Clip, open_clip
+from ..media.clips import Frame as Picture
 from ..overlap import Ahead, Behind
 from ..pace import Pace
 from ..plan import check_output

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from .. import metrics
-from ..clips import Frame
 from ..errors import MediaError, OutputError
 from ..inference.device import describe_device, resolve_device
+from ..media.clips import Frame
 from ..overlap import Ahead
 from ..pace import Pace
 from ..receipt import versions

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..clips import Frame
+from ..media.clips import Frame
 from ..metrics.temporal import dis_flow, gray_of
 
 __all__ = ["Batch", "batches"]

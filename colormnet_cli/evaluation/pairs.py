@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from ..clips import Clip, Frame, clips_by_name, folder_pictures, open_clip
 from ..errors import MediaError
+from ..media.clips import Clip, Frame, clips_by_name, folder_pictures, open_clip
 from ..wording import many
 
 __all__ = ["ClipPair", "pair_clips"]

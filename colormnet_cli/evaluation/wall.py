@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..clips import Frame
 from ..errors import UsageError
+from ..media.clips import Frame
 from ..wording import many
 
 __all__ = ["Wall", "plan_wall"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..clips import Frame
+from ..media.clips import Frame
 
 __all__ = ["WorstFrame", "WorstFrames"]
 

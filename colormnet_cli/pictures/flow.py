@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
-from ..imagefile import read_image, write_png
+from ..media.image_file import read_image, write_png
 
 __all__ = ["Picture", "Writer", "check_size", "open_picture", "read_ahead"]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from ..color.chroma import resize, upsample_ab, working_size
 from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
-from ..exemplar import Exemplar, show_exemplars
-from ..imagefile import to_rgb
 from ..inference.colorizer import Colorizer
+from ..media.exemplar import Exemplar, show_exemplars
+from ..media.image_file import to_rgb
 from ..settings import ColorizeSettings
 from .flow import Picture, check_size
 

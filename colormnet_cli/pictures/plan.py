@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..clips import PICTURES, folder_pictures
 from ..color.chroma import working_size
 from ..errors import MediaError, OutputError, UsageError
-from ..exemplar import Exemplar, read_exemplar
-from ..imageheader import size_by_header
+from ..media.clips import PICTURES, folder_pictures
+from ..media.exemplar import Exemplar, read_exemplar
+from ..media.image_header import size_by_header
 from ..resume import progress_folder
 from ..settings import ColorizeSettings
 from .flow import check_size, open_picture

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 
 from ..errors import Interrupted, MediaError, OutputError
-from ..exemplar import split_reference
 from ..files import file_sha256
-from ..imagefile import to_pixels
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
 from ..inference.memory import MemoryConfig
+from ..media.exemplar import split_reference
+from ..media.image_file import to_pixels
 from ..networks.colormnet import ColorMNet
 from ..pace import Pace
 from ..receipt import FileRecord, Receipt, versions

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..clips import Clip, find_clips, folder_pictures, natural_order, open_clip, read_picture
 from ..color.lab import rgb_to_lab
 from ..errors import MediaError, UsageError
-from ..exemplar import is_gray
 from ..files import cannot_write, file_identity
+from ..media.clips import Clip, find_clips, folder_pictures, natural_order, open_clip, read_picture
+from ..media.exemplar import is_gray
 from ..wording import many
 from .data import Batch, memory_picks
 from .settings import TrainSettings

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 
-from ...clips import Frame
 from ...color.lab import lab_to_rgb, rgb_to_lab
-from ...imagefile import to_pixels, to_rgb
+from ...media.clips import Frame
+from ...media.image_file import to_pixels, to_rgb
 from ...metrics import ciede2000
 from ..worst import WorstFrame
 

@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..color.chroma import resize, working_size
+from ..color.lab import lab_to_rgb, rgb_to_lab
+from ..errors import MediaError
+from ..timecode import Timecode, parse_time
 from .clips import FILMS
-from .color.chroma import resize, working_size
-from .color.lab import lab_to_rgb, rgb_to_lab
-from .errors import MediaError
-from .imagefile import read_image, to_rgb
-from .timecode import Timecode, parse_time
+from .image_file import read_image, to_rgb
 
 if TYPE_CHECKING:
-    from .inference.colorizer import Colorizer
+    from ..inference.colorizer import Colorizer
 
 __all__ = [
     "Exemplar",
@@ -201,7 +201,7 @@ def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
 def _still(path: Path, moment: Timecode | None) -> NDArray[Any]:
     """[H,W,3] RGB of a picture, or of the film's frame at that moment."""
     if moment is not None:
-        from .video.still import frame_at  # PyAV is only needed for a film
+        from ..video.still import frame_at  # PyAV is only needed for a film
 
         return frame_at(path, moment)
     if path.suffix.lower() in FILMS:

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .errors import MediaError, OutputError
-from .files import write_whole
+from ..errors import MediaError, OutputError
+from ..files import write_whole
 
 __all__ = ["read_image", "to_pixels", "to_rgb", "write_png"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import MediaError
-from .imagefile import read_image
+from ..errors import MediaError
+from .image_file import read_image
 
 __all__ = [
     "FILMS",
@@ -48,7 +48,7 @@ class Clip:
 
     def __iter__(self) -> Iterator[Frame]:
         if not self.pictures:
-            from .video.rgb import RgbFilm
+            from ..video.rgb import RgbFilm
 
             yield from RgbFilm(self.path)
             return
@@ -90,7 +90,7 @@ def open_clip(path: str | Path) -> Clip:
         return Clip(path, path.name, read_picture(pictures[0]).shape[:2], 24.0, pictures, len(pictures))
     if not path.exists():
         raise MediaError(f"{path}: there is no such file or folder.")
-    from .video.rgb import RgbFilm
+    from ..video.rgb import RgbFilm
 
     film = RgbFilm(path).info
     return Clip(path, path.stem, (film.height, film.width), float(film.rate), frames=film.frames)
