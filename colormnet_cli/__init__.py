@@ -24,16 +24,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
+    from .film.pictures_run import colorize_pictures as colorize_pictures
+    from .film.plan import FilmPlan as FilmPlan
+    from .film.plan import plan_video as plan_video
+    from .film.receipt import Receipt as Receipt
+    from .film.run import colorize_video as colorize_video
     from .inference.colorizer import Colorizer as Colorizer
     from .inference.memory import MemoryConfig as MemoryConfig
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
     from .networks.state_dict import load_state as load_state
-    from .pictures import colorize_pictures as colorize_pictures
-    from .pipeline import colorize_video as colorize_video
-    from .plan import FilmPlan as FilmPlan
-    from .plan import plan_video as plan_video
-    from .receipt import Receipt as Receipt
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import Progress as Progress
     from .weights import load_model as load_model
@@ -44,16 +44,16 @@ _EXPORTS = {
     "ColorMNetConfig": "networks.colormnet",
     "ColorizeSettings": "settings",
     "Colorizer": "inference.colorizer",
-    "FilmPlan": "plan",
+    "FilmPlan": "film.plan",
     "MemoryConfig": "inference.memory",
     "Progress": "settings",
-    "Receipt": "receipt",
-    "colorize_pictures": "pictures",
-    "colorize_video": "pipeline",
+    "Receipt": "film.receipt",
+    "colorize_pictures": "film.pictures_run",
+    "colorize_video": "film.run",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",
-    "plan_video": "plan",
+    "plan_video": "film.plan",
     "rgb_to_lab": "color.lab",
 }
 

@@ -20,7 +20,8 @@ torch.set_num_threads(1)
 
 from conftest import make_small_model  # noqa: E402
 
-from colormnet_cli import ColorizeSettings, colorize_video, resume  # noqa: E402
+from colormnet_cli import ColorizeSettings, colorize_video  # noqa: E402
+from colormnet_cli.film import checkpoint as resume  # noqa: E402
 
 KILLS = 20
 

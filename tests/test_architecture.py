@@ -11,10 +11,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 # From the bottom up: a part imports from its own row and those before it. A new part needs a place here.
 ROWS = (
-    "errors wording timecode files overlap",
-    "color networks settings receipt",
-    "metrics video weights inference media pace resume painter",
-    "plan pipeline pictures evaluation train bench",
+    "errors wording timecode files settings",
+    "color networks",
+    "metrics video weights inference media",
+    "film evaluation train bench",
     "cli",
 )
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts.split()}

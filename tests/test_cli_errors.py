@@ -170,7 +170,7 @@ def test_debug_shows_where(command):
 
 def test_what_should_not_happen_is_said_too(command, monkeypatch):
     """A bug of ours ends in a sentence as well, which says how to see more."""
-    from colormnet_cli import plan
+    from colormnet_cli.film import plan
 
     monkeypatch.setattr(plan, "plan_video", lambda *_, **__: 1 / 0)
     code, _, err = command(*COLORIZE.split())
@@ -186,7 +186,7 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
 )  # fmt: skip
 def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error):
     """The figure must be below what was tried, and be a size that the option takes."""
-    from colormnet_cli import pipeline
+    from colormnet_cli.film import run as pipeline
 
     def fails(*_, **__):
         raise error
@@ -212,7 +212,7 @@ def test_too_little_memory_elsewhere(command, monkeypatch):
 
 def test_an_unwritable_folder(command, tmp_path, monkeypatch):
     """Known before the first frame."""
-    from colormnet_cli import plan
+    from colormnet_cli.film import plan
 
     nowhere = SimpleNamespace(W_OK=os.W_OK, X_OK=os.X_OK, access=lambda *_: False)  # root may write anywhere
     monkeypatch.setattr(plan, "os", nowhere)

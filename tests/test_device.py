@@ -47,7 +47,7 @@ torch.cuda.init = lambda: calls.append("init")
 torch.cuda.get_device_properties = lambda device: type("Card", (), {{"name": "card", "total_memory": 2**30}})
 torch.cuda.reset_peak_memory_stats = lambda device: calls.append("reset")
 from colormnet_cli.inference.device import resolve_device
-from colormnet_cli.pace import Pace
+from colormnet_cli.film.progress import Pace
 Pace(1, None, resolve_device({name!r}))
 print(*calls)
 """

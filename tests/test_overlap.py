@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from colormnet_cli.overlap import Ahead, Behind
+from colormnet_cli.film.prefetch import Ahead, Behind
 
 
 def test_everything_arrives_in_order() -> None:

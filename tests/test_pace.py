@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from colormnet_cli import pace as module
-from colormnet_cli.pace import Pace
+from colormnet_cli.film import progress as module
+from colormnet_cli.film.progress import Pace
 from colormnet_cli.settings import Progress
 
 

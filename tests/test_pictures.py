@@ -17,10 +17,11 @@ from skimage import color
 
 from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError, OutputError, UsageError
+from colormnet_cli.film.pictures_plan import default_output, find_pictures, plan_pictures
+from colormnet_cli.film.pictures_run import colorize_pictures
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.media.image_file import read_image, to_rgb
 from colormnet_cli.networks.colormnet import ColorMNet
-from colormnet_cli.pictures import colorize_pictures, default_output, find_pictures, plan_pictures
 from colormnet_cli.settings import ColorizeSettings, Progress
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame
 
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
+from colormnet_cli.film import pictures_run as module
+from colormnet_cli.film.pictures_io import read_ahead
+from colormnet_cli.film.pictures_plan import find_pictures
+from colormnet_cli.film.pictures_run import colorize_pictures
+from colormnet_cli.film.receipt import Receipt
 from colormnet_cli.media.image_file import read_image, write_png
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.colormnet.weight_file import save_model
-from colormnet_cli.pictures import colorize_pictures, find_pictures
-from colormnet_cli.pictures import run as module
-from colormnet_cli.pictures.flow import read_ahead
-from colormnet_cli.receipt import Receipt
 from colormnet_cli.settings import ColorizeSettings, Progress
 from colormnet_cli.weights import load_model
 
@@ -104,7 +105,7 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
         write_png(path, pixels)
 
     monkeypatch.setattr(module.ProgressFolder, "save", checked)
-    monkeypatch.setattr("colormnet_cli.pictures.flow.write_png", slow)
+    monkeypatch.setattr("colormnet_cli.film.pictures_io.write_png", slow)
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
     colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=lively, device="cpu")
     assert missing == [0] * 7
@@ -139,7 +140,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_result(
     colorize_pictures(folder, [exemplar], tmp_path / "whole", model=lively, device="cpu")
     output, rng, kills = tmp_path / "broken", random.Random(0), 0
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["colormnet_cli.pictures", __name__])
+    context.set_forkserver_preload(["colormnet_cli.film.pictures_run", __name__])
     save_model(lively, tmp_path / "weights.pth")
     for _ in range(60):
         process = context.Process(target=_child, args=(folder, exemplar, output, tmp_path / "weights.pth"))
@@ -204,7 +205,7 @@ def test_reading_stays_a_few_pictures_ahead(tmp_path: Path, monkeypatch: pytest.
     """Ten thousand scans of 50 megapixels do not fit into memory."""
     read: list[Path] = []
     original = read_image
-    monkeypatch.setattr("colormnet_cli.pictures.flow.read_image", lambda path: read.append(path) or original(path))
+    monkeypatch.setattr("colormnet_cli.film.pictures_io.read_image", lambda path: read.append(path) or original(path))
     pictures = read_ahead(find_pictures(folder_of(tmp_path / "in", 30)), 4)
     for taken in range(1, 11):
         next(pictures)

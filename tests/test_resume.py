@@ -19,10 +19,12 @@ import pytest
 import torch
 from films import assert_same_frames, make_film, packets_of
 
-from colormnet_cli import ColorizeSettings, colorize_video, pipeline, resume
+from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.errors import Interrupted, OutputError, UsageError
-from colormnet_cli.painter import Painter
-from colormnet_cli.resume import ProgressFolder, model_sha256, snapshot
+from colormnet_cli.film import checkpoint as resume
+from colormnet_cli.film import run as pipeline
+from colormnet_cli.film.checkpoint import ProgressFolder, model_sha256, snapshot
+from colormnet_cli.film.frame_colorizer import Painter
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -141,7 +143,7 @@ def test_before_the_first_piece_nothing_is_left(tmp_path: Path, run: Any) -> Non
 def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped while it writes the file colours nothing again."""
     with monkeypatch.context() as patch:
-        patch.setattr("colormnet_cli.pipeline.join_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr("colormnet_cli.film.run.join_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(Interrupted):
             run()
     assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ..color.chroma import resize
 from ..color.lab import lab_to_rgb
+from ..film.frame_colorizer import Painter, lightness_of
+from ..film.plan import FilmPlan, plan_video
+from ..film.run import FilmRun
 from ..inference.memory import MemoryConfig
 from ..media.image_file import to_pixels, write_png
 from ..networks.colormnet import ColorMNet
-from ..painter import Painter, lightness_of
-from ..pipeline import FilmRun
-from ..plan import FilmPlan, plan_video
 from ..settings import ColorizeSettings
 from ..video.made_up import write_gray_film
 from ..video.pieces import PieceWriter

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..film.frame_colorizer import Painter
 from ..inference.colorizer import Colorizer
-from ..painter import Painter
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import MemoryFigures, Times
 from .material import FILM_PLANES, made_up_luma

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from ..color.chroma import working_size
+from ..film.receipt import versions
 from ..inference.colorizer import Colorizer
 from ..inference.cost import frame_cost, measure_product_rate, measure_rate
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet
-from ..receipt import versions
 from .figures import (
     STAGES,
     AreaScaling,

@@ -10,8 +10,8 @@ from ..wording import many
 from .progress import bytes_text, clock
 
 if TYPE_CHECKING:
+    from ..film.plan import FilmPlan
     from ..inference.memory import MemoryConfig
-    from ..plan import FilmPlan
 
 __all__ = ["Forecast", "film_text", "forecast"]
 

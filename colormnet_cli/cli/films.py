@@ -12,9 +12,9 @@ from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..film.plan import FilmPlan
+    from ..film.receipt import Receipt
     from ..inference.memory import MemoryConfig
-    from ..plan import FilmPlan
-    from ..receipt import Receipt
     from ..settings import ColorizeSettings
 
 __all__ = ["Request", "output_paths", "parse_pairs", "run", "show_plans"]
@@ -41,7 +41,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> tuple[list
     """Look at every film before half a gigabyte is fetched for the first; how many cannot be coloured at all."""
     reporter.step("Looking at the film" if len(request.jobs) == 1 else "Looking at the films")
     from ..errors import ColormnetError, UsageError
-    from ..plan import plan_video
+    from ..film.plan import plan_video
 
     plans: list[FilmPlan] = []
     for film, output in request.jobs:
@@ -93,7 +93,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
 
 
 def _colorize_one(reporter: Reporter, request: Request, ready: Ready, plan: FilmPlan) -> Receipt:
-    from ..pipeline import colorize_video
+    from ..film.run import colorize_video
 
     film = plan.info.path
     with tell_what_fits(ready, request.memory, plan.working_size, request.settings.lookahead):

@@ -14,8 +14,8 @@ from .running import make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..film.pictures_plan import PicturesPlan
     from ..inference.memory import MemoryConfig
-    from ..pictures import PicturesPlan
 
 __all__ = ["register"]
 
@@ -56,7 +56,8 @@ def frames(
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
-        from ..pictures import colorize_pictures, plan_pictures
+        from ..film.pictures_plan import plan_pictures
+        from ..film.pictures_run import colorize_pictures
 
         reporter.step("Looking at the pictures")
         plan = plan_pictures(folder, ref, output, settings=settings)

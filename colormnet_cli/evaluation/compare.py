@@ -18,12 +18,12 @@ import numpy as np
 
 from ..errors import MediaError, UsageError
 from ..files import cannot_write
+from ..film.plan import check_output
+from ..film.prefetch import Ahead, Behind
+from ..film.progress import Pace
+from ..film.receipt import FileRecord, versions
 from ..media.clips import Clip, open_clip
 from ..media.clips import Frame as Picture
-from ..overlap import Ahead, Behind
-from ..pace import Pace
-from ..plan import check_output
-from ..receipt import FileRecord, versions
 from ..settings import ColorizeSettings, ProgressCallback
 from ..video.codecs import EncoderSpec, choose_encoder
 from ..video.join import check_header, join_film

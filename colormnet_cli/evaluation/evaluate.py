@@ -16,11 +16,11 @@ import torch
 
 from .. import metrics
 from ..errors import MediaError, OutputError
+from ..film.prefetch import Ahead
+from ..film.progress import Pace
+from ..film.receipt import versions
 from ..inference.device import describe_device, resolve_device
 from ..media.clips import Frame
-from ..overlap import Ahead
-from ..pace import Pace
-from ..receipt import versions
 from ..settings import Progress
 from ..wording import many
 from .flows import batches

@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .errors import Interrupted, MediaError, OutputError
-from .files import cannot_write, file_identity, sync_folder
-from .inference.colorizer import Colorizer
-from .inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
-from .inference.memory import MemoryConfig
-from .media.exemplar import show_exemplars, split_reference
-from .overlap import Ahead, Behind
-from .pace import Pace
-from .painter import ColorPlanes, Painter, lightness_of
+from ..errors import Interrupted, MediaError, OutputError
+from ..files import cannot_write, file_identity, sync_folder
+from ..inference.colorizer import Colorizer
+from ..inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
+from ..inference.memory import MemoryConfig
+from ..media.exemplar import show_exemplars, split_reference
+from ..settings import ColorizeSettings, ProgressCallback
+from ..video.counts import Counts
+from ..video.join import join_film, survey
+from ..video.pieces import PieceWriter, piece_path, read_piece
+from ..video.planes import convert_luma
+from ..video.reader import Frame, Reader
+from ..video.tracks import Window
+from .checkpoint import PIECE_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
+from .frame_colorizer import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
+from .prefetch import Ahead, Behind
+from .progress import Pace
 from .receipt import FileRecord, Receipt, versions
-from .resume import PIECE_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
-from .settings import ColorizeSettings, ProgressCallback
-from .video.counts import Counts
-from .video.join import join_film, survey
-from .video.pieces import PieceWriter, piece_path, read_piece
-from .video.planes import convert_luma
-from .video.reader import Frame, Reader
-from .video.tracks import Window
 
 if TYPE_CHECKING:
-    from .networks.colormnet import ColorMNet
+    from ..networks.colormnet import ColorMNet
 
 __all__ = ["FilmRun", "colorize_video"]
 

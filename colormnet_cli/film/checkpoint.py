@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 from torch import Tensor
 
-from .errors import OutputError, UsageError
-from .files import file_identity, sync_folder, write_whole
-from .media.exemplar import split_reference
+from ..errors import OutputError, UsageError
+from ..files import file_identity, sync_folder, write_whole
+from ..media.exemplar import split_reference
+from ..settings import ColorizeSettings
+from ..video.reader import Frame, Mark
 from .receipt import versions
-from .settings import ColorizeSettings
-from .video.reader import Frame, Mark
 
 if TYPE_CHECKING:
-    from .inference.memory import MemoryConfig
+    from ..inference.memory import MemoryConfig
 
 __all__ = [
     "Checkpoint",

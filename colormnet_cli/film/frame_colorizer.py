@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .color.chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
-from .color.orientation import Turn
-from .inference.colorizer import Colorizer
+from ..color.chroma import PlaneFormat, chroma_planes, luma_to_lightness, resize, upsample_ab
+from ..color.orientation import Turn
+from ..inference.colorizer import Colorizer
 
 __all__ = ["ColorPlanes", "Painter", "lightness_of"]
 

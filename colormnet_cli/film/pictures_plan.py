@@ -13,9 +13,9 @@ from ..errors import MediaError, OutputError, UsageError
 from ..media.clips import PICTURES, folder_pictures
 from ..media.exemplar import Exemplar, read_exemplar
 from ..media.image_header import size_by_header
-from ..resume import progress_folder
 from ..settings import ColorizeSettings
-from .flow import check_size, open_picture
+from .checkpoint import progress_folder
+from .pictures_io import check_size, open_picture
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 

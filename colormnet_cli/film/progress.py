@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 
-from .inference.device import peak_memory
-from .settings import Progress, ProgressCallback
+from ..inference.device import peak_memory
+from ..settings import Progress, ProgressCallback
 
 __all__ = ["Pace"]
 

@@ -17,7 +17,7 @@ from ..inference.colorizer import Colorizer
 from ..media.exemplar import Exemplar, show_exemplars
 from ..media.image_file import to_rgb
 from ..settings import ColorizeSettings
-from .flow import Picture, check_size
+from .pictures_io import Picture, check_size
 
 __all__ = ["PicturePainter"]
 

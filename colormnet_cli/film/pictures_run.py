@@ -23,13 +23,13 @@ from ..inference.memory import MemoryConfig
 from ..media.exemplar import split_reference
 from ..media.image_file import to_pixels
 from ..networks.colormnet import ColorMNet
-from ..pace import Pace
-from ..receipt import FileRecord, Receipt, versions
-from ..resume import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot
 from ..settings import ColorizeSettings, ProgressCallback
-from .flow import Picture, Writer, read_ahead
-from .painter import PicturePainter
-from .plan import PicturesPlan, plan_pictures
+from .checkpoint import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot
+from .pictures_colorizer import PicturePainter
+from .pictures_io import Picture, Writer, read_ahead
+from .pictures_plan import PicturesPlan, plan_pictures
+from .progress import Pace
+from .receipt import FileRecord, Receipt, versions
 
 __all__ = ["colorize_pictures"]
 

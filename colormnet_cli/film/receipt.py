@@ -9,14 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .files import file_sha256
+from ..files import file_sha256
 
 __all__ = ["FileRecord", "Receipt", "versions"]
 
 
 def versions() -> dict[str, str]:
     """Of what the result depends on."""
-    from . import __version__
+    from .. import __version__
 
     found = {"colormnet": __version__, "python": platform.python_version()}
     for package in ("torch", "torchvision", "av", "opencv-python", "numpy"):
