@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +12,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fetching import hub, mirror  # noqa: F401 - fixtures
 from torch import Tensor
 
 import colormnet_cli as cm
-from colormnet_cli.networks.colormnet import Key
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def small_config(**changes: object) -> cm.ColorMNetConfig:
-    """The same network with under a million parameters; pads to 16."""
-    small = cm.ColorMNetConfig(
-        trunk_block="basic", trunk_stem=8, trunk_widths=(16, 24, 32), trunk_depths=(1, 1, 1),
-        vit_patch=16, vit_dim=32, vit_depth=2, vit_heads=2, vit_grid=8, vit_taken=(0, 1), fusion_heads=2,
-        key_dim=16, value_dim=32, value_stem=8, value_widths=(8, 16, 24), value_depths=(1, 1, 1), hidden_dim=8,
-        local_radius=3, decoder_widths=(32, 24, 16), update_dim=16, gate_reduction=4,
-    )  # fmt: skip
-    return replace(small, **changes)  # type: ignore[arg-type]
-
-
-def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
-    """A small network with seeded random weights, lively enough that its answers differ from gray."""
-    torch.manual_seed(seed)
-    return cm.ColorMNet(small_config(**changes))
-
-
-def random_key(generator: torch.Generator, batch: int, dim: int, h: int, w: int) -> Key:
-    """Keys, shrinkage and selection of pictures that show nothing."""
-    return Key(
-        torch.randn(batch, dim, h, w, generator=generator),
-        1 + torch.rand(batch, 1, h, w, generator=generator),
-        torch.rand(batch, dim, h, w, generator=generator),
-    )
+from support.fetching import hub, mirror  # noqa: F401 - fixtures
+from support.golden import GOLDEN, golden_tensor
+from support.networks import make_small_model
 
 
 @pytest.fixture
@@ -101,7 +72,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exemplar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A colour picture of the same film as the scans of `scans.py`, but none of their frames."""
-    from scans import rgb_frame  # needs scikit-image, which few tests do
+    from support.scans import rgb_frame  # needs scikit-image, which few tests do
 
     path = tmp_path_factory.mktemp("exemplar") / "ref.png"
     cv2.imwrite(str(path), rgb_frame(40)[..., ::-1])
@@ -119,30 +90,6 @@ def color(small_model: Any, photo: Path) -> Any:
         )
 
     return run
-
-
-def golden_tensor(name: str, shape: list[int], dtype: str) -> Tensor:
-    """One tensor of the golden checkpoint, from its own generator."""
-    if dtype == "int64":
-        return torch.zeros(shape, dtype=torch.int64)
-    n = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape, dtype=np.float32)
-    last = name.rsplit(".", 1)[-1]
-    if last == "running_var":
-        return torch.from_numpy(1 + 0.1 * np.abs(n))
-    for parts, mean, deviation in (
-        (("running_mean",), 0, 0.1),
-        (("gamma",), 0.3, 0.05),
-        (("temperature",), 1, 0.1),
-        (("pos_embed", "cls_token", "mask_token"), 0, 0.5),
-        (("bias",), 0, 0.05),
-    ):
-        if last in parts:
-            return torch.from_numpy((mean + deviation * n).astype(np.float32))
-    if len(shape) == 1:
-        return torch.from_numpy((1 + 0.1 * n).astype(np.float32))
-    scale = np.sqrt(1 / np.prod(shape[1:]))
-    scale *= 0.2 if "skip_conv" in name else 4 if "value_encoder.conv1" in name else 1
-    return torch.from_numpy((n * scale).astype(np.float32))
 
 
 @pytest.fixture(scope="session")

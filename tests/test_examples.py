@@ -8,7 +8,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-from moving import write_frames
+
+from support.clips import write_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
 

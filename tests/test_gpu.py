@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_small_model
 
 import colormnet_cli as cm
 from colormnet_cli.bench import BenchSettings, bench
@@ -35,6 +34,7 @@ from colormnet_cli.bench.material import FILM_PLANES, made_up_exemplar, made_up_
 from colormnet_cli.bench.scaling import scale_area, scale_length
 from colormnet_cli.film.frame_colorizer import Painter
 from colormnet_cli.video.rgb import RgbFilm
+from support.networks import make_small_model
 
 pytestmark = pytest.mark.gpu
 

@@ -8,7 +8,8 @@ import sys
 import zipfile
 
 import pytest
-from cli_world import ROOT, environment
+
+from support.commands import ROOT, environment
 
 
 def test_the_wheel_brings_its_lock(tmp_path):

@@ -1,0 +1,198 @@
+# ruff: noqa: F811
+"""`colormnet colorize` and `frames` from the outside: what they write, say and print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+from colormnet_cli.files import file_sha256
+from support.commands import command, world  # noqa: F401 - fixtures
+
+HOW = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
+
+
+def frames_in(path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_a_film_comes_out_in_colour_and_the_last_line_says_so(command, tmp_path):
+    """The command of the README's first lines."""
+    code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW)
+    assert (code, out) == (0, "")
+    assert frames_in("out.mp4") == 6
+    last = err.rstrip().splitlines()[-1]
+    assert re.fullmatch(
+        r"Wrote out\.mp4: 6 frames in 0:\d\d, [\d.]+ a second, [\d,.]+ [MG]B of memory at most, on cpu in fp32\.", last
+    )
+
+
+def test_without_o_the_result_lies_beside_the_film(command):
+    """And a container that cannot be written becomes Matroska, a lossless one too."""
+    os.link(os.path.realpath("old.mp4"), "tape.mpg")
+    assert command("colorize", "two.mp4", *HOW)[0] == 0
+    assert frames_in("two-color.mp4") == 3
+    assert command("colorize", "tape.mpg", *HOW, "--duration", "f2", "--archive")[0] == 0
+    assert frames_in("tape-color.mkv") == 2
+
+
+def test_json_is_the_receipt_and_its_hashes_are_right(command):
+    """A receipt must let somebody else check years later what was made from what."""
+    code, out, _ = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--json", "--gamma", "3", "--size", "32")
+    assert code == 0
+    receipt = json.loads(out)
+    for record in (*receipt["inputs"], *receipt["references"], receipt["output"]):
+        assert record["sha256"] == file_sha256(Path(record["path"]))
+    assert receipt["weights"]["name"] == "small.pt"
+    assert receipt["weights"]["file_sha256"] == file_sha256(Path("small.pt"))
+    assert (receipt["frames"], receipt["memory"]["gamma"], receipt["settings"]["size"]) == (6, 3, 32)
+    assert {"colormnet", "torch", "av"} <= set(receipt["versions"])
+
+
+def test_several_films_load_the_network_once(command, monkeypatch):
+    """Half a gigabyte loaded for each of twenty films would be felt."""
+    from colormnet_cli import weights
+
+    loads = []
+    real = weights.model_from_file
+    monkeypatch.setattr(weights, "model_from_file", lambda path: (loads.append(path), real(path))[1])
+    code, out, err = command("colorize", "old.mp4", "two.mp4", "-o", "colour", *HOW, "--json")
+    assert code == 0
+    assert len(loads) == 1
+    assert [receipt["frames"] for receipt in json.loads(out)] == [6, 3]
+    assert len(re.findall("^Wrote colour/", err, re.MULTILINE)) == 2
+
+
+def test_a_part_of_the_film(command):
+    """Times as people write them."""
+    line = ["--start", "f2", "--end", "0.16"]
+    assert command("colorize", "old.mp4", "-o", "out.mkv", *HOW, *line)[0] == 0
+    assert frames_in("out.mkv") == 2
+
+
+def test_quiet_says_nothing_and_verbose_says_more(command):
+    """In a script's log only errors count; who asks for more gets it."""
+    assert command("colorize", "two.mp4", "-o", "a.mp4", *HOW, "-q") == (0, "", "")
+    _, _, usual = command("colorize", "two.mp4", "-o", "b.mp4", *HOW)
+    _, _, more = command("colorize", "two.mp4", "-o", "c.mp4", *HOW, "-v")
+    assert "Loading the weights small.pt." in more
+    assert "Loading" not in usual
+
+
+def test_the_device_that_auto_takes_is_said(command):
+    """Nobody should wonder after an hour whether the GPU was used."""
+    arguments = ["colorize", "two.mp4", "-o", "out.mp4", "--ref", "photo.jpg", "--model", "small.pt", "--dry-run"]
+    assert re.search(r"on (cpu|cuda:0|mps).* in fp\d\d", command(*arguments)[1])
+    _, _, err = command(*arguments[:-1])
+    assert re.search(r"^Running on (cpu|cuda:0|mps).*, in fp\d\d\.$", err, re.MULTILINE)
+
+
+def test_progress_as_json_lines(command):
+    """Another program draws the bar: every line on stderr is an object, and the frames arrive at the total."""
+    code, _, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--progress", "json")
+    assert code == 0
+    events = [json.loads(line) for line in err.splitlines()]
+    coloured = [event for event in events if event["event"] == "progress" and event["phase"] == "color"]
+    assert coloured[-1]["done"] == coloured[-1]["total"] == 6
+    assert events[-1]["event"] == "note"
+    assert events[-1]["text"].startswith("Wrote out.mp4")
+
+
+def test_one_frame_is_no_frames(command):
+    """One picture of a film is a good first try, and its lines are read closely."""
+    code, _, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--end", "f1")
+    assert code == 0
+    assert "Wrote out.mp4: 1 frame in" in err
+    assert "old.mp4: 1/1 frame, " in err
+    assert "1 frames" not in err
+    assert (
+        "  film      1 frame of" in command("colorize", "old.mp4", "-o", "b.mp4", *HOW, "--end", "f1", "--dry-run")[1]
+    )
+
+
+def test_a_warning_is_said_and_stands_in_the_last_line(command):
+    """A film that has colour already: its colours go, and that must not be missed."""
+    assert command("colorize", "old.mp4", "-o", "colour.mp4", *HOW)[0] == 0
+    code, _, err = command("colorize", "colour.mp4", "-o", "again.mp4", *HOW)
+    assert code == 0
+    warned = [line for line in err.splitlines() if line.startswith("Warning: ")]
+    assert any("already has colour" in line for line in warned)
+    assert "Out of the ordinary: The film already has colour" in err.rstrip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
+    """Before a night's run: frames, sizes, codec, streams, cost; nothing is written, not even a folder."""
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["colorize", "old.mp4", "-o", "new/deep", *HOW, "--dry-run", "--size", "32", "--codec", "hevc"]
+    code, out, _ = command(*arguments, *(["--json"] if as_json else []))
+    assert code == 0
+    if as_json:
+        plan = json.loads(out)
+        assert (plan["frames"], plan["working_height"], plan["codec"]) == (6, 32, "libx265")
+        assert plan["estimate"]["memory"] > 1e6
+        assert plan["estimate"]["seconds"] > 0
+    else:
+        assert re.search(r"old\.mp4 → new/deep/old\.mp4", out)
+        assert "6 frames of 96×64 at 25 a second, h264 yuv420p" in out
+        assert "at 48×32, weights small.pt" in out
+        assert re.search(r"libx265 yuv420p .*crf 18 preset medium.*in mp4", out)
+        assert re.search(r"about [\d.]+ [MG]B of memory on cpu.* in fp32, about [\d.e-]+ s a frame, 0:00 in all", out)
+    assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
+
+
+def test_a_folder_is_made_for_films_alone(command):
+    """A slip in the names must not leave an empty folder."""
+    code, _, err = command("colorize", "gone.mp4", "text.mp4", "-o", "new/deep", *HOW)
+    assert (code, os.path.exists("new")) == (1, False)
+    assert "2 of 2 films" in err
+    assert command("colorize", "two.mp4", "-o", "new/deep", *HOW)[0] == 0
+    assert os.listdir("new/deep") == ["two.mp4"]
+
+
+def test_a_dry_run_says_what_would_be_fetched(command):
+    """Half a gigabyte over a telephone line is part of the plan."""
+    code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")
+    assert code == 0
+    assert "weights 495 MB would be fetched" in out
+
+
+def test_frames_colours_a_folder(command):
+    """The second command of the README: natural order, PNG out, beside the folder unless said."""
+    code, out, err = command("frames", "scans", *HOW, "--json", "-o", "colour")
+    assert code == 0
+    assert sorted(os.listdir("colour")) == ["1.png", "10.png", "2.png"]
+    assert cv2.imread("colour/1.png").std(axis=2).max() > 0
+    receipt = json.loads(out)
+    assert receipt["frames"] == 3
+    assert receipt["weights"]["name"] == "small.pt"
+    assert re.search(r"^Wrote .*colour: 3 pictures in 0:\d\d, [\d.]+ a second", err, re.MULTILINE)
+
+
+def test_a_folder_may_begin_with_a_damaged_picture(command):
+    """The first of a thousand scans ended the command; any other was left out, and said so."""
+    os.mkdir("in")
+    Path("in/0.png").write_text("damaged")
+    Path("in/1.png").write_bytes(Path("scans/1.png").read_bytes())
+    code, _, err = command("frames", "in", *HOW)
+    assert code == 0
+    assert os.listdir("in-color") == ["1.png"]
+    assert re.search(r"^Wrote .*in-color: 1 picture in .*in/0\.png is no picture", err, re.MULTILINE)
+
+
+def test_frames_dry_run(command):
+    """The same promise as for films."""
+    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "-o", "colour")
+    assert code == 0
+    assert "3, from 1.png to 10.png" in out
+    assert not os.path.exists("colour")
+    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "--json", "-o", "colour")
+    plan = json.loads(out)
+    assert (plan["pictures"], plan["width"], plan["working_height"]) == (3, 64, 48)

@@ -1,0 +1,140 @@
+"""`colormnet weights` and `doctor` as processes of their own, with the real huggingface_hub and the small Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from colormnet_cli.cli.progress import bytes_text
+from support.commands import make_world, run
+from support.hub import COMMIT, Hub
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_world(tmp_path)
+
+
+@pytest.fixture
+def hub(folder):
+    server = Hub((folder / "small.pt").read_bytes())
+    (folder / "weights.lock").write_text(
+        f'[colormnet]\nfile = "w.pt"\nsize = {len(server.content)}\nsha256 = "{server.sha256}"\n'
+        f'licence = "CC BY-NC-SA 4.0"\ncredit = "by some people"\n'
+        f'[[colormnet.sources]]\nhub = "someone/film"\ntype = "space"\ncommit = "{COMMIT}"\npath = "{server.path}"\n'
+    )
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def command(hub, folder):
+    def execute(*arguments: str, **environment: str) -> tuple[int, str, str]:
+        return run(list(arguments), folder, HF_ENDPOINT=hub.url, COLORMNET_LOCK="weights.lock", **environment)
+
+    return execute
+
+
+def test_the_first_film_fetches_the_weights_and_the_second_asks_nobody(command, hub):
+    """The whole of a first day: licence, progress, film; then no request at all, and no network needed."""
+    line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "-o"]
+    code, _, err = command(*line, "a.mp4")
+    assert code == 0, err
+    assert re.search(
+        r"Fetching the weights 'colormnet', \d MB, from the Hugging Face space.*CC BY-NC-SA 4\.0 \(by", err
+    )
+    assert re.search(r"^weights colormnet: .* MB, 100%", err, re.MULTILINE)
+    assert all(hub.path in request or "/blobs/" in request for request in hub.requests)
+    hub.requests.clear()
+    code, _, err = command(*line, "b.mp4", HF_HUB_OFFLINE="1")
+    assert code == 0, err
+    assert "Fetching" not in err
+    assert command("weights", "fetch")[0] == 0
+    assert hub.requests == []
+
+
+def test_fetch_path_verify_and_list(command, hub, folder):
+    """What the four subcommands print is for scripts: a path is a path, and the exit code tells."""
+    assert command("weights", "verify")[:2] == (1, "colormnet: not on disk\n")
+    code, out, err = command("weights", "fetch", "--progress", "json")
+    assert code == 0, err
+    path = Path(out.strip())
+    assert path.read_bytes() == hub.content
+    events = [json.loads(line) for line in err.splitlines()]
+    assert events[-1]["event"] == "progress"
+    assert events[-1]["done"] == events[-1]["total"] == len(hub.content)
+    assert command("weights", "path") == (0, f"{path}\n", "")
+    assert command("weights", "verify")[:2] == (0, f"colormnet: right, {path}\n")
+    (listed,) = json.loads(command("weights", "list", "--json")[1])
+    assert (listed["path"], listed["sha256"]) == (str(path), hub.sha256)
+    assert "licence: CC BY-NC-SA 4.0 (by some people)" in command("weights")[1]
+    blob, stat = path.resolve(), path.stat()
+    blob.write_bytes(bytes(len(hub.content)))
+    os.utime(blob, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    code, out, err = command("weights", "verify")
+    assert (code, out) == (1, f"colormnet: NOT the file that was meant, {path}\n")
+    assert "weights fetch NAME" in err
+
+
+def test_doctor(command, hub):
+    """Exit 0 where colorize can run; 1 and the reason where it cannot."""
+    code, out, err = command("doctor")
+    size = bytes_text(len(hub.content))
+    note = f"the first film fetches the weights 'colormnet', {size}, for which there is room"
+    assert (code, err) == (0, f"Colorize can run here; {note}.\n")
+    for what in (
+        r"version +torch \d",
+        r"device +cpu",
+        r"codec +libx264: yes",
+        r"h264_nvenc: ",
+        r"cache +/",
+        r"not on disk yet",
+    ):
+        assert re.search(what, out), what
+    code, out, err = command("doctor", "--json", HF_HUB_OFFLINE="1")
+    assert code == 1
+    assert (
+        err == "Error: Colorize cannot run here: the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set.\n"
+    )
+    assert json.loads(out)["problems"] == ["the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"]
+
+
+@pytest.mark.parametrize("wrong", ["room", "hub", "cache"])
+def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
+    """All would be called well, and then half a gigabyte finds no place."""
+    (folder / "file").touch()
+    more = {"room": {}, "hub": {"HF_HOME": str(folder / "file")}, "cache": {"XDG_CACHE_HOME": str(folder / "file")}}
+    if wrong == "room":
+        lock = folder / "weights.lock"
+        lock.write_text(re.sub(r"size = \d+", f"size = {10**17}", lock.read_text()))
+    code, out, err = command("doctor", "--json", **more[wrong])
+    told = "The weights 'colormnet' need 100,000,000,000 MB in " if wrong == "room" else f"{folder / 'file'} may not be"
+    assert code == 1
+    assert told in err
+    assert told in json.loads(out)["problems"][0]
+    assert len(err.splitlines()) == 1
+
+
+def test_alone_is_the_list(command):
+    """What works with `weights list` is tried without `list` first."""
+    code, out, err = command("weights", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)[0]["name"] == "colormnet"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(command, folder):
+    """`colormnet doctor | head -1` must not end in an error of Python's."""
+    import subprocess
+    import sys
+
+    from support.commands import environment
+
+    program = "from colormnet_cli.cli import main; main()"
+    shell = f'{sys.executable} -c "{program}" weights list | true; echo ${{PIPESTATUS[0]}}'
+    ran = subprocess.run(["bash", "-c", shell], cwd=folder, env=environment(folder), capture_output=True, text=True)
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr

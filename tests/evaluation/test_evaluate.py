@@ -1,0 +1,299 @@
+"""Evaluation: what a stream of frames gives, what a run leaves behind, and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import colormnet_cli as cm
+from colormnet_cli import metrics
+from colormnet_cli.cli import main
+from colormnet_cli.errors import OutputError
+from colormnet_cli.evaluation.evaluate import EvaluateSettings, Measured, evaluate, measure
+from colormnet_cli.evaluation.flows import batches
+from colormnet_cli.evaluation.meter import ClipMeter, mean_of
+from colormnet_cli.evaluation.worst import WorstFrames
+from colormnet_cli.networks.colormnet import save_model
+from colormnet_cli.settings import Progress
+from support.clips import faded, picture, two_clips, write_film, write_frames
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return two_clips(tmp_path_factory.mktemp("clips"))
+
+
+def test_figures_of_frames_clips_and_all(folders: tuple[Path, Path]) -> None:
+    """Tables would not be what the frames say."""
+    found = evaluate(*folders, device="cpu", settings=EvaluateSettings(paper=True))
+    one, two = found.clips
+    assert (one.name, one.frames, two.frames, found.frames) == ("one", 6, 12, 18)
+    for number in range(6):
+        result, truth = faded(picture(number), 0.3), picture(number)
+        assert one.columns["psnr"][number] == pytest.approx(peak_signal_noise_ratio(truth, result), rel=1e-5)
+        similarity = structural_similarity(truth, result, channel_axis=-1)
+        assert one.columns["ssim"][number] == pytest.approx(similarity, rel=1e-4)
+        wrapped = 10 * math.log10(255**2 / np.mean((result - truth) ** 2))
+        assert one.columns["psnr_published"][number] == pytest.approx(wrapped, rel=1e-5)
+    assert one.means()["psnr"] == pytest.approx(sum(one.columns["psnr"]) / 6)
+    assert found.overall["psnr"] == pytest.approx((one.means()["psnr"] + two.means()["psnr"]) / 2)
+    assert found.by_frame["psnr"] == pytest.approx((one.means()["psnr"] * 6 + two.means()["psnr"] * 12) / 18)
+    assert math.isnan(one.columns["warp_error"][0])
+    assert one.means()["warp_error"] == pytest.approx(sum(one.columns["warp_error"][1:]) / 5)
+    assert one.means()["colourfulness"] < one.means()["colourfulness_reference"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_batches_do_not_change_the_figures(folders: tuple[Path, Path], size: int) -> None:
+    """Another device (other batches) would give other figures, above all between two batches."""
+    whole = evaluate(folders[0] / "two", folders[1] / "two", device="cpu", settings=EvaluateSettings(batch=4))
+    parts = evaluate(folders[0] / "two", folders[1] / "two", device="cpu", settings=EvaluateSettings(batch=size))
+    for key, value in whole.clips[0].means().items():
+        assert parts.clips[0].means()[key] == pytest.approx(value, rel=1e-5), key
+    for key, column in whole.clips[0].columns.items():
+        np.testing.assert_allclose(parts.clips[0].columns[key], column, rtol=1e-4, err_msg=key)
+
+
+def test_warp_error_of_a_stream_is_the_one_of_its_pairs(folders: tuple[Path, Path]) -> None:
+    """Flicker would be measured between the wrong frames."""
+    clip = evaluate(folders[0] / "one", folders[1] / "one", device="cpu").clips[0]
+    grays = [cv2.cvtColor(picture(i), cv2.COLOR_RGB2GRAY) for i in (2, 3)]
+    to_past, to_future = metrics.dis_flow(grays[1], grays[0])[None], metrics.dis_flow(grays[0], grays[1])[None]
+    frames = [torch.from_numpy(faded(picture(i), 0.3)).permute(2, 0, 1)[None] / 255 for i in (2, 3)]
+    expected = metrics.warp_errors(frames[0], frames[1], to_past, to_future)
+    assert clip.columns["warp_error"][3] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_large_frames_and_the_one_that_is_worst(tmp_path: Path) -> None:
+    """Frames larger than a strip would be measured in part, and the report would show another frame than it names."""
+    write_frames(tmp_path / "truth", 5, size=(200, 700))
+    write_frames(tmp_path / "result", 5, faded, size=(200, 700))
+    broken = faded(picture(3, 200, 700), 0.1)
+    cv2.imwrite(str(tmp_path / "result" / "3.png"), broken[..., ::-1])
+    found = evaluate(tmp_path / "result", tmp_path / "truth", device="cpu")
+    truth, result = (rgb2lab(x) for x in (picture(3, 200, 700), broken))
+    assert found.clips[0].columns["ciede2000"][3] == pytest.approx(deltaE_ciede2000(truth, result).mean(), rel=1e-4)
+    ab = 10 * math.log10(255**2 / np.mean((truth - result)[..., 1:] ** 2))
+    assert found.clips[0].columns["ab_psnr"][3] == pytest.approx(ab, rel=1e-4)
+    (worst,) = found.worst
+    assert (worst.clip, worst.frame) == ("result", 3)
+    assert worst.ciede2000 == found.clips[0].columns["ciede2000"][3]
+    small = cv2.resize(broken, (480, 137), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(worst.result, small)
+
+
+def test_films_and_folders_of_the_same_frames_measure_alike(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    """A film would be measured differently from its own frames."""
+    a = write_film(tmp_path / "a.mkv", [faded(picture(i), 0.3) for i in range(6)])
+    b = write_film(tmp_path / "b.mkv", [picture(i) for i in range(6)])
+    film = evaluate(a, b, device="cpu").overall
+    assert film == pytest.approx(evaluate(folders[0] / "one", folders[1] / "one", device="cpu").overall)
+    assert film == pytest.approx(evaluate(a, folders[1] / "one", device="cpu").overall)
+
+
+def test_identical_frames_leave_the_means_and_are_said(tmp_path: Path) -> None:
+    """One black frame would make the PSNR of a whole film infinite, or vanish silently."""
+    a, b = write_frames(tmp_path / "a", 4, faded), write_frames(tmp_path / "b", 4)
+    cv2.imwrite(str(a / "2.png"), picture(2)[..., ::-1])
+    found = evaluate(a, b, device="cpu")
+    assert math.isinf(found.clips[0].columns["psnr"][2])
+    assert math.isfinite(found.overall["psnr"])
+    assert found.warnings[0].startswith("1 frame is identical")
+    perfect = evaluate(b, b, device="cpu")
+    assert math.isinf(perfect.overall["psnr"])
+    assert json.loads(perfect.to_json())["overall"]["psnr"] == "inf"
+    assert math.isnan(mean_of([]))
+
+
+def test_csv_and_json_hold_what_was_measured(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    """Other programs could not read the results."""
+    found = evaluate(*folders, device="cpu")
+    found.write_csv(tmp_path / "a.csv")
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [(r["clip"], r["frame"]) for r in rows][:7] == [*(("one", str(i)) for i in range(6)), ("two", "0")]
+    assert float(rows[6]["psnr"]) == pytest.approx(found.clips[1].columns["psnr"][0], rel=1e-5)
+    assert rows[6]["warp_error"] == ""
+    values = json.loads(found.to_json())
+    assert values["frames"] == 18
+    assert values["clips"][1]["psnr"] == pytest.approx(found.clips[1].means()["psnr"])
+    with pytest.raises(OutputError, match="cannot be written"):
+        found.write_csv(tmp_path / "nowhere" / "a.csv")
+
+
+def test_worst_frames_are_the_worst_and_no_neighbours() -> None:
+    """The report would show six times the same moment, or not the worst one."""
+    frame = np.zeros((4, 4, 3), np.uint8)
+    worst = WorstFrames(3)
+    for number in range(200):  # two peaks
+        worst.offer("clip", number, max(50 - abs(number - 100), 45 - abs(number - 30)), frame, frame)
+    assert [w.frame for w in worst.frames()][:2] == [100, 30]
+    found = [w.frame for w in worst.frames()]
+    assert len(found) == 3
+    assert all(abs(a - b) >= 12 for a in found for b in found if a != b)
+    rising = WorstFrames(4)
+    for number in range(120):
+        rising.offer("clip", number, number, frame, frame)
+    assert [w.frame for w in rising.frames()] == [119, 107, 95, 83]
+    both = WorstFrames(2)
+    both.offer("one", 5, 1, frame, frame)
+    both.offer("two", 5, 2, frame, frame)
+    assert [w.clip for w in both.frames()] == ["two", "one"]
+    none = WorstFrames(0)
+    none.offer("one", 5, 1, frame, frame)
+    assert none.frames() == ()
+    wide = WorstFrames(1)
+    wide.offer("clip", 0, 1, np.zeros((540, 960, 3), np.uint8), np.zeros((540, 960, 3), np.uint8))
+    assert wide.frames()[0].result.shape == (270, 480, 3)
+
+
+def test_a_long_film_takes_flat_memory_and_less_than_scikit_images_ssim() -> None:
+    """A long film would fill the memory, or take longer than the tools that people have already.
+
+    In a process of its own: once something was coloured, freed memory is kept, which is no user's scikit-image.
+    """
+    call = "import test_evaluate; test_evaluate.measure_a_long_film()"
+    run = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def measure_a_long_film() -> None:
+    """Asserts both.
+
+    Processor time, taken in turns, since other tests may be running: on the clock it is less with a second core.
+    """
+    base = picture(0, 480, 854)
+    other = faded(base)
+    used: dict[int, int] = {}  # by frame: reports come at most every tenth of a second
+    ours: dict[int, float] = {}
+    theirs: list[float] = []
+    process = psutil.Process()
+
+    def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for number in range(45):
+            yield np.roll(other, number % 5, axis=1), np.roll(base, number % 5, axis=1)
+
+    def progress(_: str, at: Progress) -> None:
+        used[at.frame] = process.memory_info().rss
+        if len(used) % 4 == 0:
+            began = time.thread_time()
+            structural_similarity(base, other, channel_axis=-1)
+            theirs.append(time.thread_time() - began)
+        ours[at.frame] = time.process_time() - sum(theirs)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other count as busy
+    try:
+        measure([Measured("made", pairs(), (480, 854), 45, 24.0)], ("a", "b"), device="cpu", progress=progress)
+    finally:
+        torch.set_num_threads(threads)
+    early, late = (max(rss for frame, rss in used.items() if frame in part) for part in (range(5, 20), range(30, 46)))
+    assert late - early < 30 << 20
+    first, last = min(ours), max(ours)
+    frame, similarity = (ours[last] - ours[first]) / (last - first), sum(theirs) / len(theirs)
+    assert frame < similarity, f"{1000 * frame:.0f} ms a frame, scikit-image's SSIM {1000 * similarity:.0f} ms"
+
+
+def test_the_reading_thread_stops_when_measuring_fails(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error would hang the command for ever."""
+
+    def fail(*_: object) -> torch.Tensor:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(ClipMeter, "update", fail)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        evaluate(*folders, device="cpu")
+
+
+def test_flows_that_do_not_fit_are_refused() -> None:
+    """The warp error would be taken from the wrong pair."""
+    frames = [(picture(i), picture(i)) for i in range(4)]
+    first, second = batches(frames, 2)
+    assert (first.to_past.shape[0], second.to_past.shape[0], second.first) == (1, 2, 2)
+    meter = ClipMeter()
+    with pytest.raises(ValueError, match="2 flows"):
+        meter.update(first.result, first.reference, second.to_past, second.to_future)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """The command would not show what it measured, or not leave its files."""
+    sheet, page = tmp_path / "a.csv", tmp_path / "a.html"
+    code, out, err = run(capsys, "evaluate", *folders, "--paper", "--with-published", "--csv", sheet, "--report", page)
+    assert code == 0, err
+    for part in ("CIEDE2000", "DeepRemaster", "uint8", "one", "two"):
+        assert part in out
+    assert len(sheet.read_text().splitlines()) == 19
+    assert page.stat().st_size > 10_000
+
+    code, out, err = run(capsys, "evaluate", *folders, "--json", "--with-published", "-q", "--device", "cpu")
+    published = json.loads(out)["published"]
+    first = {"psnr_published": 33.24, "ssim": 0.95, "lpips": 0.062, "fid": 69.56}
+    assert published[0] == {"method": "DeepExemplar", "dataset": "DAVIS", **first}
+    assert len(published) == 13
+    assert (code, err) == (0, "")
+
+
+def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody could measure the published weights, or their own, without writing a program."""
+    save_model(small_model, tmp_path / "small.pt")
+    write_frames(tmp_path / "clips" / "one", 2)
+    arguments = ("--model", tmp_path / "small.pt", "--json", "--device", "cpu", "--gamma", 3, "-o", tmp_path / "out")
+    code, out, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments)
+    assert code == 0, err
+    values = json.loads(out)
+    assert (values["clips"][0]["frames"], values["settings"]["memory"]["gamma"]) == (2, 3)
+    assert len(values["settings"]["weights"]["file_sha256"]) == 64
+    result = tmp_path / "out" / "one" / "1.png"
+    result.write_bytes(b"an earlier result")
+    code, _, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments)
+    assert (code, result.read_bytes()) == (1, b"an earlier result")
+    assert f"{result.parent} holds results already" in err
+    assert "--overwrite" in err
+    assert "Loading" not in err  # before the weights are looked for
+    code, _, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments, "--overwrite")
+    assert code == 0, err
+    assert result.stat().st_size > 100
+
+
+def test_wrong_use_of_the_command(
+    tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistake would be answered by a traceback, do something else, or be told only after hours of measuring."""
+    film = write_film(tmp_path / "film.mkv", [picture(i) for i in range(3)])
+    for arguments, expected, said in (
+        ((folders[0],), 2, "REFERENCE"),
+        ((folders[0], folders[1], "--benchmark", tmp_path), 2, "--benchmark"),
+        ((*folders, "-o", tmp_path / "x"), 2, "--output"),
+        ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: that is for what --benchmark colours"),
+        ((*folders, "--bilinear"), 2, "--guided: that is for what --benchmark"),
+        ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "make it first"),
+        ((*folders, "--report", folders[0]), 2, "is a folder"),
+        ((film, film, "--report", film), 2, "is the input itself"),
+        ((folders[0], folders[1] / "one"), 1, "one clip"),
+    ):
+        code, _, err = run(capsys, "evaluate", *arguments)
+        assert (code, said in err) == (expected, True), err
+        assert "Traceback" not in err
+        assert "measure" not in err

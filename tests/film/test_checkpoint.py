@@ -1,0 +1,330 @@
+"""Hours of work survive a power cut: a broken run goes on, and its film is the same as an unbroken one's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from colormnet_cli import ColorizeSettings, colorize_video
+from colormnet_cli.errors import Interrupted, OutputError, UsageError
+from colormnet_cli.film import checkpoint as resume
+from colormnet_cli.film import run as pipeline
+from colormnet_cli.film.checkpoint import ProgressFolder, model_sha256, snapshot
+from colormnet_cli.film.frame_colorizer import Painter
+from support.films import assert_same_frames, make_film, packets_of
+
+KILL_AND_RESUME = Path(__file__).parents[1] / "support" / "kill_and_resume.py"
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints as often as possible."""
+    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setitem(resume.PIECE_FRAMES, "cpu", 8)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("exemplar") / "photo.png"
+    cv2.imwrite(str(path), cv2.GaussianBlur(picture, (0, 0), 6) + np.uint8([0, 40, 90]))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
+    def start(output: str = "out.mp4", stop_at: int | None = None, model: Any = None, **settings: Any) -> Any:
+        """Colour the film; Ctrl-C comes when `stop_at` frames are done."""
+        paint, done = Painter.paint, []
+
+        def stopping(self: Painter, lumas: Any) -> Any:
+            if len(done) == stop_at:
+                raise KeyboardInterrupt
+            done.extend(lumas)
+            return paint(self, lumas)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Painter, "paint", stopping)
+            return colorize_video(
+                tmp_path / "film.mp4", [photo], tmp_path / output, model=model or small_model, device="cpu",
+                settings=ColorizeSettings(**{"size": 32, **settings}),
+            )  # fmt: skip
+
+    make_film(tmp_path / "film.mp4", codec="libx264", frames=60, audio=[("aac", "deu")], options={"bf": "2"})
+    return start
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
+    """Ctrl-C says where it goes on; the film is then the same, byte for byte."""
+    run("whole.mp4")
+    with pytest.raises(Interrupted, match="goes on from frame 40") as caught:
+        run(stop_at=43)
+    assert caught.value.exit_code == 130
+    assert isinstance(caught.value, KeyboardInterrupt)
+    assert not (tmp_path / "out.mp4").exists()
+    receipt = run()
+    assert receipt.resumed_at == 40
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
+def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds that were broken off after one and a half became three and a half."""
+    monkeypatch.setattr("colormnet_cli.video.reader.SEEK_WORTH", 5)
+    with pytest.raises(Interrupted, match="goes on from frame 40"):
+        run(stop_at=43, start="0.2", duration="2")
+    assert run(start="0.2", duration="2").frames == 50
+
+
+def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last whole piece is saved at once, not only with the next checkpoint."""
+    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
+    with pytest.raises(Interrupted, match="frame 24"):
+        run(stop_at=30)
+    assert run().resumed_at == 24
+
+
+@pytest.mark.parametrize("moment", ["encoding", "closing", "saving"])
+def test_ctrl_c_behind_the_last_frame_keeps_the_pieces(run: Any, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Ctrl-C while the encoder catches up with the last frames would lose up to a minute of work."""
+    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def slow(self: Any, writer: Any, item: Any) -> None:
+        if isinstance(item, tuple) and item[0][-1].number == 59:
+            time.sleep(0.5)  # the loop has ended by then, and waits
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        encode(self, writer, item)
+
+    def close_or_stop(writer: Any) -> None:
+        (stop if threading.current_thread() is threading.main_thread() else close)(writer)
+
+    encode, close = pipeline.FilmRun._encode, pipeline.PieceWriter.close
+    where, name, instead = {
+        "encoding": (pipeline.FilmRun, "_encode", slow),
+        "closing": (pipeline.PieceWriter, "close", close_or_stop),
+        "saving": (resume.Saver, "finish", stop),
+    }[moment]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, instead)
+            with pytest.raises(Interrupted, match="goes on from frame 56"):
+                run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert run().resumed_at == 56
+
+
+def test_before_the_first_piece_nothing_is_left(tmp_path: Path, run: Any) -> None:
+    """Where nothing can be kept, no folder is kept."""
+    with pytest.raises(Interrupted, match="nothing was finished"):
+        run(stop_at=3)
+    assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped while it writes the file colours nothing again."""
+    with monkeypatch.context() as patch:
+        patch.setattr("colormnet_cli.film.run.join_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(Interrupted):
+            run()
+    assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured
+    assert (tmp_path / "out.mp4").exists()
+
+
+def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The film was there and half of its pieces gone: the same command asked for --no-resume."""
+    unlink = os.unlink
+
+    def stopping(path: Any, **more: Any) -> None:
+        unlink(path, **more)
+        if Path(path).name.startswith("piece-") and (tmp_path / "out.mp4").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", stopping)
+        with pytest.raises(Interrupted):
+            run()
+    assert not (tmp_path / "out.mp4.colormnet-part" / "progress.json").exists()
+    run(overwrite=True)
+    assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, run: Any) -> None:
+    """A symbolic link named like the progress folder had every file behind it deleted."""
+    theirs, progress = tmp_path / "theirs", tmp_path / "out.mp4.colormnet-part"
+    theirs.mkdir()
+    (theirs / "letter.txt").write_text("mine")
+    (theirs / "progress.json").write_text("{}")
+    progress.symlink_to(theirs)
+    with pytest.raises(OutputError, match="is a symbolic link"):
+        run()
+    progress.unlink()
+    theirs.rename(progress)
+    with pytest.raises(OutputError, match="was not created by colormnet"):
+        run(resume=False)
+    assert sorted(path.name for path in progress.iterdir()) == ["letter.txt", "progress.json"]
+
+
+def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
+    """What someone has put into the progress folder, or linked from there, outlives the run."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    progress = tmp_path / "out.mp4.colormnet-part"
+    (tmp_path / "letter.txt").write_text("mine")
+    (progress / "notes.txt").write_text("mine")
+    (progress / "state-99999999.pt").symlink_to(tmp_path / "letter.txt")
+    run(resume=False)
+    assert [path.name for path in progress.iterdir()] == ["notes.txt"]
+    assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
+def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
+    """Half a film in other colours would be worse than an error; and nothing is thrown away unasked."""
+    from support.networks import make_small_model
+
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    with pytest.raises(UsageError, match=r"another settings.*--no-resume"):
+        run(size=48)
+    with pytest.raises(UsageError, match="another weights"):
+        run(model=make_small_model(seed=1))
+    os.utime(tmp_path / "film.mp4", (1, 1))
+    with pytest.raises(UsageError, match="another film"):
+        run()
+    assert run(resume=False).resumed_at == 0
+    assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
+def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
+    """A folder that cannot be understood costs the work, not the film."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    (tmp_path / "out.mp4.colormnet-part" / "progress.json").write_text("{")
+    assert run().resumed_at == 0
+
+
+def test_a_lost_piece_is_said(tmp_path: Path, run: Any) -> None:
+    """A piece that someone deleted cannot be joined: the sentence says what to do, before the rest is coloured."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    (tmp_path / "out.mp4.colormnet-part" / "piece-000001").unlink()
+    with pytest.raises(OutputError, match="--no-resume"):
+        run(stop_at=0)
+
+
+@pytest.mark.parametrize("content", [b"PK\3\4", b"", b"0", b"\x80\x02G0"])
+def test_a_damaged_state_is_said(tmp_path: Path, run: Any, content: bytes) -> None:
+    """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(content)
+    with pytest.raises(OutputError, match="damaged: run once more with --no-resume"):
+        run()
+
+
+def test_two_runs_do_not_write_one_film(tmp_path: Path) -> None:
+    """The second of two equal commands is refused, not mixed in."""
+    first, second = (ProgressFolder(tmp_path / "out.mp4", {}, True) for _ in range(2))
+    with first, pytest.raises(OutputError, match="another run"), second:
+        pass
+
+
+def test_a_snapshot_does_not_follow_later_steps(small_model: Any) -> None:
+    """A state that changes while it waits to be saved would belong to no frame."""
+    tensor = torch.zeros(3)
+    copy = snapshot({"a": (tensor, 1), "b": [None, tensor]})
+    tensor += 1
+    assert float(copy["a"][0].sum() + copy["b"][1].sum()) == 0
+    assert model_sha256(small_model) == model_sha256(small_model)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+def test_an_encoder_gives_the_same_again(tmp_path: Path, run: Any, codec: str) -> None:
+    """libx264 chose by what lay in memory: pieces made anew differed from those that were lost."""
+    make_film(tmp_path / "film.mp4", codec="libx264", frames=24, width=80, height=64)
+    films = []
+    for number in range(4):
+        run(f"{number}.mp4", codec=codec)
+        films.append(packets_of(tmp_path / f"{number}.mp4", "video"))
+    assert all(film == films[0] for film in films)
+
+
+@pytest.mark.slow
+def test_twenty_kills_leave_the_same_film(tmp_path: Path, photo: Path) -> None:
+    """SIGKILL at twenty random moments: the joined film is the unbroken one, byte for byte."""
+    source = make_film(tmp_path / "film.mp4", codec="libx264", frames=200, audio=[("aac", "deu")], options={"bf": "2"})
+    (tmp_path / "run").mkdir()
+    command = [sys.executable, str(KILL_AND_RESUME), str(source), str(photo), str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 20
+    assert all(told["same"])
+    assert len(told["stopped_at"]) > 3, "the kills came before any checkpoint"
+    assert sorted(told["left"]) == ["broken.mp4", "whole.mp4"]
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Any]:
+    """`tiny_disk(options)` mounts a small file system."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError:
+            pytest.skip("no mount here")
+        if done.returncode:
+            pytest.skip(f"may not mount a file system here: {done.stderr.strip()}")
+        return place
+
+    yield mount
+    subprocess.run(["umount", str(place)], capture_output=True)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, run: Any, tiny_disk: Any) -> None:
+    """Whatever is being written: no half film under its name, and with more room the same command goes on."""
+    disk = tiny_disk("size=16k")
+    done: list[int] = []
+    for kilobytes in range(16, 4000, 48):
+        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
+        try:
+            done.append(run("disk/out.mkv", archive=True).resumed_at)
+            break
+        except OutputError as error:
+            if "full" not in str(error) or (disk / "out.mkv").exists():
+                raise
+    assert kilobytes > 200
+    assert done == [60], "room was found only when nothing but joining was left"
+    run("whole.mkv", archive=True)
+    assert_same_frames(disk / "out.mkv", tmp_path / "whole.mkv")
+    assert packets_of(disk / "out.mkv", "video") == packets_of(tmp_path / "whole.mkv", "video")
+
+
+def test_a_read_only_folder_is_one_sentence(run: Any, tiny_disk: Any) -> None:
+    """Said before the first frame."""
+    disk = tiny_disk("size=1m,ro")
+    with pytest.raises(OutputError, match="may not be written"):
+        run("disk/out.mp4")
+    assert list(disk.iterdir()) == []

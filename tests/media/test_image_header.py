@@ -1,0 +1,63 @@
+"""A size that is known before the picture is read: wrong here, and a good folder takes longer, or a bad one hours."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from colormnet_cli.media.image_file import read_image
+from colormnet_cli.media.image_header import size_by_header
+from support.scans import gray_frame
+
+# EXIF of one entry, in either byte order: Orientation 6, to be turned by a quarter
+TURNED = [
+    byte_order + struct.pack(f"{sign}HIHHHIHHI", 42, 8, 1, 274, 3, 1, 6, 0, 0)
+    for byte_order, sign in ((b"II", "<"), (b"MM", ">"))
+]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_header_says_what_the_picture_is(tmp_path: Path, ending: str, depth: type) -> None:
+    """Height and width exchanged, and every folder of such pictures would be read twice."""
+    if ending == "jpg" and depth is np.uint16:
+        pytest.skip("JPEG has 8 bits")
+    cv2.imwrite(str(tmp_path / f"a.{ending}"), gray_frame(0, 21, 34).astype(depth))
+    assert size_by_header(tmp_path / f"a.{ending}") == (21, 34)
+
+
+@pytest.mark.parametrize("exif", TURNED)
+def test_a_turned_jpeg_is_as_high_as_it_is_shown(tmp_path: Path, exif: bytes) -> None:
+    """One upright photograph among lying ones would be met only when its turn comes."""
+    plain = cv2.imencode(".jpg", gray_frame(0, 21, 34), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    segment = b"Exif\0\0" + exif
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(plain[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + plain[2:])
+    assert size_by_header(path) == read_image(path).shape[:2] == (34, 21)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_a_cut_off_header_says_nothing(tmp_path: Path, ending: str) -> None:
+    """One broken file would end the command in a traceback, or keep it busy for ever."""
+    path = tmp_path / f"a.{ending}"
+    whole = cv2.imencode(f".{ending}", gray_frame(0, 21, 34))[1].tobytes()
+    for length in range(min(len(whole), 200)):
+        path.write_bytes(whole[:length])
+        assert size_by_header(path) in (None, (21, 34))
+    path.write_bytes(whole[:9])
+    assert size_by_header(path) is None
+
+
+def test_what_is_no_such_picture_says_nothing(tmp_path: Path) -> None:
+    """WebP and BMP go their own way; a text that calls itself a picture is told of when it is read."""
+    for name in ("a.webp", "a.bmp"):
+        cv2.imwrite(str(tmp_path / name), gray_frame(0, 21, 34))
+        assert size_by_header(tmp_path / name) is None
+    for content in (b"", b"a text", b"\xff\xd8" + b"\xff" * 40, b"\xff\xd8\xff\xe1\0\x01", b"II*\0\x08\0\0\0\xff\xff"):
+        (tmp_path / "odd").write_bytes(content)
+        assert size_by_header(tmp_path / "odd") is None
+    assert size_by_header(tmp_path / "none.png") is None

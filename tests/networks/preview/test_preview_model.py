@@ -1,0 +1,154 @@
+"""The model that comes along: what a new user runs first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import colormnet_cli as cm
+from colormnet_cli.networks.preview.detail import ExemplarDetail
+from colormnet_cli.train import preset, train
+from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
+from colormnet_cli.weights import read_lock
+
+pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
+
+STREET = Path(__file__).parents[3] / "examples" / "street.jpg"
+
+
+@pytest.fixture(scope="module")
+def preview(tmp_path_factory):
+    """As a user without a network gets it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return cm.load_model("preview")
+
+
+def coloured(model, exemplar, clip, *, first_frame=False):
+    """ab [T, 2, H, W] of a clip [T, 3, H, W], from a Lab picture."""
+    colorizer = cm.Colorizer(model)
+    colorizer.set_exemplar(exemplar, first_frame=first_frame)
+    return torch.stack([colorizer.step(frame[:1]) for frame in clip])
+
+
+def psnr(ab, lab):
+    ours, truth = cm.lab_to_rgb(torch.cat((lab[:, :1], ab), dim=1)), cm.lab_to_rgb(lab)
+    return float(-10 * (ours - truth).square().mean((1, 2, 3)).log10().mean())
+
+
+def test_it_is_small_and_says_where_it_comes_from(preview):
+    """The package would be heavy, or nobody could make the model again."""
+    entry = read_lock()["preview"]
+    assert entry.size <= 8e6
+    assert entry.licence == "Apache-2.0"
+    assert "colormnet train --config preview --synthetic" in entry.training
+    assert sum(parameter.numel() for parameter in preview.parameters()) <= 4e6
+    # Learning, all memories count alike; in use each holds the model's own answer, and only the exemplar does not fade.
+    assert preview.config == replace(preset("preview").network, exemplar_weight=40.0)
+
+
+def by_lightness(exemplar, clip):
+    """ab [T, 2, H, W] as lightness alone tells it: the median of the exemplar's pixels that are as light."""
+    steps = torch.linspace(0, 100, 33)
+    theirs, ours = (torch.bucketize(L.contiguous(), steps) for L in (exemplar[0], clip[:, 0]))
+    known = exemplar[1:].flatten(1)
+    alike = [known[:, theirs.flatten() == step] for step in range(34)]
+    table = torch.stack([(ab if ab.numel() else known).median(dim=1).values for ab in alike], dim=1)  # (2, 34)
+    return table[:, ours].transpose(0, 1)
+
+
+def test_objects_keep_their_colours_in_another_arrangement(preview):
+    """An exemplar that is not the first frame, which is what users mostly have, would be of no use."""
+    pairs = [tuple(map(torch.from_numpy, synthetic_pair(515, index, frames=3, size=128))) for index in range(12)]
+    errors = []
+    for (exemplar, clip), (stranger, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
+        answers = {
+            "ours": coloured(preview, exemplar, clip),
+            "with another scene's exemplar": coloured(preview, stranger, clip),
+            "gray": torch.zeros(2, 1, 1),
+            "one colour for all": exemplar[1:].flatten(1).median(dim=1).values[:, None, None],
+            "colours held in place": exemplar[1:],
+            "colours by lightness": by_lightness(exemplar, clip),
+        }
+        errors.append({name: float((ab - clip[:, 1:]).abs().mean()) for name, ab in answers.items()})
+    means = {name: float(np.mean([error[name] for error in errors])) for name in errors[0]}
+    assert means["ours"] < 0.65 * means["gray"], means
+    assert means["ours"] < 0.65 * means["with another scene's exemplar"], means
+    assert means["ours"] < 0.9 * min(error for name, error in means.items() if name != "ours"), means
+
+
+def street():
+    picture = cv2.resize(cv2.imread(str(STREET)), (128, 96), interpolation=cv2.INTER_AREA)[..., ::-1].copy()
+    return cm.rgb_to_lab(torch.from_numpy(picture).permute(2, 0, 1) / 255)
+
+
+def made_up(index):
+    return torch.from_numpy(synthetic_clip(77, index, frames=2, size=96, cut=0.0)[0])
+
+
+# Of the first forty made-up scenes, by how much of their colour lies in detail: the 31st, and the finest.
+@pytest.mark.parametrize("scene", [street, partial(made_up, 16), partial(made_up, 18)], ids=["street", "usual", "fine"])
+def test_a_still_scene_does_not_fade(preview, scene):
+    """Every remembered frame is remembered with its own answer: a small loss each time would end in gray."""
+    lab, grain = scene(), torch.Generator().manual_seed(0)
+    colorizer = cm.Colorizer(preview)
+    colorizer.set_exemplar(lab, first_frame=True)
+    chroma = []
+    for _ in range(301):
+        L = (lab[:1] + 1.5 * torch.randn(lab[:1].shape, generator=grain)).clamp(0, 100)
+        chroma.append(float(colorizer.step(L).norm(dim=0).mean()))
+    assert chroma[300] >= 0.9 * chroma[10], [round(chroma[frame], 2) for frame in (0, 10, 100, 300)]
+
+
+@pytest.mark.parametrize("scene", [street, partial(made_up, 16), partial(made_up, 18)], ids=["street", "usual", "fine"])
+def test_colours_of_fine_things_do_not_run(preview, scene):
+    """A striped shirt would take one colour: the memory's elements are eight pixels wide."""
+    lab = scene()
+    ab = coloured(preview, lab, lab[None].expand(3, -1, -1, -1), first_frame=True)[-1]
+    coarse = cv2.resize(F.avg_pool2d(lab[1:], 8).permute(1, 2, 0).numpy(), lab.shape[:0:-1])
+    ours, theirs = (float((x - lab[1:]).abs().mean()) for x in (ab, torch.from_numpy(coarse).permute(2, 0, 1)))
+    assert ours < theirs
+
+
+def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
+    """What comes into the picture would be given the colours of what it covers."""
+
+    def error():
+        clips = [
+            torch.from_numpy(synthetic_clip(78, index, frames=8, size=128, jump=5, cut=0.0)) for index in range(12)
+        ]
+        answers = [coloured(preview, clip[0], clip, first_frame=True) for clip in clips]
+        return np.mean([float((ab - clip[:, 1:]).abs().mean()) for ab, clip in zip(answers, clips, strict=True)])
+
+    heeded, forward = error(), ExemplarDetail.forward
+    monkeypatch.setattr(ExemplarDetail, "forward", lambda *args: forward(*args[:-1], torch.zeros_like(args[-1])))
+    assert heeded < 0.98 * error()
+
+
+def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
+    """A restorer who colours some frames by hand would gain nothing by training on them."""
+    film = torch.from_numpy(synthetic_clip(404, 7, frames=25, size=96, jump=1, cut=0.0))
+    (tmp_path / "given").mkdir()
+    for number in range(0, 25, 3):  # the frames that somebody coloured
+        rgb = cm.lab_to_rgb(film[number]).permute(1, 2, 0).numpy()
+        picture = np.round(rgb[..., ::-1] * 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "given" / f"{number:03d}.png"), picture)
+    settings = preset("preview").with_overrides(
+        data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=3, lr=3e-4,
+        crops=((0.0, 64),), jumps=((0.0, 2),), warmup=10, norm_share=0.0, matching_share=0.0, precision="fp32",
+        keep_back=0.0, validate_every=200, checkpoint_every=200, affine=False,
+    )  # fmt: skip
+    train(settings, tmp_path / "run")
+    tuned = cm.load_model(tmp_path / "run" / "final.pt")
+    assert tuned.config == preview.config  # the exemplar counts as much as before
+    others = [number for number in range(1, 25) if number % 3]
+    before, after = (psnr(coloured(m, film[0], film, first_frame=True)[others], film[others]) for m in (preview, tuned))
+    assert after > before + 0.3

@@ -1,0 +1,88 @@
+"""Run by test_resume.py: kills a run twenty times at random moments and lets it go on; tells what became of it.
+
+Everything is imported once, and each run is a fork of this process, so that a kill costs no start of Python.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+torch.set_num_threads(1)
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from colormnet_cli import ColorizeSettings, colorize_video  # noqa: E402
+from colormnet_cli.film import checkpoint as resume  # noqa: E402
+from support.networks import make_small_model  # noqa: E402
+
+KILLS = 20
+
+logging.disable(logging.CRITICAL)
+
+
+def start(source: str, photo: str, output: str) -> int:
+    """Colour the film in a process of its own; its id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        colorize_video(
+            source, [photo], output, model=model, settings=ColorizeSettings(size=32, overwrite=True), device="cpu"
+        )
+        os._exit(0)
+    except BaseException:
+        os._exit(1)
+
+
+def wait(child: int, seconds: float) -> int | None:
+    """Its exit code, or None where it is still at work after that time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    return None
+
+
+def main(source: str, photo: str, folder: str) -> None:
+    resume.CHECKPOINT_SECONDS = 0
+    resume.PIECE_FRAMES["cpu"] = 8
+    whole, broken = Path(folder, "whole.mp4"), Path(folder, "broken.mp4")
+    began = time.monotonic()
+    assert wait(start(source, photo, str(whole)), 300) == 0
+    alone = time.monotonic() - began
+    progress = broken.with_name(broken.name + ".colormnet-part") / "progress.json"
+    chance = random.Random(7)
+    kills, frames, same = 0, set(), []
+    while kills < KILLS:
+        child = start(source, photo, str(broken))
+        code = wait(child, chance.uniform(0.05, 0.5) * alone)
+        if code is None:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            kills += 1
+            if progress.exists():
+                frames.add(json.loads(progress.read_text())["checkpoint"]["frames"])
+            broken.unlink(missing_ok=True)  # killed after the last rename
+        else:
+            assert code == 0
+            same.append(broken.read_bytes() == whole.read_bytes())
+            broken.unlink()
+    assert wait(start(source, photo, str(broken)), 300) == 0
+    same.append(broken.read_bytes() == whole.read_bytes())
+    told = {"kills": kills, "stopped_at": sorted(frames), "same": same, "left": os.listdir(folder)}
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    model = make_small_model()
+    main(*sys.argv[1:])

@@ -1,0 +1,36 @@
+"""Small networks and keys at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+import colormnet_cli as cm
+from colormnet_cli.networks.colormnet import Key
+
+
+def small_config(**changes: object) -> cm.ColorMNetConfig:
+    """The same network with under a million parameters; pads to 16."""
+    small = cm.ColorMNetConfig(
+        trunk_block="basic", trunk_stem=8, trunk_widths=(16, 24, 32), trunk_depths=(1, 1, 1),
+        vit_patch=16, vit_dim=32, vit_depth=2, vit_heads=2, vit_grid=8, vit_taken=(0, 1), fusion_heads=2,
+        key_dim=16, value_dim=32, value_stem=8, value_widths=(8, 16, 24), value_depths=(1, 1, 1), hidden_dim=8,
+        local_radius=3, decoder_widths=(32, 24, 16), update_dim=16, gate_reduction=4,
+    )  # fmt: skip
+    return replace(small, **changes)  # type: ignore[arg-type]
+
+
+def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
+    """A small network with seeded random weights, lively enough that its answers differ from gray."""
+    torch.manual_seed(seed)
+    return cm.ColorMNet(small_config(**changes))
+
+
+def random_key(generator: torch.Generator, batch: int, dim: int, h: int, w: int) -> Key:
+    """Keys, shrinkage and selection of pictures that show nothing."""
+    return Key(
+        torch.randn(batch, dim, h, w, generator=generator),
+        1 + torch.rand(batch, 1, h, w, generator=generator),
+        torch.rand(batch, dim, h, w, generator=generator),
+    )

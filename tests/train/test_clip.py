@@ -1,0 +1,90 @@
+"""The training pass: reading without top-k, which frames are read, what gets a gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from colormnet_cli.inference.memory import MemoryBank, MemoryConfig
+from colormnet_cli.train.clip import ClipLoss, draw_memory, read_memory
+from support.networks import make_small_model, random_key
+
+
+def test_reading_agrees_with_the_sum_as_it_is_written():
+    """Training would shape keys for another similarity than the one that films are coloured with."""
+    g = torch.Generator().manual_seed(0)
+    query, memory = random_key(g, 1, 8, 2, 3), random_key(g, 1, 8, 4, 5)
+    value = torch.randn(1, 7, 20, generator=g)
+    k, s = memory.key.flatten(2), memory.shrinkage.flatten(2)
+    expected = torch.zeros(7, 6)
+    for m in range(6):
+        q, e = query.key.flatten(2)[0, :, m], query.selection.flatten(2)[0, :, m]
+        similarity = torch.stack([-s[0, 0, n] / 8**0.5 * (e * (k[0, :, n] - q) ** 2).sum() for n in range(20)])
+        expected[:, m] = value[0] @ similarity.softmax(0)
+    assert torch.allclose(read_memory(query, k, s, value).flatten(2)[0], expected, atol=1e-5)
+
+
+def test_frames_read_only_frames_before_them():
+    """A frame that reads itself learns to copy its own colours, which no film has."""
+    for seed in range(20):
+        picks = draw_memory(np.random.default_rng(seed), 8)
+        assert (picks[:, 0] == 0).all()
+        for t in range(1, 8):
+            used = picks[t, : min(3, t)].tolist()
+            assert max(used) < t
+            assert len(set(used)) == len(used)
+
+
+@pytest.mark.parametrize("more", [{}, {"raw_ab": True}, {"raw_ab": True, "detail_dim": 8}])
+def test_every_parameter_learns(more):
+    """A part that gets no gradient would keep its random weights, and nobody would see."""
+    model = make_small_model(**more)
+    loss = ClipLoss(model, raw_loss=0.3, chroma_loss=0.02).train()
+    lab = 20 * torch.randn(1, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    picks = draw_memory(np.random.default_rng(0), 4)[None]
+    loss(lab, picks, torch.tensor([False, True, False, False])).loss.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_the_answer_does_not_see_the_truth_behind_the_first_frame():
+    """Colours that leak from later frames would make training look perfect and films gray."""
+    loss = ClipLoss(make_small_model()).eval()
+    lab = 20 * torch.randn(1, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    other = lab.clone()
+    other[:, 1:, 1:] += 30
+    picks, renew = draw_memory(np.random.default_rng(0), 4)[None], torch.zeros(4, dtype=torch.bool)
+    with torch.no_grad():
+        assert torch.equal(loss(lab, picks, renew).ab, loss(other, picks, renew).ab)
+        other[:, 0, 1:] += 30
+        assert not torch.equal(loss(lab, picks, renew).ab, loss(other, picks, renew).ab)
+
+
+def test_learning_the_keys_alone_leaves_the_rest():
+    """The first part of a preview run would pull at parts whose answers it does not ask for."""
+    model = make_small_model(raw_ab=True)
+    loss = ClipLoss(model, chroma_loss=0.02).train()
+    lab = 20 * torch.randn(2, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    picks = torch.stack([draw_memory(np.random.default_rng(k), 4) for k in range(2)])
+    result = loss(lab, picks, torch.zeros(4, dtype=torch.bool), matching=True)
+    result.loss.backward()
+    learned = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert learned == {"pvgfe", "key_projection", "local_attention"}
+    assert result.ab.shape == (2, 3, 2, 4, 4)
+
+
+@pytest.mark.parametrize("weight", [1.0, 20.0])
+def test_training_reads_as_films_are_read(weight):
+    """Keys would be trained for a memory that weighs its exemplar otherwise than the one in use."""
+    g = torch.Generator().manual_seed(0)
+    query, exemplar, recent = (random_key(g, 1, 8, 3, 4) for _ in range(3))
+    values = [torch.randn(1, 2, 5, 3, 4, generator=g) for _ in range(2)]
+    bank = MemoryBank(
+        MemoryConfig(top_k=24), key_dim=8, value_dim=10, elements=12, permanent=12, exemplar_weight=weight
+    )
+    bank.remember_permanently(exemplar, values[0])
+    bank.remember(recent, values[1])
+    key, shrinkage = (torch.cat((exemplar[i].flatten(2), recent[i].flatten(2)), dim=2) for i in (0, 1))
+    value = torch.cat([v.flatten(3).flatten(1, 2) for v in values], dim=2)
+    expected = read_memory(query, key, shrinkage, value, weight).view(1, 2, 5, 3, 4)
+    assert torch.allclose(bank.read(query), expected, atol=1e-5)

@@ -1,0 +1,67 @@
+"""What a training run begins with: schedules as published, and mistakes named before the first step."""
+
+from __future__ import annotations
+
+import pytest
+
+from colormnet_cli.cli.train import _settings
+from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli.train.learner import learning_rate
+from colormnet_cli.train.loop import train
+from colormnet_cli.train.settings import preset
+from support.training import SMALL
+
+pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
+
+
+def test_learning_rates():
+    """The published schedule would be another."""
+    full = preset("full")
+    assert [learning_rate(full, step) for step in (0, 119_999)] == [2e-5, 2e-5]
+    assert learning_rate(full, 120_000) == pytest.approx(2e-6)
+    assert [full.at(full.jumps, step) for step in (0, 16_000, 48_000, 144_000)] == [5, 10, 15, 5]
+    preview = preset("preview")
+    assert learning_rate(preview, 0) == pytest.approx(preview.lr / preview.warmup)
+    assert learning_rate(preview, preview.steps - 1) < 1e-4 * preview.lr
+
+
+def test_fine_tuning_begins_where_the_weights_are(tmp_path):
+    """`--data film --init preview` would first spoil what the preview knows, as if it began at random."""
+
+    def said(**given):
+        return _settings("preview", tmp_path, False, {"data": ("film",), "synthetic": False, **given}, [])
+
+    tuned = said(init="preview")
+    assert learning_rate(tuned, 0) == tuned.lr == 2e-4
+    assert (tuned.matching_share, tuned.norm_share) == (0, 0)
+    assert said(init="preview", lr=1e-3).lr == 1e-3
+    usual = preset("preview")
+    assert said(init="random").lr == usual.lr
+    made_up = _settings("preview", tmp_path, False, {"synthetic": True, "init": "preview"}, [])
+    assert made_up == usual.with_overrides(init="preview")  # the bundled model's own training
+
+
+def test_settings_refuse_what_cannot_be():
+    """A run would fail hours later, or do something else than was asked."""
+    for wrong, said in (
+        ({"batch": 3, "accumulate": 2}, "equal parts"), ({"lr": 0.0}, "lr must"), ({"frames": 1}, "at least 2"),
+        ({"crops": ((0.0, 40),)}, "multiples of 16"), ({"precision": "fp8"}, "fp32, fp16 or bf16"),
+        ({"jumps": ((0.5, 2),)}, "begin at share 0"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            SMALL.with_overrides(**wrong)
+    with pytest.raises(ValueError, match="full, preview"):
+        preset("huge")
+
+
+def test_something_must_be_given_to_learn_from(tmp_path):
+    """A run without material would end in a traceback."""
+    with pytest.raises(UsageError, match="--data"):
+        train(SMALL.with_overrides(synthetic=False), tmp_path)
+
+
+def test_a_slip_in_the_data_leaves_no_folder(tmp_path):
+    """An empty RUN would lie there for every typing error."""
+    with pytest.raises(MediaError, match="gone"):
+        train(SMALL.with_overrides(synthetic=False, data=(str(tmp_path / "gone"),)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

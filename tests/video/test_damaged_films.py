@@ -1,0 +1,122 @@
+"""Damaged films end in a whole film with a count, or in one sentence: never a hang, a traceback or half a file."""
+
+from __future__ import annotations
+
+import faulthandler
+import random
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from colormnet_cli import ColorizeSettings, colorize_video
+from colormnet_cli.errors import ColormnetError, MediaError
+from colormnet_cli.video.probe import probe
+from colormnet_cli.video.reader import Reader
+from support.films import Film, frames_of, make_film
+
+GOOD = {
+    "h264.mp4": Film(codec="libx264", audio=[("aac", "deu")], chapters=True, options={"g": "5"}),
+    "h264.mkv": Film(codec="libx264", audio=[("flac", "deu")], subtitles="subrip", options={"g": "5"}),
+    "ffv1.mkv": Film(options={"slicecrc": "1"}),
+    "mpeg4.avi": Film(codec="mpeg4", options={"g": "4"}),
+    "mpeg2.ts": Film(codec="mpeg2video", options={"g": "4"}, audio=[("mp2", "deu")]),
+    "hevc.mp4": Film(codec="libx265"),
+    "vp9.webm": Film(codec="libvpx-vp9"),
+    "prores.mov": Film(codec="prores_ks", pix_fmt="yuv422p10le", audio=[("pcm_s16le", "deu")]),
+}
+READ, COLOURED = 300, 60  # how many damaged films are read, and coloured to the end
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("good")
+    small = {"frames": 16, "width": 32, "height": 32}
+    return {name: make_film(folder / name, film, **small).read_bytes() for name, film in GOOD.items()}
+
+
+@pytest.fixture(autouse=True)
+def _watched() -> Iterator[None]:
+    """A hang ends the whole run, and shows where."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+    torch.set_num_threads(before)
+
+
+def damaged(good: dict[str, bytes], chance: random.Random) -> tuple[str, bytes]:
+    """One of the films, cut off, with flipped bits, or with a hole."""
+    name = chance.choice(sorted(good))
+    data = bytearray(good[name])
+    kind = chance.choice(["cut", "flip", "flip", "hole"])
+    if kind == "cut":
+        return name, bytes(data[: chance.randrange(1, len(data))])
+    if kind == "flip":
+        for _ in range(chance.choice([1, 3, 10, 60])):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        return name, bytes(data)
+    place = chance.randrange(len(data))
+    length = min(chance.randrange(1, 400), len(data) - place)
+    data[place : place + length] = bytes(length)
+    return name, bytes(data)
+
+
+def test_hundreds_of_damaged_films_are_read(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """Every one gives its frames in order, or a sentence."""
+    chance = random.Random(1)
+    came = Counter[str]()
+    for _ in range(READ):
+        name, data = damaged(good, chance)
+        path = tmp_path / name
+        path.write_bytes(data)
+        faulthandler.dump_traceback_later(60, exit=True)
+        try:
+            reader = Reader(probe(path))
+            instants = [frame.pts for frame in reader.frames()]
+        except MediaError:
+            came["sentence"] += 1
+            continue
+        assert instants
+        assert all(a < b for a, b in pairwise(instants))
+        came["counted" if list(reader.counts.sentences()) else "frames"] += 1
+    assert min(came["sentence"], came["counted"], came["frames"]) > READ // 20, came
+
+
+def test_damaged_films_are_coloured_to_the_end(tmp_path: Path, good: dict[str, bytes], small_model: Any) -> None:
+    """Whatever is left of the film comes out whole, with its sound; otherwise nothing does."""
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 255, (8, 8, 3)).repeat(6, 0).repeat(6, 1))
+    chance = random.Random(2)
+    came = Counter[str]()
+    for number in range(COLOURED):
+        name, data = damaged(good, chance)
+        source, output = tmp_path / name, tmp_path / f"out{number}{chance.choice(['.mp4', '.mkv'])}"
+        source.write_bytes(data)
+        faulthandler.dump_traceback_later(60, exit=True)
+        try:
+            receipt = colorize_video(
+                source, [photo], output, model=small_model, settings=ColorizeSettings(size=16), device="cpu"
+            )
+            assert len(frames_of(output)) == receipt.frames
+            came["film"] += 1
+        except ColormnetError:
+            assert not output.exists()
+            came["sentence"] += 1
+        assert not list(tmp_path.glob("*.colormnet-part"))
+    assert min(came.values()) > 5, came
+
+
+def test_an_untouched_film_gives_no_warning(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """A count that is never zero says nothing."""
+    for name, data in good.items():
+        (tmp_path / name).write_bytes(data)
+        reader = Reader(probe(tmp_path / name), strict=True)
+        assert len(list(reader.frames())) == 16, name
+        assert not list(reader.counts.sentences()), name

@@ -1,0 +1,126 @@
+"""Parts of a film, and going on in one: the same frames, instants and counts as in the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from colormnet_cli.errors import MediaError
+from colormnet_cli.timecode import parse_time
+from colormnet_cli.video import reader as reader_module
+from colormnet_cli.video.probe import probe
+from colormnet_cli.video.reader import Frame, Reader
+from support.films import make_film
+
+
+def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--start` may seek; it must not begin a frame late."""
+    monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
+    path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
+    info = probe(path)
+    whole = list(Reader(info).frames())
+    for start, end, first, last in [("1.0", "1.6", 25, 40), ("f25", "f40", 25, 40), ("1.01", None, 26, 60)]:
+        part = list(Reader(info, parse_time(start), None if end is None else parse_time(end)).frames())
+        assert [f.pts for f in part] == [f.pts for f in whole[first:last]]
+        assert [f.number for f in part] == list(range(last - first))
+        assert all(np.array_equal(a.luma, b.luma) for a, b in zip(part, whole[first:last], strict=True))
+    part = list(Reader(info, parse_time("f10"), duration=parse_time("0.4")).frames())
+    assert [f.pts for f in part] == [f.pts for f in whole[10:20]]
+
+
+@pytest.mark.parametrize("seek", [True, False])
+def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool) -> None:
+    """A resumed run that misses or repeats a frame shifts the colours of the rest."""
+    monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
+    monkeypatch.setattr(reader_module, "SEEK_WORTH", 5)
+    path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
+    info = probe(path)
+    whole = list(Reader(info).frames())
+    skipped: list[int] = []
+    marks = [f.mark() for f in whole[36:40]]
+    if not seek:
+        marks[-1] = type(marks[-1])(marks[-1].pts, marks[-1].crc ^ 1)  # another film there: count from the beginning
+    rest = list(Reader(info, on_skip=skipped.append).frames(40, marks, whole[39].counts))
+    assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[40:]]
+    assert all(np.array_equal(a.luma, b.luma) for a, b in zip(rest, whole[40:], strict=True))
+    assert (max(skipped) < 40) == seek
+
+
+@pytest.fixture
+def seeks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short films are sought in too, with a run-up of a second."""
+    monkeypatch.setattr(reader_module, "SEEK_MARGIN", 1.0)
+    monkeypatch.setattr(reader_module, "SEEK_WORTH", 5)
+
+
+def gone_on(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
+    """The frames from number `done` on, looked for by the marks of those before; all decoded would be an error."""
+    skipped: list[int] = []
+    reader.on_skip = skipped.append
+    marks = [f.mark() for f in whole[done - 4 : done]]
+    rest = list(reader.frames(done, marks, whole[done - 1].counts, whole[0].pts))
+    assert max(skipped) < done - 1, "it was not found by seeking"
+    return rest
+
+
+@pytest.mark.usefixtures("seeks")
+def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
+    """A resumed run passed over broken packets without a word, with --strict too; what lies before counts once."""
+    path = make_film(tmp_path / "film.mov", codec="png", pix_fmt="rgb24", frames=80)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    for number in (30, 50, 60):
+        place = data.find(packets[number])
+        data[place : place + 200] = bytes(200)
+    path.write_bytes(data)
+    info, unbroken = probe(path), Reader(probe(path))
+    whole = list(unbroken.frames())
+    reader = Reader(info)
+    rest = gone_on(reader, whole, 45)
+    assert [f.pts for f in rest] == [f.pts for f in whole[45:]]
+    assert reader.counts == unbroken.counts
+    assert reader.counts.undecodable == 3
+    with pytest.raises(MediaError, match="--strict"):
+        gone_on(Reader(info, strict=True), whole, 28)
+
+
+@pytest.mark.usefixtures("seeks")
+@pytest.mark.parametrize("start", [None, "1.2"])
+@pytest.mark.parametrize("duration", ["2.0", "f50"])
+def test_a_duration_counts_from_the_part_s_beginning(tmp_path: Path, start: str | None, duration: str) -> None:
+    """A minute that was broken off after fifty seconds became one of a hundred and ten."""
+    info = probe(make_film(tmp_path / "film.mp4", codec="libx264", frames=100, options={"g": "10", "bf": "2"}))
+    asked = {"start": start and parse_time(start), "duration": parse_time(duration)}
+    whole = list(Reader(info, **asked).frames())
+    assert len(whole) == 50
+    rest = gone_on(Reader(info, **asked), whole, 45)
+    assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[45:]]
+
+
+def test_a_part_of_a_raw_stream_ends_where_it_is_asked_to(tmp_path: Path) -> None:
+    """Without instants the part's own began at zero: its end, counted from the film's beginning, came too late."""
+    info = probe(make_film(tmp_path / "film.h264", codec="libx264", frames=40))
+    part = list(Reader(info, parse_time("0.4"), parse_time("1.2")).frames())
+    assert [f.pts for f in part] == [f.pts for f in list(Reader(info).frames())[10:30]]
+
+
+@pytest.mark.usefixtures("seeks")
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_a_cut_film_is_noticed_by_who_sought_in_it(tmp_path: Path, name: str) -> None:
+    """A resumed run, or a part, ended half an hour early without a word."""
+    options = {"movflags": "faststart"} if name == "film.mp4" else {}
+    path = make_film(tmp_path / name, codec="mpeg4", frames=100, container_options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    unbroken = Reader(probe(path))
+    whole = list(unbroken.frames())
+    assert unbroken.counts.missing > 20
+    reader = Reader(probe(path))
+    assert gone_on(reader, whole, 40)
+    assert reader.counts.missing == unbroken.counts.missing
+    part = Reader(probe(path), parse_time("1.4"))
+    assert list(part.frames())
+    assert part.counts.missing == unbroken.counts.missing

@@ -1,0 +1,41 @@
+"""Trying encoders: what they say themselves must not reach whoever reads our messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from colormnet_cli.errors import OutputError
+from colormnet_cli.settings import ColorizeSettings
+from colormnet_cli.video.codecs import choose_encoder, open_encoder
+from colormnet_cli.video.probe import probe
+from colormnet_cli.video.support import try_encoder
+from support.films import make_film
+
+
+def test_a_tuning_that_there_is_not(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """x264 writes to stderr itself: a program that reads our JSON lines there would stumble."""
+    info = probe(make_film(tmp_path / "film.mkv", frames=1))
+    spec, _ = choose_encoder(info, Path("out.mp4"), ColorizeSettings(encoder_options=(("tune", "nonsense"),)))
+    with pytest.raises(OutputError, match="tune=nonsense: choose others"):
+        try_encoder(spec)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1", "dnxhr"])
+def test_a_film_of_one_pixel(tmp_path: Path, capfd: pytest.CaptureFixture[str], codec: str) -> None:
+    """Too small for these encoders: one sentence, and nothing of the libraries' own."""
+    info = probe(make_film(tmp_path / "film.mkv", frames=1, width=1, height=1, pix_fmt="gray"))
+    spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec=codec))
+    with pytest.raises(OutputError, match=r"does not open for 1×1 .*another --codec\.$"):
+        try_encoder(spec)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_av1_does_not_greet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Six lines of SVT-AV1's for every piece of a film would bury what is to be read."""
+    info = probe(make_film(tmp_path / "film.mkv", frames=1))
+    spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec="av1"))
+    open_encoder(spec)
+    assert capfd.readouterr() == ("", "")

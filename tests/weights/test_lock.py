@@ -1,0 +1,76 @@
+"""weights.lock: the exact files it means, and how a slip in it is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from colormnet_cli.errors import WeightsError
+from colormnet_cli.weights import read_lock
+from colormnet_cli.weights.lock import HubSource, default_lock_path, parse_toml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_lock_names_the_published_file():
+    """A slip in these figures would make every user's download fail, or take another file for the right one."""
+    published = read_lock(ROOT / "weights.lock")["colormnet"]
+    assert published.size == 494_884_817
+    assert published.sha256 == "eaf6301d1a088c0d7133008079a83b5fac1fc0f791061b2cf1b657602013457a"
+    assert published.licence == "CC BY-NC-SA 4.0"
+    first = published.sources[0]
+    assert isinstance(first, HubSource)
+    assert (first.hub, first.type) == ("yyang181/ColorMNet", "space")
+    assert first.commit == "d01f62cc2a67b78507bed2e2510ce88d64a773a9"
+    assert [str(s).split("/")[3] for s in published.sources[1:]] == ["yyang181", "dan64"]
+
+
+def test_the_small_reader_reads_what_tomllib_reads():
+    """On Python 3.10 a lock read otherwise than on 3.11 would give two programs two sets of weights."""
+    tomllib = pytest.importorskip("tomllib")
+    text = (ROOT / "weights.lock").read_text()
+    assert parse_toml(text) == tomllib.loads(text)
+    odd = '# c\n\n[ a ] # d\nk="v # no comment"  # e\nn = 12\n[[a.b]]\nx = ""\n[[a.b]]\ny = "1"\n[c.d]\nz = 0\n'
+    assert parse_toml(odd) == tomllib.loads(odd)
+
+
+@pytest.mark.parametrize("line", ["a = 'x'", 'a = "\\n"', "a = 1.5", "[a", "[[a]", "a", "a = [1]", '"a" = "b"'])
+def test_what_the_small_reader_does_not_know_is_an_error(line):
+    """Guessing at a lock file would be worse than refusing it."""
+    with pytest.raises(ValueError, match="line 2"):
+        parse_toml("[t]\n" + line)
+    with pytest.raises(ValueError, match="twice"):
+        parse_toml('a = "1"\na = "2"')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("494884817", "0", "size"),
+        ("eaf6301d", "EAF6301D", "sha256"),
+        ("d01f62cc2a", "main", "commit"),
+        ('"space"', '"bucket"', "type"),
+        ("https://github.com/yyang181", "ftp://github.com/yyang181", "url"),
+        ("licence", "license", "license"),
+        ("size = 494884817\n", "", "size"),
+        ('file = "DINO', 'file = "../DINO', "file"),
+        ("[colormnet]", '[colormnet]\nbundled = "x.pt"', "bundled"),
+    ],
+)
+def test_a_wrong_lock_file_is_named(tmp_path, old, new, told):
+    """A mirror's hand-made lock file with a slip must say where the slip is."""
+    text = (ROOT / "weights.lock").read_text()
+    assert old in text
+    path = tmp_path / "my.lock"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(WeightsError, match=rf"my\.lock.*{told}"):
+        read_lock(path)
+
+
+def test_the_lock_file_can_be_another(tmp_path, monkeypatch):
+    """Whoever has a mirror says so in a file, not in the code; a lock that is not there is one sentence."""
+    monkeypatch.setenv("COLORMNET_LOCK", str(tmp_path / "no.lock"))
+    assert default_lock_path() == tmp_path / "no.lock"
+    with pytest.raises(WeightsError, match=r"no\.lock cannot be read .*COLORMNET_LOCK"):
+        read_lock()

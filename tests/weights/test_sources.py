@@ -1,0 +1,169 @@
+"""Getting exactly the file that weights.lock means, with the real huggingface_hub against tests/hub.py."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from colormnet_cli.errors import WeightsError
+from colormnet_cli.weights import checked, ensure
+from colormnet_cli.weights.lock import UrlSource
+from support.fetching import PATTERN, SIZE, entry, from_hub, get, left_behind
+from support.hub import Hub
+
+
+def test_the_first_run_downloads_with_licence_and_progress(hub):
+    """People must learn the licence before the download, and see that something happens."""
+    path, said, counts = get(entry(hub))
+    assert path.read_bytes() == hub.content
+    assert len(said) == 1
+    assert re.search(r"0 MB, from the Hugging Face space someone/film.*CC BY-NC-SA 4\.0 \(by some people\)", said[0])
+    assert counts[-1] == SIZE
+    assert counts == sorted(counts)
+
+
+def test_the_second_run_makes_no_request_and_does_not_hash(hub, monkeypatch):
+    """A film a minute should not cost a question to the Hub, nor a second of hashing, each."""
+    first, _, _ = get(entry(hub))
+    hub.requests.clear()
+    monkeypatch.setattr(checked, "file_sha256", lambda _: pytest.fail("hashed again"))
+    path, said, _ = get(entry(hub))
+    assert path == first
+    assert hub.requests == []
+    assert said == []
+
+
+def test_offline_works_from_the_cache_and_asks_nobody_without(hub, mirror, monkeypatch):
+    """On a train the second film must work, and the first one fail at once."""
+    import huggingface_hub.constants as constants
+
+    wanted = entry(hub, UrlSource(mirror.url + "/file"))
+    path, _, _ = get(wanted)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert get(wanted)[0] == path
+    shutil.rmtree(Path(constants.HF_HUB_CACHE))
+    hub.requests.clear()
+    said: list[str] = []
+    with pytest.raises(WeightsError, match=rf"HF_HUB_OFFLINE is set.* {mirror.url}/file\. Unset it"):
+        ensure(wanted, notice=said.append)
+    assert hub.requests == mirror.requests == said == []  # nor is anything said to be fetched
+
+
+def test_a_login_opens_a_gated_repository_and_stays_at_the_hub(hub, monkeypatch):
+    """HF_TOKEN works as everywhere; the store of blobs, on another host, must not be told it."""
+    hub.fault = "gated"
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    path, _, _ = get(entry(hub))
+    assert path.read_bytes() == hub.content
+    assert hub.tokens
+    assert all("/resolve/" in line and line.endswith(" hf_secret") for line in hub.tokens)
+
+
+@pytest.mark.parametrize("fault", ["moved", "corrupt-once"])
+def test_a_fault_that_one_source_overcomes(hub, fault):
+    """A renamed repository is followed; one broken download is repeated before another source is asked."""
+    hub.fault = fault
+    path, said, _ = get(entry(hub))
+    assert path.read_bytes() == hub.content
+    assert len(said) == 1
+
+
+ANSWERS = {
+    "cut": "received 50000 bytes, expected 100000",
+    "short": "gave 99,990 bytes instead of 100,000",
+    "corrupt": "gave a file with another sha256",
+    "404": "answered 404",
+    "gone": "answered 404",
+    "gated": "answered 403.*HF_TOKEN",
+    "error": "answered 503",
+    "other": "offers a file of 100,001 bytes instead of 100,000",
+    "slow": "Timeout",
+    "down": "refused",
+}
+
+
+def break_(hub: Hub, fault: str, monkeypatch) -> None:
+    import huggingface_hub
+    import huggingface_hub.constants as constants
+
+    hub.fault = "" if fault == "down" else fault
+    if fault == "slow":
+        hub.pause = 0.6
+    if fault == "down":
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9" + PATTERN)
+        huggingface_hub.close_session()
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+def test_a_hub_with_a_fault_ends_in_the_next_source(hub, mirror, fault, monkeypatch):
+    """Whatever the Hub does, the authors' own release still gives the file, soon, and the person learns of it."""
+    break_(hub, fault, monkeypatch)
+    started = time.monotonic()
+    path, said, _ = get(entry(hub, UrlSource(mirror.url + "/file")))
+    assert time.monotonic() - started < 15  # left alone, huggingface_hub tries a dead server for 23 s
+    assert path.read_bytes() == hub.content
+    assert re.search(ANSWERS[fault] + ".*; trying the next source", said[-1])
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+def test_a_plain_url_with_a_fault_ends_in_one_sentence(hub, mirror, fault, monkeypatch):
+    """The last source fails too: one sentence with every source, its answer, and what to do; no file is left."""
+    hub.fault = "404"
+    mirror.fault = fault
+    if fault == "slow":
+        mirror.pause = 0.6
+    url = "http://127.0.0.1:9/file" if fault == "down" else mirror.url + "/file"
+    with pytest.raises(WeightsError) as caught:
+        get(entry(hub, UrlSource(url)))
+    told = str(caught.value)
+    assert "the Hugging Face space someone/film answered 404" in told
+    expected = {"cut": "IncompleteRead|ended after", "gated": "answered 401", "slow": "timed out", "short": "offers"}
+    assert re.search(f"{re.escape(url)} .*(?:{expected.get(fault, ANSWERS[fault])})", told)
+    assert "--model PATH" in told
+    assert hub.sha256 in told
+    assert "\n" not in told
+    assert left_behind(hub) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [("mute", "timed out"), ("hangs up", "Disconnected"), ("other tongue", "BadStatusLine")]
+)
+def test_a_plain_url_that_does_not_answer_ends_in_the_next_source(hub, mirror, fault, told):
+    """A mirror behind a broken proxy was taken for a full disk, or ended the program."""
+    mirror.fault = fault
+    path, said, _ = get(replace(entry(hub), sources=(UrlSource(mirror.url + "/file"), from_hub(hub))))
+    assert path.read_bytes() == hub.content
+    assert re.search(told + ".*; trying the next source", said[-1])
+
+
+def test_a_proxy_that_is_no_address_is_said(mirror, monkeypatch):
+    """A slip in HTTPS_PROXY ended in a traceback of urllib."""
+    monkeypatch.setattr("urllib.request._opener", None)
+    monkeypatch.setenv("http_proxy", "http:/proxy:3128")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(WeightsError, match="proxy URL with no authority"):
+        get(entry(mirror, only=UrlSource(mirror.url + "/x.pth")))
+
+
+def test_a_moved_plain_url_is_followed(hub, mirror):
+    """Release pages redirect to a store: that is the normal case."""
+    mirror.fault = "moved"
+    path, _, counts = get(entry(hub, only=UrlSource(mirror.url + "/file")))
+    assert path.read_bytes() == hub.content
+    assert counts[-1] == SIZE
+    assert get(entry(hub, only=UrlSource(mirror.url + "/file")))[1] == []
+
+
+def test_the_sentence_suggests_the_preview(hub, tmp_path, monkeypatch):
+    """Who cannot have the weights today can still see colour, where the lock has the small model."""
+    hub.fault = "404"
+    lock = tmp_path / "lock"
+    lock.write_text(f'[preview]\nbundled = "p.pt"\nsize = 3\nsha256 = "{"0" * 64}"\nlicence = "Apache-2.0"\n')
+    monkeypatch.setenv("COLORMNET_LOCK", str(lock))
+    with pytest.raises(WeightsError, match="--model preview"):
+        get(entry(hub))
