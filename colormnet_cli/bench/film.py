@@ -20,9 +20,9 @@ from ..media.image_file import to_pixels, write_png
 from ..networks.colormnet import ColorMNet
 from ..settings import ColorizeSettings
 from ..video.made_up import write_gray_film
-from ..video.pieces import PieceWriter
 from ..video.probe import probe
 from ..video.reader import Frame, Reader
+from ..video.segments import PieceWriter
 from .clock import MemoryWatch
 from .figures import FilmFigures, Times
 from .material import made_up_exemplar, made_up_luma, prepare

@@ -106,7 +106,7 @@ def _devices() -> list[Finding]:
 
 
 def _codecs() -> list[Finding]:
-    from ..video.support import encoder_support, ffmpeg_version
+    from ..video.encoder_support import encoder_support, ffmpeg_version
 
     findings = [Finding("codec", f"FFmpeg {ffmpeg_version()}")]
     for encoder in encoder_support():

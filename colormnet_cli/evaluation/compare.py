@@ -25,16 +25,16 @@ from ..film.receipt import FileRecord, versions
 from ..media.clips import Clip, open_clip
 from ..media.clips import Frame as Picture
 from ..settings import ColorizeSettings, ProgressCallback
-from ..video.codecs import EncoderSpec, choose_encoder
-from ..video.join import check_header, join_film
-from ..video.pieces import PieceWriter
-from ..video.planes import convert_luma, source_layout
+from ..video.encode import EncoderSpec, choose_encoder
+from ..video.encoder_support import try_encoder
+from ..video.mux import check_header, join_film
+from ..video.pixel_formats import convert_luma, source_layout
 from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Frame, Reader
 from ..video.rgb import planes_of
-from ..video.streams import StreamPlan, plan_streams
-from ..video.support import try_encoder
-from ..video.tracks import Window
+from ..video.segments import PieceWriter
+from ..video.stream_packets import Window
+from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import many
 from .wall import Wall, plan_wall
 

@@ -15,12 +15,12 @@ from ..errors import MediaError, OutputError, UsageError
 from ..media.exemplar import Exemplar, read_exemplar, split_reference
 from ..settings import ColorizeSettings
 from ..timecode import Timecode, parse_time
-from ..video.codecs import EncoderSpec, carries_shape, choose_encoder, siting
-from ..video.join import check_header, writes_rotation
+from ..video.encode import EncoderSpec, carries_shape, choose_encoder, siting
+from ..video.encoder_support import try_encoder
+from ..video.mux import check_header, writes_rotation
 from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Reader
-from ..video.streams import StreamPlan, plan_streams
-from ..video.support import try_encoder
+from ..video.stream_plan import StreamPlan, plan_streams
 
 __all__ = ["FilmPlan", "check_output", "plan_video"]
 

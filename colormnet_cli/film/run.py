@@ -22,11 +22,11 @@ from ..inference.memory import MemoryConfig
 from ..media.exemplar import show_exemplars, split_reference
 from ..settings import ColorizeSettings, ProgressCallback
 from ..video.counts import Counts
-from ..video.join import join_film, survey
-from ..video.pieces import PieceWriter, piece_path, read_piece
-from ..video.planes import convert_luma
+from ..video.mux import join_film, survey
+from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
-from ..video.tracks import Window
+from ..video.segments import PieceWriter, piece_path, read_piece
+from ..video.stream_packets import Window
 from .checkpoint import PIECE_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
 from .frame_colorizer import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .planes import build_frame
+from .pixel_formats import build_frame
 
 __all__ = ["write_gray_film"]
 

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from ..color.orientation import Turn
 from ..errors import MediaError
 from .decode import decoded_frames
-from .planes import Layout, source_layout
+from .pixel_formats import Layout, source_layout
 
 __all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
 

@@ -16,7 +16,7 @@ from ..errors import MediaError
 from ..timecode import Timecode
 from .counts import Counts
 from .decode import Fed, decoded_frames
-from .planes import Plane, chroma_offset, convert_luma, luma_plane, source_layout
+from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, source_layout
 from .probe import VideoInfo, open_input, video_stream
 
 __all__ = ["Frame", "Mark", "Reader"]

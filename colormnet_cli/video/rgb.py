@@ -14,7 +14,7 @@ from ..errors import MediaError
 from ..wording import many
 from .counts import Counts
 from .decode import decoded_frames
-from .planes import Plane, samples_of
+from .pixel_formats import Plane, samples_of
 from .probe import VideoInfo, open_input, probe, video_stream
 
 __all__ = ["RgbFilm", "planes_of"]

@@ -11,7 +11,7 @@ import pytest
 
 from colormnet_cli.errors import MediaError
 from colormnet_cli.timecode import parse_time
-from colormnet_cli.video.planes import build_frame, convert_luma, luma_plane, source_layout
+from colormnet_cli.video.pixel_formats import build_frame, convert_luma, luma_plane, source_layout
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
 from colormnet_cli.video.still import frame_at

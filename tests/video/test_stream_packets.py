@@ -13,7 +13,7 @@ import av
 import pytest
 
 from colormnet_cli.errors import OutputError
-from colormnet_cli.video.tracks import Converted, Window, copied_packets
+from colormnet_cli.video.stream_packets import Converted, Window, copied_packets
 
 
 class Scratched:

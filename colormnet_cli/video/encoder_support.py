@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from .codecs import EncoderSpec, open_encoder
+from .encode import EncoderSpec, open_encoder
 
 __all__ = ["EncoderSupport", "encoder_support", "ffmpeg_version", "try_encoder"]
 

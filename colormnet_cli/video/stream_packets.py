@@ -14,7 +14,7 @@ from av.container import InputContainer
 
 from ..errors import OutputError
 from .decode import demuxed
-from .subtitles import convert_text
+from .subtitle_text import convert_text
 
 __all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
 

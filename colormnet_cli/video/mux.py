@@ -17,12 +17,12 @@ from av.container import InputContainer, OutputContainer
 from ..errors import OutputError
 from ..files import sync_file, sync_folder
 from ..wording import many
-from .codecs import EncoderSpec, open_encoder
-from .labels import STALE, describe
-from .pieces import Piece, piece_path, read_packets, read_piece
+from .encode import EncoderSpec, open_encoder
+from .metadata import STALE, describe
 from .probe import VideoInfo, open_input
-from .streams import StreamPlan, add_streams
-from .tracks import Window, copied_packets
+from .segments import Piece, piece_path, read_packets, read_piece
+from .stream_packets import Window, copied_packets
+from .stream_plan import StreamPlan, add_streams
 
 __all__ = ["check_header", "join_film", "survey", "writes_rotation"]
 

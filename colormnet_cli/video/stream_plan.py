@@ -12,10 +12,10 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
-from .labels import describe, unsaid
+from .metadata import describe, unsaid
 from .probe import StreamInfo, VideoInfo, open_input
-from .subtitles import text_form_for
-from .tracks import Converted, Text, Track, Window
+from .stream_packets import Converted, Text, Track, Window
+from .subtitle_text import text_form_for
 
 __all__ = ["StreamPlan", "add_streams", "plan_streams"]
 

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from ..errors import OutputError
 from ..files import sync_folder
 from ..wording import many
-from .codecs import EncoderSpec, open_encoder
-from .planes import Plane, build_frame
+from .encode import EncoderSpec, open_encoder
+from .pixel_formats import Plane, build_frame
 
 __all__ = ["PacketRecord", "Piece", "PieceWriter", "piece_path", "read_packets", "read_piece"]
 

@@ -13,7 +13,7 @@ from av.codec.context import Flags
 
 from ..errors import OutputError, UsageError
 from ..settings import ColorizeSettings
-from .planes import pixel_format
+from .pixel_formats import pixel_format
 from .probe import VideoInfo
 
 __all__ = ["CONTAINERS", "EncoderSpec", "carries_shape", "choose_encoder", "container_of", "open_encoder", "siting"]

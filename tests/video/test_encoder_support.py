@@ -8,9 +8,9 @@ import pytest
 
 from colormnet_cli.errors import OutputError
 from colormnet_cli.settings import ColorizeSettings
-from colormnet_cli.video.codecs import choose_encoder, open_encoder
+from colormnet_cli.video.encode import choose_encoder, open_encoder
+from colormnet_cli.video.encoder_support import try_encoder
 from colormnet_cli.video.probe import probe
-from colormnet_cli.video.support import try_encoder
 from support.films import make_film
 
 
