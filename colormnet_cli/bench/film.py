@@ -19,7 +19,7 @@ from ..inference.memory import MemoryConfig
 from ..media.image_file import to_pixels, write_png
 from ..networks.colormnet import ColorMNet
 from ..settings import ColorizeSettings
-from ..video.made_up import write_gray_film
+from ..video.encode import write_gray_film
 from ..video.probe import probe
 from ..video.reader import Frame, Reader
 from ..video.segments import PieceWriter

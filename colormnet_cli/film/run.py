@@ -21,7 +21,7 @@ from ..inference.device import default_lookahead, peak_memory, resolve_device, r
 from ..inference.memory import MemoryConfig
 from ..media.exemplar import show_exemplars, split_reference
 from ..settings import ColorizeSettings, ProgressCallback
-from ..video.counts import Counts
+from ..video.decode import Counts
 from ..video.mux import join_film, survey
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader

@@ -201,7 +201,7 @@ def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
 def _still(path: Path, moment: Timecode | None) -> NDArray[Any]:
     """[H,W,3] RGB of a picture, or of the film's frame at that moment."""
     if moment is not None:
-        from ..video.still import frame_at  # PyAV is only needed for a film
+        from ..video.rgb import frame_at  # PyAV is only needed for a film
 
         return frame_at(path, moment)
     if path.suffix.lower() in FILMS:

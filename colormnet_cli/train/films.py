@@ -203,8 +203,7 @@ def _write_frames(clip: Clip, folder: Path, shorter_side: int) -> None:
 
 def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
     """All frames of a video that can be decoded, as players show them; one that is missing is one jump more."""
-    from ..video.counts import Counts
-    from ..video.decode import decoded_frames
+    from ..video.decode import Counts, decoded_frames
     from ..video.probe import open_input, video_stream
     from ..video.rgb import RgbFilm
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 import av
+import numpy as np
 from av.codec.context import Flags
+from numpy.typing import NDArray
 
 from ..errors import OutputError, UsageError
 from ..settings import ColorizeSettings
-from .pixel_formats import pixel_format
+from .pixel_formats import build_frame, pixel_format
 from .probe import VideoInfo
 
-__all__ = ["CONTAINERS", "EncoderSpec", "carries_shape", "choose_encoder", "container_of", "open_encoder", "siting"]
+__all__ = [
+    "CONTAINERS",
+    "EncoderSpec",
+    "carries_shape",
+    "choose_encoder",
+    "container_of",
+    "open_encoder",
+    "siting",
+    "write_gray_film",
+]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
@@ -54,6 +66,7 @@ _HABITS = {
     "mpeg2video": _Habit(2, "q"),
 }
 _VIDEO_LEVELS = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")  # these have no full range
+_GRAY_RATE = 24  # frames a second of `write_gray_film`
 _HEVC_TAG = "hvc1"  # what Apple's players look for
 
 
@@ -287,3 +300,16 @@ def _is_planar_yuv(name: str) -> bool:
 def _depth_note(bits: int, name: str, encoder: str) -> list[str]:
     depth = av.VideoFormat(name, 64, 64).components[0].bits
     return [f"{encoder} holds {depth} bits in {name}: the film's {bits} were rounded."] if depth < bits else []
+
+
+def write_gray_film(path: Path, lumas: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> None:
+    """H.264, 8 bit, 4:2:0, at video levels; lumas [H, W], `size` (H, W) even."""
+    gray = np.full((size[0] // 2, size[1] // 2), 128, np.uint8)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=_GRAY_RATE, options={"preset": "fast", "crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
+        for number, luma in enumerate(lumas):
+            frame = build_frame("yuv420p", (luma, gray, gray))
+            frame.pts, frame.time_base = number, Fraction(1, _GRAY_RATE)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))

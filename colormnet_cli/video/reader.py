@@ -14,8 +14,7 @@ import av
 
 from ..errors import MediaError
 from ..timecode import Timecode
-from .counts import Counts
-from .decode import Fed, decoded_frames
+from .decode import Counts, Fed, decoded_frames
 from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, source_layout
 from .probe import VideoInfo, open_input, video_stream
 

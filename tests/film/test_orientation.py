@@ -17,7 +17,7 @@ from colormnet_cli.media.clips import read_picture
 from colormnet_cli.timecode import parse_time
 from colormnet_cli.train.films import find_films
 from colormnet_cli.video.probe import probe
-from colormnet_cli.video.still import frame_at
+from colormnet_cli.video.rgb import frame_at
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

@@ -14,7 +14,7 @@ from colormnet_cli.timecode import parse_time
 from colormnet_cli.video.pixel_formats import build_frame, convert_luma, luma_plane, source_layout
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
-from colormnet_cli.video.still import frame_at
+from colormnet_cli.video.rgb import frame_at
 from support.films import Film, frames_of, make_film, picture
 
 PLANAR = [
