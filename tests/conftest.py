@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import colormnet_cli as cm
-from support.fetching import hub, mirror  # noqa: F401 - fixtures
+from support.downloads import hub, mirror  # noqa: F401 - fixtures
 from support.golden import GOLDEN, golden_tensor
 from support.networks import make_small_model
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, WeightsError
+from .download import OnFetch
 from .lock import LockEntry
 from .resolve import Notice, ensure, locate
-from .sources import OnFetch
 
 if TYPE_CHECKING:
     from ..networks.colormnet import ColorMNet, ColorMNetConfig

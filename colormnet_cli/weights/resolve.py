@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import WeightsError
-from .checked import cache_folder, is_exactly
-from .hublibrary import is_offline
+from .download import OnFetch, SourceError, cached_path, fetch_from
+from .hash_cache import cache_folder, has_hash
+from .hub import is_offline
 from .lock import HubSource, LockEntry, UrlSource, read_lock
-from .sources import OnFetch, Refused, cached_path, fetch_from
 
 __all__ = ["Notice", "describe_licence", "ensure", "find", "locate"]
 
@@ -40,7 +40,7 @@ def locate(name_or_path: str | Path) -> LockEntry | Path:
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:
     """The path of the right file where it is on disk already; no request is made. None where it is not."""
     for path in candidates(entry):
-        if is_exactly(path, entry.size, entry.sha256, trust_memory=not rehash):
+        if has_hash(path, entry.size, entry.sha256, trust_memory=not rehash):
             return path
     return None
 
@@ -84,12 +84,12 @@ def _fetch(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
         for _ in range(2):  # the second time where the answer may have been an accident
             try:
                 path = fetch_from(entry, source, progress)
-            except Refused as refused:
-                answer = str(refused)
-                if not refused.retry:
+            except SourceError as error:
+                answer = str(error)
+                if not error.retry:
                     break
             else:
-                if is_exactly(path, entry.size, entry.sha256, trust_memory=False):
+                if has_hash(path, entry.size, entry.sha256, trust_memory=False):
                     return path
                 answer = "gave a file with another sha256"
                 _forget(path)

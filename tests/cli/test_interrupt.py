@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import make_film, make_world, start
-from support.hub import COMMIT, Hub
+from support.local_hub import COMMIT, Hub
 
 COLORIZE = "colorize film.mp4 --ref photo.jpg -o out.mp4 --model small.pt --device cpu --progress json".split()  # noqa: SIM905
 

@@ -11,7 +11,7 @@ import pytest
 
 from colormnet_cli.cli.progress import bytes_text
 from support.commands import make_world, run
-from support.hub import COMMIT, Hub
+from support.local_hub import COMMIT, Hub
 
 
 @pytest.fixture

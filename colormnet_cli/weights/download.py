@@ -1,4 +1,4 @@
-"""Getting one file from one source. What a source answers, when it does not give the file, is a `Refused`."""
+"""Getting one file from one source. What a source answers, when it does not give the file, is a `SourceError`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError
-from .checked import cache_folder
-from .hublibrary import bar_class, hub_cache_folder, hub_library, tamed
+from .hash_cache import cache_folder
+from .hub import hub_cache_folder, hub_library, progress_bar_class, quiet
 from .lock import HubSource, LockEntry, UrlSource
 
-__all__ = ["FetchProgress", "OnFetch", "Refused", "cached_path", "fetch_from", "require_storage"]
+__all__ = ["FetchProgress", "OnFetch", "SourceError", "cached_path", "fetch_from", "require_storage"]
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_S = 20.0  # without a byte from a plain URL
@@ -42,7 +42,7 @@ class FetchProgress:
 OnFetch = Callable[[FetchProgress], None]
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, and never leaves this package
+class SourceError(Exception):
     """What a source answered instead of giving the file; `retry` where a second try may end otherwise."""
 
     def __init__(self, answer: str, *, retry: bool = False) -> None:
@@ -62,7 +62,7 @@ def cached_path(entry: LockEntry, source: HubSource | UrlSource) -> Path | None:
 
 
 def fetch_from(entry: LockEntry, source: HubSource | UrlSource, progress: OnFetch | None) -> Path:
-    """Download the file anew and return its path; its hash is the caller's to check. Raises Refused."""
+    """Download the file anew and return its path; its hash is the caller's to check. Raises SourceError."""
     report = _Report(entry, str(source), progress)
     if isinstance(source, HubSource):
         return _fetch_hub(entry, source, report)
@@ -131,22 +131,26 @@ def _fetch_hub(entry: LockEntry, source: HubSource, report: _Report) -> Path:
             hub.hf_hub_url(**where), timeout=hub.constants.HF_HUB_ETAG_TIMEOUT, token=hub.get_token()
         )
         if meta.size is not None and meta.size != entry.size:
-            raise Refused(f"offers a file of {meta.size:,} bytes instead of {entry.size:,}")
+            raise SourceError(f"offers a file of {meta.size:,} bytes instead of {entry.size:,}")
         _require_space(hub_cache_folder(), entry)
         _drop_cached(entry, source)
-        bar = {"tqdm_class": bar_class(report.add)} if "tqdm_class" in signature(hub.hf_hub_download).parameters else {}
+        bar = (
+            {"tqdm_class": progress_bar_class(report.add)}
+            if "tqdm_class" in signature(hub.hf_hub_download).parameters
+            else {}
+        )
         report.add(0)  # the first piece may take a while
-        with tamed(_PIECE):
+        with quiet(_PIECE):
             return Path(hub.hf_hub_download(**where, force_download=True, **bar))
-    except (Refused, WeightsError):
+    except (SourceError, WeightsError):
         raise
     except Exception as error:  # httpx and requests errors, by version, besides OSError and ValueError
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise
         _log.debug("%s failed", source, exc_info=True)
         if "Consistency check failed" in str(error):  # the library's words for a body of the wrong length
-            raise Refused(f"gave {report.done:,} bytes instead of {entry.size:,}", retry=True) from error
-        raise Refused(_hub_answer(error)) from error
+            raise SourceError(f"gave {report.done:,} bytes instead of {entry.size:,}", retry=True) from error
+        raise SourceError(_hub_answer(error)) from error
 
 
 def _drop_cached(entry: LockEntry, source: HubSource) -> None:
@@ -197,7 +201,7 @@ def _fetch_url(entry: LockEntry, source: UrlSource, report: _Report) -> Path:
             file.flush()
             os.fsync(file.fileno())
         if report.done != entry.size:
-            raise Refused(f"ended after {report.done:,} of {entry.size:,} bytes", retry=True)
+            raise SourceError(f"ended after {report.done:,} of {entry.size:,} bytes", retry=True)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -205,7 +209,7 @@ def _fetch_url(entry: LockEntry, source: UrlSource, report: _Report) -> Path:
 
 
 def _blocks(entry: LockEntry, source: UrlSource) -> Iterator[bytes]:
-    """The body of the answer; anything but a body of the right size is Refused, an error in writing is not."""
+    """The body of the answer; anything but a body of the right size is SourceError, an error in writing is not."""
     from .. import __version__
 
     request = urllib.request.Request(source.url, headers={"User-Agent": f"colormnet/{__version__}"})
@@ -213,22 +217,22 @@ def _blocks(entry: LockEntry, source: UrlSource) -> Iterator[bytes]:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
             offered = answer.headers.get("Content-Length")
             if offered is not None and int(offered) != entry.size:
-                raise Refused(f"offers a file of {int(offered):,} bytes instead of {entry.size:,}")
+                raise SourceError(f"offers a file of {int(offered):,} bytes instead of {entry.size:,}")
             while block := _read(answer):
                 yield block
     except urllib.error.HTTPError as error:
-        raise Refused(f"answered {error.code} {error.reason}".rstrip(), retry=error.code >= 500) from error
+        raise SourceError(f"answered {error.code} {error.reason}".rstrip(), retry=error.code >= 500) from error
     except urllib.error.URLError as error:
-        raise Refused(f"could not be reached ({error.reason})") from error
+        raise SourceError(f"could not be reached ({error.reason})") from error
     except (OSError, http.client.HTTPException) as error:  # it was reached, and did not answer, or not in HTTP
-        raise Refused(_first_line(error), retry=True) from error
+        raise SourceError(_first_line(error), retry=True) from error
     except ValueError as error:  # HTTPS_PROXY is no address, say
-        raise Refused(_first_line(error)) from error
+        raise SourceError(_first_line(error)) from error
 
 
 def _read(answer: Any) -> bytes:
     try:
         block: bytes = answer.read(_PIECE)
     except Exception as error:  # timeouts, resets, http.client.IncompleteRead
-        raise Refused(_first_line(error), retry=True) from error
+        raise SourceError(_first_line(error), retry=True) from error
     return block

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from colormnet_cli.weights import checked, ensure, resolve, sources
+from colormnet_cli.weights import download, ensure, hash_cache, resolve
 from colormnet_cli.weights.lock import HubSource, LockEntry, UrlSource
-from support.hub import COMMIT, Hub
+from support.local_hub import COMMIT, Hub
 
 SIZE = 100_000
 PATTERN = "/{repo_id}/resolve/{revision}/{filename}"
@@ -33,11 +33,11 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(file_download, "time", nap)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setattr(checked, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(hash_cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(resolve, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(sources, "_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(sources, "_SPARE_BYTES", 0)
+    monkeypatch.setattr(download, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(download, "_SPARE_BYTES", 0)
     yield server
     server.close()
 
@@ -72,5 +72,5 @@ def left_behind(hub: Hub) -> list[Path]:
     """Every file in the caches that could be taken for weights."""
     import huggingface_hub.constants as constants
 
-    folders = [Path(constants.HF_HUB_CACHE), sources.cache_folder()]
+    folders = [Path(constants.HF_HUB_CACHE), download.cache_folder()]
     return [p for f in folders for p in f.rglob("*") if p.is_file() and p.stat().st_size > 1000]

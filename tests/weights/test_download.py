@@ -1,4 +1,4 @@
-"""Getting exactly the file that weights.lock means, with the real huggingface_hub against tests/hub.py."""
+"""Getting exactly the file that weights.lock means, with the real huggingface_hub against a local Hub."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from colormnet_cli.errors import WeightsError
-from colormnet_cli.weights import checked, ensure
+from colormnet_cli.weights import ensure, hash_cache
 from colormnet_cli.weights.lock import UrlSource
-from support.fetching import PATTERN, SIZE, entry, from_hub, get, left_behind
-from support.hub import Hub
+from support.downloads import PATTERN, SIZE, entry, from_hub, get, left_behind
+from support.local_hub import Hub
 
 
 def test_the_first_run_downloads_with_licence_and_progress(hub):
@@ -31,7 +31,7 @@ def test_the_second_run_makes_no_request_and_does_not_hash(hub, monkeypatch):
     """A film a minute should not cost a question to the Hub, nor a second of hashing, each."""
     first, _, _ = get(entry(hub))
     hub.requests.clear()
-    monkeypatch.setattr(checked, "file_sha256", lambda _: pytest.fail("hashed again"))
+    monkeypatch.setattr(hash_cache, "file_sha256", lambda _: pytest.fail("hashed again"))
     path, said, _ = get(entry(hub))
     assert path == first
     assert hub.requests == []

@@ -13,7 +13,7 @@ import platformdirs
 
 from ..files import file_sha256
 
-__all__ = ["cache_folder", "is_exactly"]
+__all__ = ["cache_folder", "has_hash"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("colormnet", appauthor=False))
 
 
-def is_exactly(path: Path, size: int, sha256: str, *, trust_memory: bool = True) -> bool:
+def has_hash(path: Path, size: int, sha256: str, *, trust_memory: bool = True) -> bool:
     """Whether `path` is a file of this size and hash. A file seen before is known by its path, size and time."""
     try:
         path = path.resolve(strict=True)

@@ -1,4 +1,4 @@
-"""huggingface_hub, imported late and tamed: its folder, its silence, and our progress instead of its bars."""
+"""huggingface_hub, imported late: its folder, its silence, and our progress instead of its bars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["bar_class", "hub_cache_folder", "hub_library", "is_offline", "tamed"]
+__all__ = ["hub_cache_folder", "hub_library", "is_offline", "progress_bar_class", "quiet"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def is_offline() -> bool:
 
 
 @contextmanager
-def tamed(piece: int) -> Iterator[None]:
+def quiet(piece: int) -> Iterator[None]:
     """The library's messages would break our progress line: they stay where ours are verbose. Its pieces of 10 MB would
     leave a slow line without a sign for a minute: they get no larger than `piece` bytes."""
     hub = hub_library()
@@ -50,7 +50,7 @@ def tamed(piece: int) -> Iterator[None]:
         hub.constants.DOWNLOAD_CHUNK_SIZE = largest
 
 
-def bar_class(add: Callable[[int], None]) -> type[Any]:
+def progress_bar_class(add: Callable[[int], None]) -> type[Any]:
     """A class with as much of tqdm's face as huggingface_hub uses, which hands `add` the bytes that have come."""
 
     class Bar:
