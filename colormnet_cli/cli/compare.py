@@ -76,7 +76,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Put results of one film side by side, or split by a moving line, labelled, with the input's sound.
 
-    Examples:  [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 -o wall.mp4[/bold]
+    Examples:  [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 -o grid.mp4[/bold]
 
     [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 --split -o swipe.mp4[/bold]
     """

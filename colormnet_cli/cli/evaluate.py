@@ -40,18 +40,18 @@ Reference = Annotated[
         metavar="REFERENCE",
         parser=o.path,
         show_default=False,
-        help="The same in true colour: as many, as large, same names.",
+        help="The same in true color: as many, as large, same names.",
     ),
 ]
 Benchmark = Annotated[
     Path | None,
     typer.Option(metavar="DIR", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
-                 help="Colour every clip of a folder from its first frame, as the papers do, and measure that."),
+                 help="Color every clip of a folder from its first frame, as the papers do, and measure that."),
 ]  # fmt: skip
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FOLDER", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
-                 help="Keep the coloured frames, as PNG."),
+                 help="Keep the colored frames, as PNG."),
 ]  # fmt: skip
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", rich_help_panel=BENCHMARK, help="Replace frames that --output holds already.")
@@ -59,7 +59,7 @@ Overwrite = Annotated[
 Paper = Annotated[
     bool,
     typer.Option("--paper", rich_help_panel=WHAT,
-                 help="Also PSNR and colourfulness exactly as the authors' script computes them (uint8 wrap)."),
+                 help="Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap)."),
 ]  # fmt: skip
 Perceptual = Annotated[
     bool,
@@ -95,7 +95,7 @@ def evaluate(
     progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Measure how near colours are to the true ones, and how steady they are.
+    """Measure how near colors are to the true ones, and how steady they are.
 
     Examples:  [bold]colormnet evaluate out.mp4 true.mp4 --report out.html[/bold]
 
@@ -120,8 +120,8 @@ def evaluate(
         if benchmark is not None:
             from ..evaluation.benchmark import BenchmarkSettings
 
-            colouring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
-            how = {"memory": memory, "colouring": colouring, "output": output, "overwrite": overwrite}
+            coloring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
+            how = {"memory": memory, "coloring": coloring, "output": output, "overwrite": overwrite}
             found = _benchmark(session, reporter, benchmark, (model, device, precision.value), settings, how)
         else:
             assert result is not None
@@ -145,7 +145,7 @@ def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None
         sources = {f"--{name.replace('_', '-')}": ctx.get_parameter_source(name) for name in ONLY_BENCHMARK}
         given = ", ".join(option for option, source in sources.items() if source and source.name == "COMMANDLINE")
         if given:
-            raise UsageError(f"{given}: that is for what --benchmark colours, and has no use without it")
+            raise UsageError(f"{given}: that is for what --benchmark colors, and has no use without it")
 
 
 def _benchmark(
@@ -181,7 +181,7 @@ def _write(session: Session, found: Evaluation, report: Path | None, csv: Path |
 
 
 def _published(wanted: bool) -> dict[str, Any]:
-    from ..evaluation.published import NOTE, PUBLISHED
+    from ..evaluation.tables import NOTE, PUBLISHED
 
     if not wanted:
         return {}
@@ -200,7 +200,7 @@ def _print(found: Evaluation, with_published: bool) -> None:
     if len(found.clips) > 1:
         console.print(_clips(found))
     if with_published:
-        from ..evaluation.published import NOTE
+        from ..evaluation.tables import NOTE
 
         console.print(_beside_published(found))
         console.print(NOTE, markup=False)
@@ -209,19 +209,18 @@ def _print(found: Evaluation, with_published: bool) -> None:
 def _overall(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..evaluation.meter import MEASURES
-    from ..evaluation.report.page import figure_text
+    from ..evaluation.tables import METRICS, figure_text
 
     clips = f", mean of {len(found.clips)} clips" if len(found.clips) > 1 else ""
     table = Table(title=f"{many(found.frames, 'frame')}{clips}", title_justify="left")
-    table.add_column("Measure")
+    table.add_column("Metric")
     table.add_column("Result", justify="right")
     table.add_column("Reference", justify="right")
     table.add_column("")
     for key, value in found.overall.items():
         if key.endswith("_reference"):
             continue
-        measure = MEASURES[key]
+        measure = METRICS[key]
         reference = found.overall.get(f"{key}_reference")
         theirs = "" if reference is None else figure_text(reference, measure.digits)
         better = f"{measure.better} is better; " if measure.better else ""
@@ -232,33 +231,30 @@ def _overall(found: Evaluation) -> Table:
 def _clips(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..evaluation.meter import MEASURES
-    from ..evaluation.report.page import figure_text
+    from ..evaluation.tables import METRICS, figure_text
 
     keys = [key for key in found.measures if key in CLIP_MEASURES]
     table = Table(title="Clips (--report and --json have all measures)", title_justify="left")
     table.add_column("Clip", overflow="fold")
     table.add_column("Frames", justify="right")
     for key in keys:
-        table.add_column(MEASURES[key].label, justify="right")
+        table.add_column(METRICS[key].label, justify="right")
     for clip in found.clips:
         means = clip.means()
-        table.add_row(clip.name, f"{clip.frames:,}", *(figure_text(means[key], MEASURES[key].digits) for key in keys))
+        table.add_row(clip.name, f"{clip.frames:,}", *(figure_text(means[key], METRICS[key].digits) for key in keys))
     return table
 
 
 def _beside_published(found: Evaluation) -> Table:
     from rich.table import Table
 
-    from ..evaluation.meter import MEASURES
-    from ..evaluation.published import DIGITS, PUBLISHED
-    from ..evaluation.report.page import figure_text
+    from ..evaluation.tables import DIGITS, METRICS, PUBLISHED, figure_text
 
     table = Table(title="Published figures", title_justify="left")
     table.add_column("Method")
     table.add_column("Data set")
     for key in DIGITS:
-        table.add_column(MEASURES[key].label, justify="right")
+        table.add_column(METRICS[key].label, justify="right")
     ours = (figure_text(found.overall.get(key, float("nan")), digits) for key, digits in DIGITS.items())
     table.add_row("Yours", Path(found.reference).name, *ours, style="bold", end_section=True)
     for row in PUBLISHED:

@@ -1,4 +1,4 @@
-"""Colour every clip of a folder from its first frame, as the papers do, and measure what comes out."""
+"""Color every clip of a folder from its first frame, as the papers do, and measure what comes out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..inference.memory import MemoryConfig
 from ..media.clips import Clip, Frame, clips_by_name, open_clip
 from ..media.exemplar import Exemplar
 from ..media.image_file import to_pixels, to_rgb, write_png
-from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, Measured, measure
+from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, FramePairs, measure
 from .perceptual import PerceptualNetworks
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """How clips are coloured."""
+    """How clips are colored."""
 
     size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
     guided: bool = True  # ab brought to full size along the edges of the luma; False: bilinear
@@ -41,7 +41,7 @@ def benchmark(
     *,
     model: ColorMNet,
     memory: MemoryConfig | None = None,
-    colouring: BenchmarkSettings | None = None,
+    coloring: BenchmarkSettings | None = None,
     settings: EvaluateSettings | None = None,
     device: str | torch.device = "auto",
     precision: str = "auto",
@@ -50,7 +50,7 @@ def benchmark(
     networks: PerceptualNetworks | None = None,
     progress: EvaluationProgress | None = None,
 ) -> Evaluation:
-    """Measure the model on a folder of clips in colour (films, or folders of frames), or on one such clip.
+    """Measure the model on a folder of clips in color (films, or folders of frames), or on one such clip.
 
     Each clip's first frame is the exemplar; the network sees the Lab lightness of all frames. What is measured is the
     8-bit RGB result, the first frame included.
@@ -59,24 +59,24 @@ def benchmark(
     Raises MediaError where there is no clip, UsageError where `output` would replace the clips themselves, OutputError
     where it holds results already.
     """
-    colouring, memory = colouring or BenchmarkSettings(), memory or MemoryConfig()
+    coloring, memory = coloring or BenchmarkSettings(), memory or MemoryConfig()
     on = resolve_device(device)
     number_format = resolve_precision(precision, on)
     colorizer = Colorizer(model, memory, on, number_format)
     clips = check_results(folder, output, overwrite)
     measured = [
-        Measured(clip.name, _Coloured(clip, colorizer, colouring, output), clip.size, clip.frames, clip.rate)
+        FramePairs(clip.name, _ColorizedClip(clip, colorizer, coloring, output), clip.size, clip.frames, clip.rate)
         for clip in clips
     ]
     evaluation = measure(
         measured,
-        ("coloured from the first frame", str(folder)),
+        ("colored from the first frame", str(folder)),
         settings=settings,
         device=on,
         networks=networks,
         progress=progress,
     )
-    how: dict[str, Any] = {"precision": number_format, "memory": asdict(memory), **asdict(colouring)}
+    how: dict[str, Any] = {"precision": number_format, "memory": asdict(memory), **asdict(coloring)}
     return replace(evaluation, settings=evaluation.settings | how)
 
 
@@ -86,7 +86,7 @@ def check_results(folder: str | Path, output: str | Path | None, overwrite: bool
     if output is None:
         return clips
     if Path(output).resolve() in (clip.path.resolve().parent for clip in clips):
-        raise UsageError("The results would lie among the true colours, or replace them: give --output another folder")
+        raise UsageError("The results would lie among the true colors, or replace them: give --output another folder")
     taken = next((place for clip in clips if any((place := Path(output) / clip.name).glob("*.png"))), None)
     if taken is not None and not overwrite:
         raise OutputError(
@@ -108,8 +108,8 @@ def _clips(folder: Path) -> list[Clip]:
 
 
 @dataclass(frozen=True)
-class _Coloured:
-    """(result, reference) frames of one clip; iterating colours it."""
+class _ColorizedClip:
+    """(result, reference) frames of one clip; iterating colors it."""
 
     clip: Clip
     colorizer: Colorizer
@@ -121,14 +121,14 @@ class _Coloured:
         frames, number = iter(self.clip), 0
         lookahead = default_lookahead(self.colorizer.device)
         while group := list(islice(frames, lookahead)):
-            for result, frame in zip(self._colour(group, first=number == 0), group, strict=True):
+            for result, frame in zip(self._colorize(group, first=number == 0), group, strict=True):
                 self._save(result, number)
                 yield result, frame
                 number += 1
 
     @torch.inference_mode()
-    def _colour(self, frames: list[Frame], first: bool) -> list[Frame]:
-        """K frames [H, W, 3] → their colours as the network gives them, on the frames' own lightness."""
+    def _colorize(self, frames: list[Frame], first: bool) -> list[Frame]:
+        """K frames [H, W, 3] → their colors as the network gives them, on the frames' own lightness."""
         lab = rgb_to_lab(torch.stack([to_rgb(frame, self.colorizer.device) for frame in frames]))  # [K, 3, H, W]
         lightness = lab[:, :1]
         size = working_size(self.clip.size, self.settings.size)

@@ -36,7 +36,7 @@ from ..video.segments import PieceWriter
 from ..video.stream_packets import Window
 from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import many
-from .wall import Wall, plan_wall
+from .grid import Grid, plan_grid
 
 __all__ = ["CompareSettings", "Comparison", "compare"]
 
@@ -45,7 +45,7 @@ PIECE = 240  # frames
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """How the wall looks, and how it is written."""
+    """How the grid looks, and how it is written."""
 
     split: bool = False  # two pictures in one place, divided by a line that moves
     seconds: float = 8.0  # that the line takes there and back
@@ -65,7 +65,7 @@ class CompareSettings:
         if self.columns is not None and self.columns < 1:
             raise UsageError(f"{self.columns} columns: give at least one.")
         if self.width is not None and self.width < 16:
-            raise UsageError(f"a wall of {self.width} pixels: give at least 16.")
+            raise UsageError(f"a grid of {self.width} pixels: give at least 16.")
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ def compare(
         raise UsageError("give at least one result to compare.")
     info, clips = probe(source), [open_clip(path) for path in results]
     check_output(output, [info.path, *(clip.path for clip in clips)], settings.overwrite)
-    wall = _wall(info, clips, settings)
+    grid = _plan(info, clips, settings)
     encoding = ColorizeSettings(
         codec=settings.codec, crf=settings.crf, preset=settings.preset, audio=settings.audio  # type: ignore[arg-type]
     )  # fmt: skip
-    canvas = _canvas(info, wall)
+    canvas = _canvas(info, grid)
     spec, notes = choose_encoder(canvas, output, encoding)
     try_encoder(spec)
     with open_input(info.path) as container:
@@ -117,18 +117,18 @@ def compare(
     notes += [stream.note for stream in streams if stream.note]
     with _beside(output) as folder:
         check_header(canvas, spec, streams)
-        writing = _Writing(info, clips, wall, canvas, spec, streams, folder, progress)
+        writing = _Writing(info, clips, grid, canvas, spec, streams, folder, progress)
         frames = writing.draw(settings.with_input)
         notes += writing.join(output)
     films = [info.path, *(clip.path for clip in clips if clip.path.is_file())]
-    height, width = wall.size
+    height, width = grid.size
     return Comparison(
         tuple(map(FileRecord.of, films)), FileRecord.of(output), frames, width, height, time.monotonic() - began,
         asdict(settings), versions(), tuple(notes),
     )  # fmt: skip
 
 
-def _wall(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> Wall:
+def _plan(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> Grid:
     """Where each picture goes, at the size of the largest result."""
     for clip in clips:
         if abs(clip.size[1] * info.height - clip.size[0] * info.width) > 0.02 * clip.size[0] * info.width:
@@ -143,15 +143,15 @@ def _wall(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> 
         )
     if settings.with_input:
         labels.insert(0, "input")
-    return plan_wall(
+    return plan_grid(
         labels, max((clip.size for clip in clips), key=lambda size: size[0]), split=settings.split,
         columns=settings.columns, width=settings.width, period=round(settings.seconds * info.rate),
     )  # fmt: skip
 
 
-def _canvas(info: VideoInfo, wall: Wall) -> VideoInfo:
-    """The film as it would be if it were the wall: 8 bits, 4:2:0, video levels, tagged."""
-    height, width = wall.size
+def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
+    """The film as it would be if it were the grid: 8 bits, 4:2:0, video levels, tagged."""
+    height, width = grid.size
     matrix, tag = ("bt709", 1) if height >= 720 else ("bt601", 6)
     return replace(
         info, width=width, height=height, pix_fmt="yuv420p", layout=source_layout("yuv420p"), full_range=False,
@@ -165,7 +165,7 @@ class _Writing:
 
     info: VideoInfo
     clips: Sequence[Clip]
-    wall: Wall
+    grid: Grid
     canvas: VideoInfo
     spec: EncoderSpec
     streams: tuple[StreamPlan, ...]
@@ -173,13 +173,13 @@ class _Writing:
     progress: ProgressCallback | None
 
     def draw(self, with_input: bool) -> int:
-        """Every frame of the wall, encoded into pieces; how many."""
+        """Every frame of the grid, encoded into pieces; how many."""
         writer = PieceWriter(self.spec, self.folder, PIECE)
         done, pace = 0, Pace(self.info.frames, self.progress)
         try:
             with Ahead(self._pictures(with_input), 4) as frames, Behind(partial(self._encode, writer), 4) as film:
                 for frame, pictures in frames:
-                    film.put((frame, self.wall.draw(done, pictures)))
+                    film.put((frame, self.grid.draw(done, pictures)))
                     done += 1
                     pace.report("color", done)
         except BaseException:
@@ -189,13 +189,13 @@ class _Writing:
         return done
 
     def _encode(self, writer: PieceWriter, item: tuple[Frame, Picture]) -> None:
-        """What the encoding thread does with each frame, and the wall that is drawn for it."""
-        frame, wall = item
-        planes = planes_of(wall, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
+        """What the encoding thread does with each frame, and the grid that is drawn for it."""
+        frame, grid = item
+        planes = planes_of(grid, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
         writer.write(planes, frame.pts, frame.duration)
 
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
-        """The film's frames, each with what goes on the wall. Raises MediaError where a result is shorter or longer."""
+        """The film's frames, each with what goes on the grid. Raises MediaError where a result is shorter or longer."""
         advice = "its results cannot be put beside its frames then: give an intact file"
         reader = Reader(self.info, strict=True, advice=advice)
         together: Iterator[tuple[Any, ...]] = zip_longest(reader.frames(), *self.clips)

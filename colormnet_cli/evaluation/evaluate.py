@@ -1,4 +1,4 @@
-"""Measure results against references, in a stream: one clip or many, or a benchmark that is coloured on the way."""
+"""Measure results against references, in a stream: one clip or many, or a benchmark that is colored on the way."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ..inference.device import describe_device, resolve_device
 from ..media.clips import Frame
 from ..settings import Progress
 from ..wording import many
-from .flows import batches
-from .meter import MEASURES, ClipFigures, ClipMeter, mean_of
-from .pairs import ClipPair, pair_clips
+from .clip_metrics import ClipMeter, ClipMetrics, batches, mean_of
+from .clip_pairs import ClipPair, pair_clips
 from .perceptual import PerceptualNetworks, load_networks
-from .worst import WorstFrame, WorstFrames
+from .tables import METRICS
+from .worst_frames import WorstFrame, WorstFrames
 
-__all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "Measured", "evaluate", "measure"]
+__all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "FramePairs", "evaluate", "measure"]
 
 EvaluationProgress = Callable[[str, Progress], None]  # the clip's name, how far it is
 SMALLEST = 12  # pixels: optical flow needs them
@@ -39,7 +39,7 @@ SMALLEST = 12  # pixels: optical flow needs them
 class EvaluateSettings:
     """What is measured, besides what always is."""
 
-    paper: bool = False  # also the PSNR and the colourfulness exactly as the authors' script computes them
+    paper: bool = False  # also the PSNR and the colorfulness exactly as the authors' script computes them
     perceptual: bool = False  # also LPIPS and FID
     worst: int = 6  # frames kept for a look at them
     batch: int | None = None  # frames at once; None: 1 on the CPU (its caches are small), 8 elsewhere
@@ -52,7 +52,7 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class Measured:
+class FramePairs:
     """A clip to measure: its name, its frames (result, reference), how many if known, and where they come from."""
 
     name: str
@@ -68,7 +68,7 @@ class Evaluation:
 
     result: str
     reference: str
-    clips: tuple[ClipFigures, ...]
+    clips: tuple[ClipMetrics, ...]
     overall: dict[str, float]
     by_frame: dict[str, float]
     worst: tuple[WorstFrame, ...]
@@ -110,7 +110,7 @@ class Evaluation:
 
     def write_csv(self, path: str | Path) -> None:
         """One line a frame: clip, frame, and every measure that frames have."""
-        keys = [key for key in MEASURES if key in self.clips[0].columns]
+        keys = [key for key in METRICS if key in self.clips[0].columns]
         try:
             with open(path, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
@@ -142,7 +142,7 @@ def evaluate(
     """
     pairs = pair_clips(result, reference)
     return measure(
-        [Measured(pair.name, pair, pair.result.size, _count(pair), pair.result.rate) for pair in pairs],
+        [FramePairs(pair.name, pair, pair.result.size, _count(pair), pair.result.rate) for pair in pairs],
         (str(result), str(reference)),
         settings=settings,
         device=device,
@@ -156,7 +156,7 @@ def _count(pair: ClipPair) -> int | None:
 
 
 def measure(
-    clips: Sequence[Measured],
+    clips: Sequence[FramePairs],
     names: tuple[str, str],
     *,
     settings: EvaluateSettings | None = None,
@@ -185,7 +185,7 @@ def measure(
     by_frame = _means_of_frames(found)
     if frechet is not None:
         overall["fid"] = by_frame["fid"] = frechet.compute()
-    order = [key for key in MEASURES if key in overall]
+    order = [key for key in METRICS if key in overall]
     return Evaluation(
         *names,
         clips=tuple(found),
@@ -202,7 +202,7 @@ def measure(
 
 @torch.inference_mode()
 def _measure_clip(
-    clip: Measured,
+    clip: FramePairs,
     meter: ClipMeter,
     worst: WorstFrames,
     device: torch.device,
@@ -226,12 +226,12 @@ def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:
     return {key: mean_of(row[key] for row in rows) for key in rows[0]}
 
 
-def _means_of_frames(clips: Sequence[ClipFigures]) -> dict[str, float]:
+def _means_of_frames(clips: Sequence[ClipMetrics]) -> dict[str, float]:
     """Mean over all frames; long clips count more."""
     return {key: mean_of(value for clip in clips for value in clip.columns[key]) for key in clips[0].columns}
 
 
-def _warnings(clips: Sequence[ClipFigures]) -> Iterable[str]:
+def _warnings(clips: Sequence[ClipMetrics]) -> Iterable[str]:
     identical = sum(clip.identical for clip in clips)
     if identical:
         same = "is identical to its" if identical == 1 else "are identical to their"

@@ -1,25 +1,24 @@
-"""Measures of a coloured film: pure functions on batches of frames, on any device, and small streaming accumulators."""
+"""Measures of a colored film: pure functions on batches of frames, on any device, and small streaming accumulators."""
 
-from .colour import ciede2000, colourfulness
+from .colorimetry import ciede2000, colorfulness, rgb8_to_lab
 from .features import FrechetDistance, lpips
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
-from .lab8 import bytes_to_lab
-from .temporal import ColourConsistency, dis_flow, reduced, visible_mask, warp, warp_errors
+from .temporal import ColorDistributionConsistency, dis_flow, downscale_for_flow, unoccluded_mask, warp, warp_errors
 
 __all__ = [
-    "ColourConsistency",
+    "ColorDistributionConsistency",
     "FrechetDistance",
     "ab_psnr",
-    "bytes_to_lab",
     "ciede2000",
-    "colourfulness",
+    "colorfulness",
     "dis_flow",
+    "downscale_for_flow",
     "lpips",
     "psnr",
     "psnr_as_published",
-    "reduced",
+    "rgb8_to_lab",
     "ssim",
-    "visible_mask",
+    "unoccluded_mask",
     "warp",
     "warp_errors",
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .inputs import check_pair, in_255, strips
+from .inputs import check_pair, strips, to_255
 
-__all__ = ["AB_RANGE", "ab_psnr", "decibels", "psnr", "psnr_as_published", "ssim"]
+__all__ = ["AB_RANGE", "ab_psnr", "psnr", "psnr_as_published", "psnr_from_mse", "ssim"]
 
 AB_RANGE = 255.0  # a and b are kept as -128..127 in 8 bits: the peak of ab-PSNR
 
 
-def decibels(squared_error: Tensor, peak: float) -> Tensor:
+def psnr_from_mse(squared_error: Tensor, peak: float) -> Tensor:
     """Mean squared error [N] of values whose greatest is `peak` → PSNR [N] in dB; identical pictures give infinity."""
     return 10 * torch.log10(peak**2 / squared_error)
 
@@ -24,7 +24,7 @@ def psnr(result: Tensor, reference: Tensor) -> Tensor:
     Returns [N], dB; inf where identical.
     """
     check_pair(result, reference)
-    return decibels((in_255(result) - in_255(reference)).square_().mean((1, 2, 3)), 255)
+    return psnr_from_mse((to_255(result) - to_255(reference)).square_().mean((1, 2, 3)), 255)
 
 
 def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
@@ -39,16 +39,16 @@ def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
     if result.dtype != torch.uint8 or reference.dtype != torch.uint8:
         raise ValueError(f"the published PSNR is defined on uint8 only, got {result.dtype} and {reference.dtype}")
     difference = result - reference  # wraps, as uint8 does
-    return decibels((difference * difference).float().mean((1, 2, 3)), 255)
+    return psnr_from_mse((difference * difference).float().mean((1, 2, 3)), 255)
 
 
 def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
-    """PSNR of colour alone: over the a and b planes of CIE Lab, with the peak 255 (8-bit a and b span -128..127).
+    """PSNR of color alone: over the a and b planes of CIE Lab, with the peak 255 (8-bit a and b span -128..127).
 
     result_ab, reference_ab: shape = (N, 2, H, W), float, Lab units.  Returns [N], dB; inf where identical.
     """
     check_pair(result_ab, reference_ab, channels=2)
-    return decibels((result_ab - reference_ab).square().mean((1, 2, 3)), AB_RANGE)
+    return psnr_from_mse((result_ab - reference_ab).square().mean((1, 2, 3)), AB_RANGE)
 
 
 def _window_sums(x: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def ssim(result: Tensor, reference: Tensor) -> Tensor:
     if min(result.shape[-2:]) < 7:
         raise ValueError(f"SSIM needs pictures of at least 7×7 pixels, got {result.shape[-2]}×{result.shape[-1]}")
     parts = zip(strips(result, overlap=6), strips(reference, overlap=6), strict=True)
-    total = sum((_similarity(in_255(x), in_255(y)).sum((1, 2, 3)) for x, y in parts), torch.zeros(()))
+    total = sum((_similarity(to_255(x), to_255(y)).sum((1, 2, 3)) for x, y in parts), torch.zeros(()))
     return total / (3 * (result.shape[-2] - 6) * (result.shape[-1] - 6))
 
 

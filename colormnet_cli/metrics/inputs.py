@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["check_frames", "check_pair", "in_255", "in_unit", "strips"]
+__all__ = ["check_frames", "check_pair", "strips", "to_255", "to_unit"]
 
 _STRIP = 1 << 16  # pixels: what one step leaves behind is still in the cache at the next
 
@@ -28,12 +28,12 @@ def check_pair(result: Tensor, reference: Tensor, channels: int = 3) -> None:
         raise ValueError(f"result {list(result.shape)} and reference {list(reference.shape)} differ in shape")
 
 
-def in_255(rgb: Tensor) -> Tensor:
+def to_255(rgb: Tensor) -> Tensor:
     """uint8 (0..255) or floating point (0..1) → floating point in 0..255."""
     return rgb.float() if rgb.dtype == torch.uint8 else rgb * 255
 
 
-def in_unit(rgb: Tensor) -> Tensor:
+def to_unit(rgb: Tensor) -> Tensor:
     """uint8 (0..255) or floating point (0..1) → floating point in 0..1."""
     return rgb.float() / 255 if rgb.dtype == torch.uint8 else rgb
 

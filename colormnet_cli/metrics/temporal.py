@@ -1,4 +1,4 @@
-"""How steady colours are over time: CDC and the temporal warp error.
+"""How steady colors are over time: CDC and the temporal warp error.
 
 The warp error between frames t-1 and t of a film, as this project defines it:
 
@@ -24,15 +24,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .inputs import check_frames, check_pair, in_255, strips
+from .inputs import check_frames, check_pair, strips, to_255
 
 __all__ = [
-    "ColourConsistency",
+    "ColorDistributionConsistency",
     "dis_flow",
-    "gray_of",
-    "reduced",
-    "reduction",
-    "visible_mask",
+    "downscale_for_flow",
+    "flow_luma",
+    "flow_scale",
+    "unoccluded_mask",
     "warp",
     "warp_errors",
 ]
@@ -40,8 +40,8 @@ __all__ = [
 DISTANCES = (1, 2, 4)
 
 
-class ColourConsistency:
-    """Colour distribution consistency (CDC) of a film that comes frame by frame; lower is steadier.
+class ColorDistributionConsistency:
+    """Color distribution consistency (CDC) of a film that comes frame by frame; lower is steadier.
 
     The Jensen-Shannon divergence (natural logarithm) between the histograms of frames 1, 2 and 4 apart: mean over the
     channels and frame pairs of a distance, then over the distances. Memory: four histograms.
@@ -71,7 +71,7 @@ def _histograms(rgb: Tensor) -> Tensor:
     """Shares of the 256 levels in each channel: [N, 3, H, W] → [N, 3, 256], float64, on the CPU."""
     check_frames(rgb)
     n, channels = rgb.shape[:2]
-    levels = rgb if rgb.dtype == torch.uint8 else in_255(rgb).round().to(torch.uint8)
+    levels = rgb if rgb.dtype == torch.uint8 else to_255(rgb).round().to(torch.uint8)
     counts = torch.stack([torch.bincount(plane, minlength=256) for plane in levels.reshape(n * channels, -1)])
     return counts.view(n, channels, 256).cpu().double() / rgb[0, 0].numel()
 
@@ -83,24 +83,24 @@ def _jensen_shannon(p: Tensor, q: Tensor) -> float:
     return float((entropies[0] - (entropies[1] + entropies[2]) / 2).mean())
 
 
-def reduction(height: int, width: int) -> int:
+def flow_scale(height: int, width: int) -> int:
     """How many times smaller the temporal metrics look at frames (point 0 above)."""
     return max(1, min(height, width) // 240)
 
 
-def reduced(rgb: Tensor) -> Tensor:
+def downscale_for_flow(rgb: Tensor) -> Tensor:
     """Frames as the warp error looks at them: [N, C, H, W], uint8 or float, → [N, C, H/k, W/k], float in 0..1."""
-    factor = reduction(rgb.shape[-2], rgb.shape[-1])
+    factor = flow_scale(rgb.shape[-2], rgb.shape[-1])
     pictures = rgb.float() if rgb.dtype == torch.uint8 else rgb
     small = F.avg_pool2d(pictures, factor) if factor > 1 else pictures
     return small / 255 if rgb.dtype == torch.uint8 else small
 
 
-def gray_of(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def flow_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[H, W, 3] RGB → the 8-bit luma that motion is found in, reduced: [H/k, W/k]."""
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = gray.shape
-    factor = reduction(height, width)
+    factor = flow_scale(height, width)
     if factor > 1:
         height, width = height // factor, width // factor
         gray = cv2.resize(gray[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
@@ -153,7 +153,7 @@ def warp(pictures: Tensor, flow: Tensor) -> Tensor:
     return _sample(pictures, _grid(*_positions(flow), (flow.shape[-2], flow.shape[-1])))
 
 
-def visible_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
+def unoccluded_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
     """Which pixels of frame t were to be seen in frame t-1 (point 4 above).
 
     to_past: the flow t → t-1; to_future: the flow t-1 → t *warped by to_past*, so that both belong to the pixels of t;
@@ -163,7 +163,7 @@ def visible_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
 
 
 def _visible(to_past: Tensor, to_future: Tensor, x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
-    """`visible_mask` of some rows; x, y: where to_past points to; size: H, W of the whole picture."""
+    """`unoccluded_mask` of some rows; x, y: where to_past points to; size: H, W of the whole picture."""
     inside = (x >= 0).logical_and_(x <= size[1] - 1).logical_and_(y >= 0).logical_and_(y <= size[0] - 1)
     motion = _squared_length(to_past).add_(_squared_length(to_future))
     disagreement = _squared_length(to_past + to_future)

@@ -16,13 +16,13 @@ from colormnet_cli.evaluation.evaluate import evaluate
 from support.clips import picture, write_film, write_frames
 
 
-def test_benchmark_colours_from_the_first_frame(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+def test_benchmark_colors_from_the_first_frame(tmp_path: Path, small_model: cm.ColorMNet) -> None:
     """The model would be measured on another task than the papers'."""
     write_frames(tmp_path / "clips" / "one", 4)
     write_film(tmp_path / "clips" / "two.mkv", [picture(i) for i in range(3)])
     found = benchmark(
         tmp_path / "clips", model=small_model, device="cpu", output=tmp_path / "out",
-        colouring=BenchmarkSettings(size="source"),
+        coloring=BenchmarkSettings(size="source"),
     )  # fmt: skip
     assert [(c.name, c.frames) for c in found.clips] == [("one", 4), ("two", 3)]
     assert found.settings["memory"]["gamma"] == 5
@@ -43,18 +43,18 @@ def test_benchmark_colours_from_the_first_frame(tmp_path: Path, small_model: cm.
 def test_benchmark_of_large_clips_works_at_the_size_that_is_asked_for(
     tmp_path: Path, small_model: cm.ColorMNet
 ) -> None:
-    """A 4K benchmark could not run, or its first frame's colours would be lost."""
+    """A 4K benchmark could not run, or its first frame's colors would be lost."""
     write_frames(tmp_path / "clip", 2, size=(96, 160))
-    found = benchmark(tmp_path / "clip", model=small_model, device="cpu", colouring=BenchmarkSettings(size=48))
+    found = benchmark(tmp_path / "clip", model=small_model, device="cpu", coloring=BenchmarkSettings(size=48))
     assert found.clips[0].frames == 2
-    assert found.clips[0].columns["ab_psnr"][0] > 30  # the first frame's own colours, brought down and up again
+    assert found.clips[0].columns["ab_psnr"][0] > 30  # the first frame's own colors, brought down and up again
     (tmp_path / "empty").mkdir()
     with pytest.raises(MediaError, match="holds no clips"):
         benchmark(tmp_path / "empty", model=small_model, device="cpu")
 
 
 @pytest.mark.parametrize("asked", ["clips", "clips/one"])
-def test_results_never_replace_the_true_colours(tmp_path: Path, small_model: cm.ColorMNet, asked: str) -> None:
+def test_results_never_replace_the_true_colors(tmp_path: Path, small_model: cm.ColorMNet, asked: str) -> None:
     """They have the names of the frames that they are measured against: the benchmark would be gone."""
     first = write_frames(tmp_path / "clips" / "one", 2) / "0.png"
     before = first.read_bytes()

@@ -1,4 +1,4 @@
-"""Comparison films: what is where on the wall, at which instant, with which sound."""
+"""Comparison films: what is where on the grid, at which instant, with which sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from colormnet_cli.cli import main
 from colormnet_cli.errors import MediaError, OutputError, UsageError
 from colormnet_cli.evaluation.compare import CompareSettings, compare
-from colormnet_cli.evaluation.wall import GAP, WIDEST, plan_wall
+from colormnet_cli.evaluation.grid import GAP, WIDEST, plan_grid
 from colormnet_cli.video.rgb import RgbFilm
 from support.films import make_film
 
@@ -44,8 +44,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def near(pixel: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool(np.abs(pixel.astype(int) - colour).max() <= 12)  # of a lossy codec
+def near(pixel: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool(np.abs(pixel.astype(int) - color).max() <= 12)  # of a lossy codec
 
 
 def instants(path: Path, kind: str) -> list[Fraction]:
@@ -56,7 +56,7 @@ def instants(path: Path, kind: str) -> list[Fraction]:
 
 def test_side_by_side_with_the_inputs_sound(world: Path, tmp_path: Path) -> None:
     """Results would be mixed up, out of step with the sound, or mute."""
-    out = tmp_path / "wall.mkv"
+    out = tmp_path / "grid.mkv"
     settings = CompareSettings(with_input=True)
     done = compare([world / "red", world / "blue.mkv"], world / "old.mkv", out, settings=settings)
     assert (done.frames, done.width, done.height) == (10, 3 * 96 + 2 * GAP, 64)
@@ -76,7 +76,7 @@ def test_side_by_side_with_the_inputs_sound(world: Path, tmp_path: Path) -> None
         ]
         assert container.metadata["title"] == "Old"
     assert done.output.path == str(out)
-    assert [p.name for p in tmp_path.iterdir()] == ["wall.mkv"]
+    assert [p.name for p in tmp_path.iterdir()] == ["grid.mkv"]
 
 
 def test_split_by_a_line_that_moves(world: Path, tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_split_by_a_line_that_moves(world: Path, tmp_path: Path) -> None:
 
 def test_labels_are_on_the_pictures() -> None:
     """Nobody could tell which result is which."""
-    wall = plan_wall(["first", "Ünï 日本"], (120, 200))
-    assert wall.labels == ("first", "Uni ??")
+    grid = plan_grid(["first", "Ünï 日本"], (120, 200))
+    assert grid.labels == ("first", "Uni ??")
     plain = np.full((120, 200, 3), 120, np.uint8)
-    drawn = wall.draw(0, [plain, plain])
+    drawn = grid.draw(0, [plain, plain])
     for left in (0, 200 + GAP):
         corner = drawn[:24, left : left + 40]
         assert corner.max() > 200
@@ -114,14 +114,14 @@ def test_labels_are_on_the_pictures() -> None:
 @pytest.mark.parametrize(
     ("count", "columns", "size"), [(1, 1, (1, 1)), (2, 2, (1, 2)), (3, 3, (1, 3)), (4, 2, (2, 2)), (5, 3, (2, 3))]
 )
-def test_the_wall_has_room_for_all(count: int, columns: int, size: tuple[int, int]) -> None:
-    """Pictures would cover each other, or the wall would be a ribbon that no player shows."""
-    wall = plan_wall([str(i) for i in range(count)], (48, 64))
+def test_the_grid_has_room_for_all(count: int, columns: int, size: tuple[int, int]) -> None:
+    """Pictures would cover each other, or the grid would be a ribbon that no player shows."""
+    grid = plan_grid([str(i) for i in range(count)], (48, 64))
     rows, across = size
-    assert wall.columns == columns
-    assert wall.size == (rows * 48 + (rows - 1) * GAP, across * 64 + (across - 1) * GAP)
+    assert grid.columns == columns
+    assert grid.size == (rows * 48 + (rows - 1) * GAP, across * 64 + (across - 1) * GAP)
     pictures = [np.full((48, 64, 3), 40 + 40 * i, np.uint8) for i in range(count)]
-    drawn = wall.draw(0, pictures)
+    drawn = grid.draw(0, pictures)
     for i in range(count):
         row, column = divmod(i, columns)
         assert drawn[row * (48 + GAP) + 40, column * (64 + GAP) + 60, 0] == 40 + 40 * i
@@ -129,16 +129,16 @@ def test_the_wall_has_room_for_all(count: int, columns: int, size: tuple[int, in
 
 def test_large_films_are_reduced_to_what_players_take() -> None:
     """Three 4K results would make a film of 11,520 pixels that nothing can play."""
-    wall = plan_wall(["a", "b", "c"], (2160, 3840))
-    assert wall.size[1] <= WIDEST
-    assert all(side % 2 == 0 for side in wall.size)
-    assert abs(wall.tile[1] / wall.tile[0] - 16 / 9) < 0.01
-    assert plan_wall(["a"], (135, 241)).tile == (136, 240)  # even, for 4:2:0
-    assert plan_wall(["a", "b"], (480, 640), width=644).tile == (240, 320)
+    grid = plan_grid(["a", "b", "c"], (2160, 3840))
+    assert grid.size[1] <= WIDEST
+    assert all(side % 2 == 0 for side in grid.size)
+    assert abs(grid.tile[1] / grid.tile[0] - 16 / 9) < 0.01
+    assert plan_grid(["a"], (135, 241)).tile == (136, 240)  # even, for 4:2:0
+    assert plan_grid(["a", "b"], (480, 640), width=644).tile == (240, 320)
 
 
 def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
-    """A film would be compared with another film's result, or half a wall would be left behind."""
+    """A film would be compared with another film's result, or half a grid would be left behind."""
     make_film(tmp_path / "short.mkv", frames=7, width=96, height=64)
     make_film(tmp_path / "square.mkv", frames=10, width=64, height=64)
     out, old = tmp_path / "out.mp4", world / "old.mkv"

@@ -23,10 +23,9 @@ import colormnet_cli as cm
 from colormnet_cli import metrics
 from colormnet_cli.cli import main
 from colormnet_cli.errors import OutputError
-from colormnet_cli.evaluation.evaluate import EvaluateSettings, Measured, evaluate, measure
-from colormnet_cli.evaluation.flows import batches
-from colormnet_cli.evaluation.meter import ClipMeter, mean_of
-from colormnet_cli.evaluation.worst import WorstFrames
+from colormnet_cli.evaluation.clip_metrics import ClipMeter, batches, mean_of
+from colormnet_cli.evaluation.evaluate import EvaluateSettings, FramePairs, evaluate, measure
+from colormnet_cli.evaluation.worst_frames import WorstFrames
 from colormnet_cli.networks.colormnet import save_model
 from colormnet_cli.settings import Progress
 from support.clips import faded, picture, two_clips, write_film, write_frames
@@ -163,10 +162,10 @@ def test_worst_frames_are_the_worst_and_no_neighbours() -> None:
 def test_a_long_film_takes_flat_memory_and_less_than_scikit_images_ssim() -> None:
     """A long film would fill the memory, or take longer than the tools that people have already.
 
-    In a process of its own: once something was coloured, freed memory is kept, which is no user's scikit-image.
+    In a process of its own: once something was colored, freed memory is kept, which is no user's scikit-image.
     """
-    call = "import test_evaluate; test_evaluate.measure_a_long_film()"
-    run = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parent, capture_output=True, text=True)
+    call = "from evaluation.test_evaluate import measure_a_long_film; measure_a_long_film()"
+    run = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 
 
@@ -197,7 +196,7 @@ def measure_a_long_film() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other count as busy
     try:
-        measure([Measured("made", pairs(), (480, 854), 45, 24.0)], ("a", "b"), device="cpu", progress=progress)
+        measure([FramePairs("made", pairs(), (480, 854), 45, 24.0)], ("a", "b"), device="cpu", progress=progress)
     finally:
         torch.set_num_threads(threads)
     early, late = (max(rss for frame, rss in used.items() if frame in part) for part in (range(5, 20), range(30, 46)))
@@ -286,7 +285,7 @@ def test_wrong_use_of_the_command(
         ((folders[0],), 2, "REFERENCE"),
         ((folders[0], folders[1], "--benchmark", tmp_path), 2, "--benchmark"),
         ((*folders, "-o", tmp_path / "x"), 2, "--output"),
-        ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: that is for what --benchmark colours"),
+        ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: that is for what --benchmark colors"),
         ((*folders, "--bilinear"), 2, "--guided: that is for what --benchmark"),
         ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "make it first"),
         ((*folders, "--report", folders[0]), 2, "is a folder"),

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from colormnet_cli.errors import OutputError
+from colormnet_cli.evaluation.clip_metrics import ClipMetrics
 from colormnet_cli.evaluation.evaluate import Evaluation
-from colormnet_cli.evaluation.meter import ClipFigures
 from colormnet_cli.evaluation.report import write_report
 from colormnet_cli.evaluation.report.charts import Curve, chart
-from colormnet_cli.evaluation.report.page import figure_text, render
+from colormnet_cli.evaluation.report.page import render
 from colormnet_cli.evaluation.report.pictures import TOP_OF_SCALE, data_uri, views
-from colormnet_cli.evaluation.worst import WorstFrame
+from colormnet_cli.evaluation.tables import figure_text
+from colormnet_cli.evaluation.worst_frames import WorstFrame
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # What Chromium does of its own accord is switched off: its own look-ups would hide one of the page's.
@@ -42,7 +43,7 @@ def evaluation(clips: int = 2, frames: int = 30) -> Evaluation:
         columns = {key: array("d", rng.uniform(1, 40, frames)) for key in keys}
         columns["warp_error"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
         columns["warp_error_reference"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
-        found.append(ClipFigures(f"clip <{number}>", columns, {"cdc": 0.004, "cdc_reference": 0.003}))
+        found.append(ClipMetrics(f"clip <{number}>", columns, {"cdc": 0.004, "cdc_reference": 0.003}))
     overall = found[0].means()
     picture = np.zeros((60, 80, 3), np.uint8)
     picture[:, 40:] = (200, 60, 30)
@@ -106,7 +107,7 @@ def test_long_clips_are_drawn_small_and_keep_their_extremes() -> None:
 
 
 def test_views_of_a_worst_frame() -> None:
-    """The error map would be of something else, or the input would show colour."""
+    """The error map would be of something else, or the input would show color."""
     (_, gray), (_, result), (_, reference), (_, error) = views(evaluation().worst[0])
     pictures = [_picture(uri) for uri in (gray, result, reference, error)]
     assert (pictures[0].max(-1).astype(int) - pictures[0].min(-1)).max() < 6

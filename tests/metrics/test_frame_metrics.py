@@ -41,10 +41,10 @@ def test_golden_fidelity(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     close(metrics.ssim(*pair), GOLDEN["ssim"])
 
 
-def test_golden_colour(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """Colourfulness (either channel order) and CIEDE2000 would mean something else than in the literature."""
-    close(metrics.colourfulness(pair[0]), GOLDEN["colorfulness"])
-    close(metrics.colourfulness(pair[0], swapped=True), GOLDEN["colorfulness_rgb_read_as_bgr"])
+def test_golden_color(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Colorfulness (either channel order) and CIEDE2000 would mean something else than in the literature."""
+    close(metrics.colorfulness(pair[0]), GOLDEN["colorfulness"])
+    close(metrics.colorfulness(pair[0], swap_red_blue=True), GOLDEN["colorfulness_rgb_read_as_bgr"])
     close(metrics.ciede2000(lab(pair[0]), lab(pair[1])), GOLDEN["ciede2000"])
 
 
@@ -52,7 +52,7 @@ def test_golden_colour(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
 @pytest.mark.parametrize(("name", "golden"), [("gt", "cdc_gt"), ("result", "cdc_res")])
 def test_golden_cdc_however_the_frames_come(name: str, golden: str, sizes: tuple[int, ...]) -> None:
     """CDC would depend on the batch size of a run."""
-    consistency = metrics.ColourConsistency()
+    consistency = metrics.ColorDistributionConsistency()
     for part in frames(name).split(sizes):
         consistency.update(part)
     close(consistency.compute(), GOLDEN[golden])
@@ -60,7 +60,7 @@ def test_golden_cdc_however_the_frames_come(name: str, golden: str, sizes: tuple
 
 def test_cdc_of_short_films() -> None:
     """A one-frame clip would end a benchmark with a division by zero, or count as perfectly steady."""
-    consistency = metrics.ColourConsistency()
+    consistency = metrics.ColorDistributionConsistency()
     assert math.isnan(consistency.compute())
     consistency.update(frames("gt")[:1])
     assert math.isnan(consistency.compute())
@@ -73,8 +73,8 @@ def test_floats_in_0_to_1_measure_as_bytes_do(pair: tuple[torch.Tensor, torch.Te
     result, reference = (x.double() / 255 for x in pair)
     close(metrics.psnr(result, reference), GOLDEN["psnr"])
     close(metrics.ssim(result, reference), GOLDEN["ssim"])
-    close(metrics.colourfulness(result), GOLDEN["colorfulness"])
-    consistency = metrics.ColourConsistency()
+    close(metrics.colorfulness(result), GOLDEN["colorfulness"])
+    consistency = metrics.ColorDistributionConsistency()
     consistency.update(result)
     close(consistency.compute(), GOLDEN["cdc_res"])
 
@@ -122,7 +122,7 @@ def test_ciede2000_pixel_by_pixel_all_over_the_gamut() -> None:
     rng = np.random.default_rng(0)
     one, two = (rng.uniform((0, -90, -90), (100, 90, 90), (120, 100, 3)) for _ in range(2))
     two[:60] = one[:60] + rng.normal(0, 2, (60, 100, 3))  # near pairs too
-    one[0, :50, 1:] = 0  # gray against colour
+    one[0, :50, 1:] = 0  # gray against color
     one[1, :50, 1:] = two[1, :50, 1:] = 0  # gray against gray
     two[2, :, 1:] = -one[2, :, 1:]  # opposite hues: nothing but rounding says which way round
     ours = metrics.ciede2000(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in (one, two)), per_pixel=True)[0]
@@ -133,12 +133,12 @@ def test_ciede2000_pixel_by_pixel_all_over_the_gamut() -> None:
 
 
 def test_lab_of_bytes_is_the_projects_lab() -> None:
-    """Colour errors would be measured in another colour space than the one that colours are made in."""
+    """Color errors would be measured in another color space than the one that colors are made in."""
     levels = torch.arange(0, 256, 5, dtype=torch.uint8)
     every = torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 52, -1)
-    assert torch.allclose(metrics.bytes_to_lab(every), rgb_to_lab(every.double() / 255).float(), atol=1e-3)
+    assert torch.allclose(metrics.rgb8_to_lab(every), rgb_to_lab(every.double() / 255).float(), atol=1e-3)
     with pytest.raises(ValueError, match="uint8"):
-        metrics.bytes_to_lab(every.float())
+        metrics.rgb8_to_lab(every.float())
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_ciede2000_published_pairs(a: tuple, b: tuple, expected: float, dtype: t
     assert metrics.ciede2000(two, one).item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_colourfulness_of_gray_is_zero() -> None:
-    """A gray result would seem to have colour."""
+def test_colorfulness_of_gray_is_zero() -> None:
+    """A gray result would seem to have color."""
     gray = torch.randint(0, 256, (2, 1, 9, 9), dtype=torch.uint8).expand(2, 3, 9, 9)
-    assert metrics.colourfulness(gray).abs().max() < 1e-3
+    assert metrics.colorfulness(gray).abs().max() < 1e-3
 
 
 @pytest.mark.gpu
@@ -175,13 +175,13 @@ def test_figures_on_a_gpu_are_those_of_the_cpu(pair: tuple[torch.Tensor, torch.T
     close(metrics.psnr(result, reference).cpu(), GOLDEN["psnr"])
     close(metrics.psnr_as_published(result, reference).cpu(), GOLDEN["psnr_wrapped"])
     close(metrics.ssim(result, reference).cpu(), GOLDEN["ssim"])
-    close(metrics.colourfulness(result).cpu(), GOLDEN["colorfulness"])
-    close(metrics.ciede2000(*map(metrics.bytes_to_lab, (result, reference))).cpu(), GOLDEN["ciede2000"])
-    consistency = metrics.ColourConsistency()
+    close(metrics.colorfulness(result).cpu(), GOLDEN["colorfulness"])
+    close(metrics.ciede2000(*map(metrics.rgb8_to_lab, (result, reference))).cpu(), GOLDEN["ciede2000"])
+    consistency = metrics.ColorDistributionConsistency()
     consistency.update(reference)
     close(consistency.compute(), GOLDEN["cdc_gt"])
     both, flow = torch.cat((result, reference), 1), torch.randn(7, 2, 96, 128)
-    arguments = (metrics.reduced(both)[:-1], metrics.reduced(both)[1:], flow.cuda(), -flow.cuda())
+    arguments = (metrics.downscale_for_flow(both)[:-1], metrics.downscale_for_flow(both)[1:], flow.cuda(), -flow.cuda())
     close(metrics.warp_errors(*arguments).cpu(), metrics.warp_errors(*(x.cpu() for x in arguments)))
 
 
@@ -201,7 +201,7 @@ def test_large_pictures_are_measured_in_strips_that_leave_no_seam() -> None:
         differences[:, 200:], metrics.ciede2000(100 * a[..., 200:, :], 100 * b[..., 200:, :], per_pixel=True)
     )
     assert torch.allclose(metrics.ciede2000(100 * a, 100 * b), differences.mean((1, 2)))
-    visible = metrics.visible_mask(flow, metrics.warp(back, flow))
+    visible = metrics.unoccluded_mask(flow, metrics.warp(back, flow))
     expected = ((metrics.warp(a, flow) - b).square().mean(1) * visible).sum((1, 2)) / visible.sum((1, 2))
     assert torch.allclose(metrics.warp_errors(a, b, flow, back)[:, 0], expected, rtol=1e-4)
 

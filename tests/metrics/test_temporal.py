@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from colormnet_cli import metrics
-from colormnet_cli.metrics.temporal import gray_of
+from colormnet_cli.metrics.temporal import flow_luma
 
 
 def moving_picture(shift: int, size: tuple[int, int] = (96, 160)) -> np.ndarray:
@@ -50,25 +50,25 @@ def test_warp_error_leaves_out_what_was_hidden() -> None:
     changed[..., -4:] = 1  # came in at the right edge: it lay outside the frame before
     plain, with_change = (metrics.warp_errors(past, x, to_past, to_future) for x in (now, changed))
     assert plain == with_change
-    visible = metrics.visible_mask(to_past, metrics.warp(to_future, to_past))
+    visible = metrics.unoccluded_mask(to_past, metrics.warp(to_future, to_past))
     assert visible.float().mean() > 0.85
     to_past[:, :, 40:50, 40:50] += 8  # there the two flows say different things
-    assert not metrics.visible_mask(to_past, metrics.warp(to_future, to_past))[0, 40:50, 40:50].any()
+    assert not metrics.unoccluded_mask(to_past, metrics.warp(to_future, to_past))[0, 40:50, 40:50].any()
     away = torch.full_like(to_past, 1000)
     assert metrics.warp_errors(past, now, away, away).isnan().all()
 
 
-def test_large_frames_are_reduced_alike_for_motion_and_for_colour() -> None:
+def test_large_frames_are_reduced_alike_for_motion_and_for_color() -> None:
     """Motion would be found in another picture than the one that is moved."""
     rgb = torch.randint(0, 256, (1, 3, 485, 721), dtype=torch.uint8)
-    small = metrics.reduced(rgb)
+    small = metrics.downscale_for_flow(rgb)
     assert torch.allclose(small[0, :, 1, 2], rgb[0, :, 2:4, 4:6].float().mean((1, 2)) / 255)
-    assert torch.allclose(metrics.reduced(rgb / 255), small)
-    gray = gray_of(rgb[0].permute(1, 2, 0).numpy())
+    assert torch.allclose(metrics.downscale_for_flow(rgb / 255), small)
+    gray = flow_luma(rgb[0].permute(1, 2, 0).numpy())
     assert gray.shape == small.shape[-2:] == (242, 360)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     assert ((small[0] * weights).sum(0) * 255 - torch.from_numpy(gray)).abs().max() < 1.1
-    assert torch.allclose(metrics.reduced(rgb[..., :479, :]) * 255, rgb[..., :479, :].float())
+    assert torch.allclose(metrics.downscale_for_flow(rgb[..., :479, :]) * 255, rgb[..., :479, :].float())
 
 
 def test_warp_is_opencvs_remap() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from ...errors import OutputError
 from ...files import write_whole
 from ...wording import many
+from ..clip_metrics import ClipMetrics
 from ..evaluate import Evaluation
-from ..meter import MEASURES, ClipFigures, Measure
-from ..published import DIGITS, NOTE, PUBLISHED
+from ..tables import DIGITS, METRICS, NOTE, PUBLISHED, Metric, figure_text
 from .charts import Curve, chart
-from .pictures import TOP_OF_SCALE, scale_colours, views
+from .pictures import TOP_OF_SCALE, scale_colors, views
 
-__all__ = ["figure_text", "render", "write_report"]
+__all__ = ["render", "write_report"]
 
 CURVES = (  # measure, and the one that belongs into the same drawing
     ("psnr", None),
@@ -62,13 +62,6 @@ def render(evaluation: Evaluation, *, with_published: bool = False) -> str:
     )
 
 
-def figure_text(value: float, digits: int) -> str:
-    """As tables show it: ∞ for identical pictures, – for what is not known."""
-    if math.isnan(value):
-        return "–"
-    return "∞" if math.isinf(value) else f"{value:.{digits}f}"
-
-
 def _name(path: str) -> str:
     return Path(path).name or path
 
@@ -78,7 +71,7 @@ def _head(evaluation: Evaluation, title: str) -> str:
     what = many(evaluation.frames, "frame") + (f" in {count} clips" if count > 1 else "")
     notes = "".join(f'<p class="note">{escape(text)}</p>' for text in evaluation.warnings)
     boxes = "".join(
-        _box(MEASURES[k], evaluation.overall[k]) for k in evaluation.measures if not k.endswith("_reference")
+        _box(METRICS[k], evaluation.overall[k]) for k in evaluation.measures if not k.endswith("_reference")
     )
     mean = "Means over the clips, each counting once." if count > 1 else ""
     return (
@@ -89,7 +82,7 @@ def _head(evaluation: Evaluation, title: str) -> str:
     )
 
 
-def _box(measure: Measure, value: float) -> str:
+def _box(measure: Metric, value: float) -> str:
     better = f"; {measure.better} is better" if measure.better else ""
     return (
         f'<div class="figure"><small>{escape(measure.label)}</small><b>{figure_text(value, measure.digits)}</b>'
@@ -97,31 +90,31 @@ def _box(measure: Measure, value: float) -> str:
     )
 
 
-def _label(measure: Measure) -> str:
+def _label(measure: Metric) -> str:
     if measure.key.endswith("_reference"):
-        return f"{MEASURES[measure.key.removesuffix('_reference')].label}, reference"
+        return f"{METRICS[measure.key.removesuffix('_reference')].label}, reference"
     return measure.label
 
 
 def _table(evaluation: Evaluation) -> str:
-    heads = [(_label(MEASURES[key]), _arrow(MEASURES[key])) for key in evaluation.measures]
+    heads = [(_label(METRICS[key]), _arrow(METRICS[key])) for key in evaluation.measures]
     rows = [_row(clip.name, clip.frames, clip.means(), evaluation.measures) for clip in evaluation.clips]
     if len(rows) > 1 or "fid" in evaluation.overall:
         rows.insert(0, _row("Overall", evaluation.frames, evaluation.overall, evaluation.measures, "overall"))
     return "<h2>Clips</h2>" + _grid(["Clip", "Frames", *(f"{label} {arrow}".strip() for label, arrow in heads)], rows)
 
 
-def _arrow(measure: Measure) -> str:
+def _arrow(measure: Metric) -> str:
     return {"higher": "↑", "lower": "↓", "": ""}[measure.better]
 
 
 def _row(name: str, frames: int, figures: Mapping[str, float], keys: Iterable[str], style: str = "") -> str:
-    cells = "".join(f"<td>{figure_text(figures.get(key, math.nan), MEASURES[key].digits)}</td>" for key in keys)
+    cells = "".join(f"<td>{figure_text(figures.get(key, math.nan), METRICS[key].digits)}</td>" for key in keys)
     return f'<tr class="{style}"><td>{escape(name)}</td><td>{frames:,}</td>{cells}</tr>'
 
 
 def _grid(heads: Iterable[str], rows: Iterable[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(text).replace("urful", "ur&shy;ful")}</th>' for text in heads)
+    head = "".join(f'<th scope="col">{escape(text).replace("orful", "or&shy;ful")}</th>' for text in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -133,7 +126,7 @@ def _published(evaluation: Evaluation) -> str:
     for row in PUBLISHED:
         cells = "".join(f"<td>{row.figures[key]:.{digits}f}</td>" for key, digits in DIGITS.items())
         rows.append(f"<tr><td>{escape(row.method)}</td><td>{escape(row.dataset)}</td>{cells}</tr>")
-    heads = ["Method", "Data set", *(f"{MEASURES[key].label} {_arrow(MEASURES[key])}" for key in DIGITS)]
+    heads = ["Method", "Data set", *(f"{METRICS[key].label} {_arrow(METRICS[key])}" for key in DIGITS)]
     return f'<h2>Published figures</h2>{_grid(heads, rows)}<p class="about">{escape(NOTE)}</p>'
 
 
@@ -149,11 +142,11 @@ def _curves(evaluation: Evaluation) -> str:
     return "\n".join(parts)
 
 
-def _panels(clip: ClipFigures) -> Iterable[str]:
+def _panels(clip: ClipMetrics) -> Iterable[str]:
     for key, other in CURVES:
         if key not in clip.columns:
             continue
-        measure = MEASURES[key]
+        measure = METRICS[key]
         curves = [Curve("result", clip.columns[key])]
         legend = ""
         if other is not None:
@@ -171,7 +164,7 @@ def _worst(evaluation: Evaluation) -> str:
         return ""
     key = (
         '<div class="scale"><span>no error</span>'
-        f'<i style="background:linear-gradient(90deg,{",".join(scale_colours())})"></i>'
+        f'<i style="background:linear-gradient(90deg,{",".join(scale_colors())})"></i>'
         f"<span>CIEDE2000 ≥ {TOP_OF_SCALE:.0f}</span></div>"
     )
     blocks = []

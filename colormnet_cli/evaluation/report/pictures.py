@@ -12,9 +12,9 @@ from ...color.lab import lab_to_rgb, rgb_to_lab
 from ...media.clips import Frame
 from ...media.image_file import to_pixels, to_rgb
 from ...metrics import ciede2000
-from ..worst import WorstFrame
+from ..worst_frames import WorstFrame
 
-__all__ = ["TOP_OF_SCALE", "data_uri", "scale_colours", "views"]
+__all__ = ["TOP_OF_SCALE", "data_uri", "scale_colors", "views"]
 
 TOP_OF_SCALE = 30.0  # CIEDE2000 that the error map shows as its brightest; the same in all reports
 
@@ -39,13 +39,13 @@ def data_uri(frame: Frame) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def scale_colours(steps: int = 9) -> list[str]:
-    """The error map's colours from none to most, for its key."""
+def scale_colors(steps: int = 9) -> list[str]:
+    """The error map's colors from none to most, for its key."""
     row = _heat(np.linspace(0, 1, steps)[None])[0]
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in row]
 
 
 def _heat(share: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Frame:
-    """0..1 [H, W] → colours [H, W, 3] that a colour-blind person can order."""
+    """0..1 [H, W] → colors [H, W, 3] that a color-blind person can order."""
     bgr = cv2.applyColorMap((share * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)

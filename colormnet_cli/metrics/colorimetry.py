@@ -1,4 +1,4 @@
-"""How far colours are apart (CIEDE2000) and how strong they are (colourfulness), one figure for each frame."""
+"""How far colors are apart (CIEDE2000) and how strong they are (colorfulness), one figure for each frame."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import math
 import torch
 from torch import Tensor
 
-from .inputs import check_frames, check_pair, in_255, strips
+from ..color.lab import RELATIVE_XYZ_FROM_RGB  # one definition of the color space
+from .inputs import check_frames, check_pair, strips, to_255
 
-__all__ = ["ciede2000", "colourfulness"]
+__all__ = ["ciede2000", "colorfulness", "rgb8_to_lab"]
 
 _TIE = 1e-30  # tells exactly opposite hues apart, and is nothing beside any other angle
 
 
-def colourfulness(rgb: Tensor, *, swapped: bool = False) -> Tensor:
-    """Hasler and Süsstrunk's colourfulness, in the form that the papers' scripts use: absolute opponent values.
+def colorfulness(rgb: Tensor, *, swap_red_blue: bool = False) -> Tensor:
+    """Hasler and Süsstrunk's colorfulness, in the form that the papers' scripts use: absolute opponent values.
 
-    rgb: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1.  swapped: read red as blue and blue as red, as the
-    authors' script does.  Returns [N], ≥ 0 (a gray picture gives 0, a vivid one about 100).
+    rgb: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1.  swap_red_blue: read red as blue and blue as red,
+    as the authors' script does.  Returns [N], ≥ 0 (a gray picture gives 0, a vivid one about 100).
     """
     check_frames(rgb)
-    red, green, blue = in_255(rgb).unbind(1)  # each [N, H, W]
-    if swapped:
+    red, green, blue = to_255(rgb).unbind(1)  # each [N, H, W]
+    if swap_red_blue:
         red, blue = blue, red
     red_green = (red - green).abs_().flatten(1)
     yellow_blue = torch.lerp(red, green, 0.5).sub_(blue).abs_().flatten(1)
@@ -31,7 +32,7 @@ def colourfulness(rgb: Tensor, *, swapped: bool = False) -> Tensor:
 
 
 def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Tensor:
-    """CIEDE2000 colour difference (k_L = k_C = k_H = 1), the mean of each frame.
+    """CIEDE2000 color difference (k_L = k_C = k_H = 1), the mean of each frame.
 
     lab, reference: shape = (N, 3, H, W), CIE Lab.  Returns [N], ≥ 0; with per_pixel [N, H, W].
     """
@@ -74,7 +75,7 @@ def _seventh(c: Tensor) -> Tensor:
 def _hues(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
     """The mean hue and the difference h₂ - h₁ in -π..π, both in radians.
 
-    Exactly opposite hues have two means; the standard's is 90 degrees on from the hue below 180. Where one colour is
+    Exactly opposite hues have two means; the standard's is 90 degrees on from the hue below 180. Where one color is
     gray the hues have no weight, so any will do.
     """
     cross = (a1 * b2).sub_(a2 * b1).add_(torch.copysign(torch.full_like(b1, _TIE), torch.add(b1, a1, alpha=1e-6)))
@@ -101,3 +102,28 @@ def _rotation(c: Tensor, hue: Tensor) -> Tensor:
     away.sub_((away > 85).float().mul_(360))  # h counts from 0 to 360
     bump = away.div_(25).square_().neg_().exp_().mul_(math.radians(60))
     return _seventh(c).mul_(-2).mul_(bump.sin_())
+
+
+_LINEAR_BELOW, _SLOPE = 0.008856, 7.787  # of CIE's f
+
+
+def _linear_light() -> Tensor:
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    return torch.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).float()
+
+
+_LINEAR = _linear_light()
+
+
+def rgb8_to_lab(rgb: Tensor) -> Tensor:
+    """sRGB bytes to CIE Lab: shape = (N, 3, H, W), uint8 → the same shape, float32."""
+    check_frames(rgb)
+    if rgb.dtype != torch.uint8:
+        raise ValueError(f"expected uint8 pictures, got {rgb.dtype}")
+    linear = _LINEAR.to(rgb.device).index_select(0, rgb.reshape(-1).int()).view(rgb.shape[0], 3, -1)
+    xyz = RELATIVE_XYZ_FROM_RGB.to(linear) @ linear
+    # f is a cube root above the limit and its tangent below it: clamped parts of both, without a choice by pixel.
+    f = xyz.clamp_min(_LINEAR_BELOW).log_().mul_(1 / 3).exp_().add_(xyz.sub_(_LINEAR_BELOW).clamp_max_(0), alpha=_SLOPE)
+    fx, fy, fz = f.unbind(1)
+    lab = torch.stack(((fy * 116).sub_(16), (fx - fy).mul_(500), (fy - fz).mul_(200)), 1)
+    return lab.view(rgb.shape)

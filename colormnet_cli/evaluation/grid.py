@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..media.clips import Frame
 from ..wording import many
 
-__all__ = ["Wall", "plan_wall"]
+__all__ = ["Grid", "plan_grid"]
 
 WIDEST = 3840  # pixels: what players and encoders take
 GAP = 4  # pixels between tiles; even, as chroma planes want it
@@ -22,7 +22,7 @@ _FONT, _WHITE, _BLACK = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Wall:
+class Grid:
     """Where every picture goes."""
 
     labels: tuple[str, ...]
@@ -41,19 +41,19 @@ class Wall:
         return rows * height + (rows - 1) * GAP, self.columns * width + (self.columns - 1) * GAP
 
     def draw(self, number: int, pictures: Sequence[Frame]) -> Frame:
-        """The wall of frame `number`: pictures [H, W, 3] of any size → [h, w, 3]."""
+        """The grid of frame `number`: pictures [H, W, 3] of any size → [h, w, 3]."""
         tiles = [_fitted(picture, self.tile) for picture in pictures]
         if self.split:
             return self._split(number, *tiles)
-        wall = np.zeros((*self.size, 3), np.uint8)
+        grid = np.zeros((*self.size, 3), np.uint8)
         height, width = self.tile
         for i, (label, tile) in enumerate(zip(self.labels, tiles, strict=True)):
             row, column = divmod(i, self.columns)
             top, left = row * (height + GAP), column * (width + GAP)
-            place = wall[top : top + height, left : left + width]
+            place = grid[top : top + height, left : left + width]
             place[:] = tile
             _write(place, label)
-        return wall
+        return grid
 
     def _split(self, number: int, ours: Frame, theirs: Frame) -> Frame:
         """`ours` left of the line, `theirs` right of it; labels stay where they are, and end at the line."""
@@ -66,7 +66,7 @@ class Wall:
         return theirs
 
 
-def plan_wall(
+def plan_grid(
     labels: Sequence[str],
     size: tuple[int, int],
     *,
@@ -74,7 +74,7 @@ def plan_wall(
     columns: int | None = None,
     width: int | None = None,
     period: int = 192,
-) -> Wall:
+) -> Grid:
     """Lay out pictures of one size (H, W).
 
     columns: None: up to three in a row, then as square as can be. width: of the whole, at most; None: WIDEST.
@@ -89,9 +89,9 @@ def plan_wall(
     height, across = max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * math.floor(size[1] * scale / 2))
     if across < 16:
         raise UsageError(
-            f"There is no room for {many(count, 'picture')} in {width or WIDEST} pixels: make the wall wider (--width)."
+            f"There is no room for {many(count, 'picture')} in {width or WIDEST} pixels: make the grid wider (--width)."
         )
-    return Wall(tuple(map(_writable, labels)), (height, across), columns, split, max(2, period))
+    return Grid(tuple(map(_writable, labels)), (height, across), columns, split, max(2, period))
 
 
 def _fitted(picture: Frame, size: tuple[int, int]) -> Frame:

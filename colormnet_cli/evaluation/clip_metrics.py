@@ -4,54 +4,29 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import metrics
-from ..metrics.fidelity import AB_RANGE, decibels
-from ..metrics.inputs import in_unit, strips
+from ..media.clips import Frame
+from ..metrics.fidelity import AB_RANGE, psnr_from_mse
+from ..metrics.inputs import strips, to_unit
+from ..metrics.temporal import dis_flow, flow_luma
 from .perceptual import PerceptualNetworks
+from .tables import METRICS
 
-__all__ = ["MEASURES", "ClipFigures", "ClipMeter", "Measure", "mean_of"]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of the results, and how people read it."""
-
-    key: str
-    label: str
-    better: str  # "higher", "lower", or "" where neither is
-    digits: int
-    about: str
-
-
-MEASURES: Mapping[str, Measure] = {
-    m.key: m
-    for m in (
-        Measure("psnr", "PSNR", "higher", 2, "dB, float arithmetic, all of RGB"),
-        Measure("psnr_published", "PSNR, script", "higher", 2, "dB, with the authors' wrap in uint8"),
-        Measure("ssim", "SSIM", "higher", 4, "7×7 uniform window, mean over channels"),
-        Measure("lpips", "LPIPS", "lower", 4, "AlexNet"),
-        Measure("fid", "FID", "lower", 2, "Inception-v3, all frames of all clips"),
-        Measure("ciede2000", "CIEDE2000", "lower", 3, "mean colour difference"),
-        Measure("ab_psnr", "ab-PSNR", "higher", 2, "dB, of Lab's a and b alone, peak 255"),
-        Measure("colourfulness", "Colourfulness", "", 2, "of the result"),
-        Measure("colourfulness_reference", "… reference", "", 2, "of the reference"),
-        Measure("colourfulness_published", "Colourf., script", "", 2, "of the result, red and blue exchanged"),
-        Measure("cdc", "CDC", "lower", 6, "colour distribution over time, of the result"),
-        Measure("cdc_reference", "… reference", "", 6, "colour distribution over time, of the reference"),
-        Measure("warp_error", "Warp error", "lower", 6, "change of colour along the motion, of the result"),
-        Measure("warp_error_reference", "… reference", "", 6, "change of colour along the motion, of the reference"),
-    )
-}
+__all__ = ["Batch", "ClipMeter", "ClipMetrics", "batches", "mean_of"]
 
 
 @dataclass(frozen=True)
-class ClipFigures:
+class ClipMetrics:
     """What was measured on one clip."""
 
     name: str
@@ -70,7 +45,7 @@ class ClipFigures:
     def means(self) -> dict[str, float]:
         """Every measure of the clip: the mean of its frames, or its own."""
         figures = {key: mean_of(values) for key, values in self.columns.items()} | dict(self.whole)
-        return {key: figures[key] for key in MEASURES if key in figures}
+        return {key: figures[key] for key in METRICS if key in figures}
 
 
 def mean_of(values: Iterable[float]) -> float:
@@ -94,34 +69,34 @@ class ClipMeter:
     ) -> None:
         self._paper, self._networks, self._frechet = paper, networks, frechet
         self._columns: dict[str, array[float]] = {}
-        self._cdc, self._cdc_reference = metrics.ColourConsistency(), metrics.ColourConsistency()
+        self._cdc, self._cdc_reference = metrics.ColorDistributionConsistency(), metrics.ColorDistributionConsistency()
         self._last: Tensor | None = None  # the frame before, of both, reduced: [1, 6, h, w] in 0..1
 
     def update(self, result: Tensor, reference: Tensor, to_past: Tensor, to_future: Tensor) -> Tensor:
         """Measure the next frames.
 
-        result, reference: shape = (N, 3, H, W), uint8, RGB. to_past, to_future: the flows between each of these frames
-        and the one before it, (N, 2, h, w), reduced as `metrics.reduced` does; at the clip's beginning (N-1, 2, h, w),
-        since the first frame has none.
+        result, reference: shape = (N, 3, H, W), uint8, RGB.  to_past, to_future: the optical flow between each of these
+        frames and the one before it, (N, 2, h, w), h and w as of `metrics.downscale_for_flow`; at the start of the clip
+        (N-1, 2, h, w), since the first frame has none.
         Returns CIEDE2000 [N].
         """
-        difference, ab_psnr = _colour_errors(result, reference)
+        difference, ab_psnr = _color_errors(result, reference)
         figures: dict[str, Tensor] = {
             "psnr": metrics.psnr(result, reference),
             "ssim": metrics.ssim(result, reference),
             "ciede2000": difference,
             "ab_psnr": ab_psnr,
-            "colourfulness": metrics.colourfulness(result),
-            "colourfulness_reference": metrics.colourfulness(reference),
+            "colourfulness": metrics.colorfulness(result),
+            "colourfulness_reference": metrics.colorfulness(reference),
         }
         figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(
-            metrics.reduced(torch.cat((result, reference), 1)), to_past, to_future
+            metrics.downscale_for_flow(torch.cat((result, reference), 1)), to_past, to_future
         )
         if self._paper:
             figures["psnr_published"] = metrics.psnr_as_published(result, reference)
-            figures["colourfulness_published"] = metrics.colourfulness(result, swapped=True)
+            figures["colourfulness_published"] = metrics.colorfulness(result, swap_red_blue=True)
         if self._networks is not None:
-            figures["lpips"] = self._networks.lpips(in_unit(result), in_unit(reference))
+            figures["lpips"] = self._networks.lpips(to_unit(result), to_unit(reference))
         if self._networks is not None and self._frechet is not None:
             self._frechet.update(self._networks.features(result), self._networks.features(reference))
         self._cdc.update(result)
@@ -142,18 +117,57 @@ class ClipMeter:
             errors[-len(current) :] = metrics.warp_errors(before, current, to_past, to_future)
         return errors[:, 0], errors[:, 1]
 
-    def figures(self, name: str) -> ClipFigures:
+    def figures(self, name: str) -> ClipMetrics:
         whole = {"cdc": self._cdc.compute(), "cdc_reference": self._cdc_reference.compute()}
-        return ClipFigures(name, self._columns, whole)
+        return ClipMetrics(name, self._columns, whole)
 
 
-def _colour_errors(result: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+def _color_errors(result: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     """CIEDE2000 and ab-PSNR of frames [N, 3, H, W], uint8; in strips, so that Lab never has to be kept."""
     difference = torch.zeros(len(result), device=result.device)
     squared = torch.zeros_like(difference)
     for x, y in zip(strips(result), strips(reference), strict=True):
-        lab, reference_lab = metrics.bytes_to_lab(x), metrics.bytes_to_lab(y)
+        lab, reference_lab = metrics.rgb8_to_lab(x), metrics.rgb8_to_lab(y)
         share = x.shape[-2] / result.shape[-2]
         difference += metrics.ciede2000(lab, reference_lab) * share
         squared += (lab[:, 1:] - reference_lab[:, 1:]).square_().mean((1, 2, 3)) * share
-    return difference, decibels(squared, AB_RANGE)
+    return difference, psnr_from_mse(squared, AB_RANGE)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive frames of a clip, on the CPU."""
+
+    first: int  # number of the first frame
+    result: Tensor  # (N, 3, H, W) uint8
+    reference: Tensor
+    to_past: Tensor  # (N, 2, h, w) float32, reduced as the warp error wants it; at the clip's beginning (N-1, 2, h, w)
+    to_future: Tensor
+
+
+def batches(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[Batch]:
+    """(result, reference) frames [H, W, 3] → batches of at most `size`, with the reference's motion."""
+    past: NDArray[np.uint8] | None = None
+    first, rest = 0, iter(pairs)
+    with ThreadPoolExecutor(1) as other:  # the two directions side by side: OpenCV lets go of the interpreter
+        while group := list(islice(rest, size)):
+            grays = [flow_luma(reference) for _, reference in group]
+            before = grays[:-1] if past is None else [past, *grays[:-1]]
+            after = grays[1:] if past is None else grays
+            to_future = other.map(dis_flow, before, after)
+            to_past = [dis_flow(now, then) for now, then in zip(after, before, strict=True)]
+            nothing = torch.empty(0, 2, *grays[0].shape)
+            yield Batch(
+                first,
+                _stacked([result for result, _ in group]),
+                _stacked([reference for _, reference in group]),
+                torch.stack(to_past) if to_past else nothing,
+                torch.stack(list(to_future)) if to_past else nothing,
+            )
+            past = grays[-1]
+            first += len(group)
+
+
+def _stacked(frames: list[Frame]) -> Tensor:
+    """[H, W, 3] frames → [N, 3, H, W]."""
+    return torch.stack([torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1) for frame in frames])
