@@ -7,7 +7,7 @@ A frame's way through the program, in the order in which to read it:
   chroma planes of the film's size.
 - `colorizer` has the order of one step: features and key of the frame (`model`), what the memory (`memory`, MFP) and
   the last frame (LA) know of it, decoding, and remembering what is due.
-- `video.segments` encodes, a thread behind; `video.mux` makes the film of the pieces and the source's sound. `resume`
+- `video.segments` encodes, a thread behind; `video.mux` makes the film of the segments and the source's sound. `resume`
   keeps what a broken run needs, `receipt` tells what was done.
 
 Beside it: `pictures` (folders instead of films), `exemplar` (where colours come from), `weights` (a model by name),

@@ -176,7 +176,7 @@ def test_nothing_waits_for_the_device() -> None:
 
 def test_a_film_broken_off_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where Ctrl-C on a GPU machine costs the film, or the seam shows."""
-    monkeypatch.setattr("colormnet_cli.film.run.PIECE_FRAMES", {"cpu": 8, "cuda": 8})
+    monkeypatch.setattr("colormnet_cli.film.run.SEGMENT_FRAMES", {"cpu": 8, "cuda": 8})
     plan = make_film(tmp_path, 32, (144, 256), SIZE, 4)
     model, films = make_small_model(), []
 

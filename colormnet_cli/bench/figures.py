@@ -112,7 +112,7 @@ class FilmFigures:
     frames: int
     times: Times
     fps: float  # the encoder's last frames waited for
-    join_seconds: float  # at the end, once: writing the file out of its pieces
+    join_seconds: float  # at the end, once: writing the file out of its segments
     memory: MemoryFigures
 
 

@@ -22,7 +22,7 @@ from ..settings import ColorizeSettings
 from ..video.encode import write_gray_film
 from ..video.probe import probe
 from ..video.reader import Frame, Reader
-from ..video.segments import PieceWriter
+from ..video.segments import SegmentWriter
 from .clock import MemoryWatch
 from .figures import FilmFigures, Times
 from .material import made_up_exemplar, made_up_luma, prepare
@@ -103,7 +103,7 @@ def time_encoder(plan: FilmPlan, folder: Path, planes: list[tuple[NDArray[Any], 
     """Seconds a frame of encoding the film alone, with these chroma planes round and round."""
     size = plan.info.height, plan.info.width
     lumas = [made_up_luma(i, size) for i in range(min(frames, 16))]
-    writer = PieceWriter(plan.encoder, folder, frames)
+    writer = SegmentWriter(plan.encoder, folder, frames)
     started = time.perf_counter()
     for i in range(frames):
         writer.write((lumas[i % len(lumas)], *planes[i % len(planes)]), i, 1)

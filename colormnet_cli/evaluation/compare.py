@@ -27,12 +27,12 @@ from ..media.clips import Frame as Picture
 from ..settings import ColorizeSettings, ProgressCallback
 from ..video.encode import EncoderSpec, choose_encoder
 from ..video.encoder_support import try_encoder
-from ..video.mux import check_header, join_film
+from ..video.mux import check_header, mux_film
 from ..video.pixel_formats import convert_luma, source_layout
 from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Frame, Reader
 from ..video.rgb import planes_of
-from ..video.segments import PieceWriter
+from ..video.segments import SegmentWriter
 from ..video.stream_packets import Window
 from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import many
@@ -40,7 +40,7 @@ from .grid import Grid, plan_grid
 
 __all__ = ["CompareSettings", "Comparison", "compare"]
 
-PIECE = 240  # frames
+SEGMENT_FRAMES = 240  # frames
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ class _Writing:
     progress: ProgressCallback | None
 
     def draw(self, with_input: bool) -> int:
-        """Every frame of the grid, encoded into pieces; how many."""
-        writer = PieceWriter(self.spec, self.folder, PIECE)
+        """Every frame of the grid, encoded into segments; how many."""
+        writer = SegmentWriter(self.spec, self.folder, SEGMENT_FRAMES)
         done, pace = 0, Pace(self.info.frames, self.progress)
         try:
             with Ahead(self._pictures(with_input), 4) as frames, Behind(partial(self._encode, writer), 4) as film:
@@ -188,7 +188,7 @@ class _Writing:
         writer.close()
         return done
 
-    def _encode(self, writer: PieceWriter, item: tuple[Frame, Picture]) -> None:
+    def _encode(self, writer: SegmentWriter, item: tuple[Frame, Picture]) -> None:
         """What the encoding thread does with each frame, and the grid that is drawn for it."""
         frame, grid = item
         planes = planes_of(grid, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
@@ -214,11 +214,11 @@ class _Writing:
         return np.repeat(gray[..., None], 3, axis=-1)
 
     def join(self, output: Path) -> list[str]:
-        """Pieces and the film's sound → the output, under its own name at once."""
-        path = self.folder / f"joined{output.suffix}"
-        pieces = len(list(self.folder.glob("piece-*")))
+        """Segments and the film's sound → the output, under its own name at once."""
+        path = self.folder / f"muxed{output.suffix}"
+        segments = len(list(self.folder.glob("segment-*")))
         report = partial(Pace(None, self.progress).report, "join")
-        notes = join_film(self.canvas, self.spec, self.streams, self.folder, pieces, path, Window(), report)
+        notes = mux_film(self.canvas, self.spec, self.streams, self.folder, segments, path, Window(), report)
         os.replace(path, output)
         return notes
 

@@ -1,6 +1,6 @@
 """A broken run goes on: what is done lies in a folder beside the output, with what it takes to continue.
 
-`<output>.colormnet-part/` holds the pieces of encoded film, the Colorizer's state at the end of one of them, and
+`<output>.colormnet-part/` holds the segments of encoded film, the Colorizer's state at the end of one of them, and
 `progress.json`, which names both. Every file appears whole or not at all; the folder goes when the output is there.
 """
 
@@ -49,19 +49,19 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1  # of the folder's content
 CHECKPOINT_SECONDS = 60.0  # at least so far apart
-PIECE_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses at most, beyond the last checkpoint
+SEGMENT_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses at most, beyond the last checkpoint
 INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead")  # settings on which no frame depends
 MARKER = "colormnet.id"  # a file with a random id: says that the folder is ours
-OURS = re.compile(r"progress\.json|state-\d+\.pt|piece-\d+(\.part)?|joined\.\w+|\..+\.part")  # what a run leaves in it
+OURS = re.compile(r"progress\.json|state-\d+\.pt|segment-\d+(\.part)?|muxed\.\w+|\..+\.part")  # what a run leaves in it
 MARKS = 4  # frames before a checkpoint by which its place is known again
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stands, at the end of a piece."""
+    """Where a run stands, at the end of a segment."""
 
     frames: int  # coloured
-    pieces: int  # whole
+    segments: int  # whole
     marks: tuple[Mark, ...]  # of the last frames
     counts: dict[str, Any]  # of the reader
     complete: bool = False  # every frame is done; only joining is left
@@ -232,13 +232,13 @@ class Save:
 
 
 class Saver:
-    """Remembers where the run stood at the end of the last piece, and saves that every minute, or when all ends early.
+    """Remembers where the run stood at the end of the last segment, and saves that every minute, or when it ends early.
 
     `hand_over` gives a Save to the thread that writes the film, behind the frames that it is about.
     """
 
-    def __init__(self, folder: ProgressFolder, piece_frames: int) -> None:
-        self.folder, self.piece_frames = folder, piece_frames
+    def __init__(self, folder: ProgressFolder, segment_frames: int) -> None:
+        self.folder, self.segment_frames = folder, segment_frames
         self._marks: deque[Mark] = deque(maxlen=MARKS)
         self._latest: Save | None = None
         self._handed = time.monotonic()
@@ -247,17 +247,17 @@ class Saver:
         self, frames: Sequence[Frame], state: Callable[[], Mapping[str, Any]], hand_over: Callable[[Save], None]
     ) -> None:
         """These frames are coloured; `state` gives the Colorizer's."""
-        near = self.piece_frames - MARKS  # only the frames before the end of a piece are asked for again
-        self._marks.extend(f.mark() for f in frames if f.number % self.piece_frames >= near)
+        near = self.segment_frames - MARKS  # only the frames before the end of a segment are asked for again
+        self._marks.extend(f.mark() for f in frames if f.number % self.segment_frames >= near)
         last = frames[-1]
-        if (last.number + 1) % self.piece_frames:
+        if (last.number + 1) % self.segment_frames:
             return
         self._latest = Save(self._checkpoint(last.number + 1, last.counts), snapshot(state()))
         if time.monotonic() - self._handed >= CHECKPOINT_SECONDS:
             self.rescue(hand_over)
 
     def rescue(self, hand_over: Callable[[Save], None]) -> None:
-        """Save the last end of a piece now."""
+        """Save the last end of a segment now."""
         if self._latest is not None:
             latest, self._latest, self._handed = self._latest, None, time.monotonic()
             hand_over(latest)
@@ -268,8 +268,8 @@ class Saver:
         self._latest = None
 
     def _checkpoint(self, frames: int, counts: dict[str, Any], complete: bool = False) -> Checkpoint:
-        pieces = -(-frames // self.piece_frames)
-        return Checkpoint(frames, pieces, tuple(self._marks), counts, complete)
+        segments = -(-frames // self.segment_frames)
+        return Checkpoint(frames, segments, tuple(self._marks), counts, complete)
 
 
 def _listed(names: list[str]) -> str:

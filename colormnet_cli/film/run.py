@@ -22,12 +22,12 @@ from ..inference.memory import MemoryConfig
 from ..media.exemplar import show_exemplars, split_reference
 from ..settings import ColorizeSettings, ProgressCallback
 from ..video.decode import Counts
-from ..video.mux import join_film, survey
+from ..video.mux import mux_film, survey
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
-from ..video.segments import PieceWriter, piece_path, read_piece
+from ..video.segments import SegmentWriter, read_segment, segment_path
 from ..video.stream_packets import Window
-from .checkpoint import PIECE_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
+from .checkpoint import SEGMENT_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
 from .frame_colorizer import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
 from .prefetch import Ahead, Behind
@@ -96,7 +96,7 @@ class FilmRun:
         self.plan, self.model, self.settings, self.memory = plan, model, settings, memory
         self.device, self.precision = device, precision
         self.lookahead = settings.lookahead or default_lookahead(device)
-        self.piece_frames = PIECE_FRAMES.get(device.type, PIECE_FRAMES["cpu"])
+        self.segment_frames = SEGMENT_FRAMES.get(device.type, SEGMENT_FRAMES["cpu"])
         self.weights = model_sha256(model)
         self.pace = Pace(plan.frames, progress, device)
         self.warnings: list[str] = []
@@ -112,7 +112,7 @@ class FilmRun:
             log.warning("%s", sentence)
 
     def _fingerprint(self) -> dict[str, Any]:
-        plan, device = self.plan, [self.device.type, self.precision, self.lookahead, self.piece_frames]
+        plan, device = self.plan, [self.device.type, self.precision, self.lookahead, self.segment_frames]
         return {
             "film": file_identity(plan.info.path),
             "encoder": asdict(plan.encoder),
@@ -122,17 +122,17 @@ class FilmRun:
     # The loop
 
     def color(self) -> None:
-        """Colour every frame that an earlier run has not, into pieces."""
+        """Colour every frame that an earlier run has not, into segments."""
         plan, done = self.plan, self.folder.checkpoint
         if done is not None:
             self.frames = self.resumed_at = done.frames
             log.info("going on from frame %d", done.frames)
-            survey(self.folder.path, done.pieces, plan.info.time_base)  # what is lost is said now, not after hours
+            survey(self.folder.path, done.segments, plan.info.time_base)  # what is lost is said now, not after hours
         self.pace.begin(self.frames)
         if done is None or not done.complete:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
-            writer = PieceWriter(plan.encoder, self.folder.path, self.piece_frames, done.pieces if done else 0)
-            saver = Saver(self.folder, self.piece_frames)
+            writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
+            saver = Saver(self.folder, self.segment_frames)
             frames = (
                 reader.frames(done.frames, done.marks, done.counts, self._first_instant()) if done else reader.frames()
             )
@@ -147,7 +147,7 @@ class FilmRun:
         for sentence in counts.sentences():
             self.warn(sentence)
 
-    def _color(self, reader: Reader, frames: Iterator[Frame], writer: PieceWriter, saver: Saver) -> None:
+    def _color(self, reader: Reader, frames: Iterator[Frame], writer: SegmentWriter, saver: Saver) -> None:
         """The loop itself, with a decoding thread before it and an encoding thread behind."""
         painter: Painter | None = None
         encode = partial(self._encode, writer)
@@ -184,11 +184,11 @@ class FilmRun:
             self.pace.report("seek", self.skipped, max(self.skipped, self.resumed_at))
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[list[Frame]]:
-        """As many frames as the network takes at once; none crosses the end of a piece."""
+        """As many frames as the network takes at once; none crosses the end of a segment."""
         batch: list[Frame] = []
         for frame in frames:
             batch.append(frame)
-            if len(batch) == self.lookahead or (frame.number + 1) % self.piece_frames == 0:
+            if len(batch) == self.lookahead or (frame.number + 1) % self.segment_frames == 0:
                 yield batch
                 batch = []
         if batch:
@@ -206,7 +206,7 @@ class FilmRun:
         planes = plan.source_planes, plan.output_planes
         return Painter(colorizer, plan.working_size, *planes, self.settings.guided, plan.info.turn)
 
-    def _encode(self, writer: PieceWriter, item: tuple[list[Frame], ColorPlanes] | Save) -> None:
+    def _encode(self, writer: SegmentWriter, item: tuple[list[Frame], ColorPlanes] | Save) -> None:
         """What the encoding thread does with each thing it is handed."""
         if isinstance(item, Save):
             self.folder.save(item.checkpoint, item.state)
@@ -220,19 +220,19 @@ class FilmRun:
     # Its end
 
     def join(self) -> None:
-        """Pieces and the source's other streams → the output, under its own name at once."""
+        """Segments and the source's other streams → the output, under its own name at once."""
         plan, folder, checkpoint = self.plan, self.folder.path, self.folder.checkpoint
         assert checkpoint is not None
         self.pace.begin(0)
-        path = folder / f"joined{plan.output.suffix}"
-        notes = join_film(
+        path = folder / f"muxed{plan.output.suffix}"
+        notes = mux_film(
             plan.info,
             plan.encoder,
             plan.streams,
             folder,
-            checkpoint.pieces,
+            checkpoint.segments,
             path,
-            self._window(checkpoint.pieces),
+            self._window(checkpoint.segments),
             lambda frame: self.pace.report("join", frame, self.frames),
         )
         for note in notes:
@@ -242,19 +242,19 @@ class FilmRun:
         os.replace(path, plan.output)
         sync_folder(plan.output.resolve().parent)
 
-    def _window(self, pieces: int) -> Window:
+    def _window(self, segments: int) -> Window:
         """What of the other streams belongs to the part that was coloured; a part with a `start` begins at zero."""
         plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
         begin = end = None
         if plan.start is not None:
             begin = self._first_instant() * unit
         if plan.end is not None or plan.duration is not None:
-            end = read_piece(piece_path(folder, pieces - 1)).end(plan.info.step) * unit
+            end = read_segment(segment_path(folder, segments - 1)).end(plan.info.step) * unit
         return Window(begin, end, -begin if begin is not None else Fraction(0))
 
     def _first_instant(self) -> int:
         """Of the part that is coloured, in the film's time base."""
-        return read_piece(piece_path(self.folder.path, 0)).pts[0]
+        return read_segment(segment_path(self.folder.path, 0)).pts[0]
 
     def receipt(self) -> Receipt:
         plan = self.plan

@@ -72,7 +72,7 @@ _HEVC_TAG = "hvc1"  # what Apple's players look for
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """Everything that an encoder is opened with; every piece of a film gets the same."""
+    """Everything that an encoder is opened with; every segment of a film gets the same."""
 
     encoder: str
     container: str  # FFmpeg's name of the muxer
@@ -173,7 +173,7 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
     """Open an encoder, or set up the stream `target` of an output in the very same way without opening it.
 
     Frames are numbered for it (time base 1 / rate): their true instants stay with us, so that codecs with a coarse
-    clock do as well, and pieces of a film are all encoded alike.
+    clock do as well, and segments of a film are all encoded alike.
     """
     context: Any = av.CodecContext.create(spec.encoder, "w") if target is None else target.codec_context
     context.width, context.height, context.pix_fmt = spec.width, spec.height, spec.surface

@@ -1,4 +1,4 @@
-"""The finished film out of its pieces, with everything of the source but the picture."""
+"""The finished film out of its segments, with everything of the source but the picture."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..wording import many
 from .encode import EncoderSpec, open_encoder
 from .metadata import STALE, describe
 from .probe import VideoInfo, open_input
-from .segments import Piece, piece_path, read_packets, read_piece
+from .segments import Segment, read_packets, read_segment, segment_path
 from .stream_packets import Window, copied_packets
 from .stream_plan import StreamPlan, add_streams
 
-__all__ = ["check_header", "join_film", "survey", "writes_rotation"]
+__all__ = ["check_header", "mux_film", "survey", "writes_rotation"]
 
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *STALE)
 
@@ -47,22 +47,22 @@ def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ..
         ) from error
 
 
-def join_film(
+def mux_film(
     info: VideoInfo,
     spec: EncoderSpec,
     plans: tuple[StreamPlan, ...],
     folder: Path,
-    pieces: int,
+    segments: int,
     path: Path,
     window: Window,
     progress: Callable[[int], None],
 ) -> list[str]:
-    """Write pieces 0 … `pieces` − 1 of `folder`, and the source's other streams, to `path`; fsync it.
+    """Write segments 0 … `segments` − 1 of `folder`, and the source's other streams, to `path`; fsync it.
 
     Returns:
         What was out of the ordinary: a sentence for each stream with damaged packets.
     """
-    delay, extradata, whole_ms = survey(folder, pieces, info.time_base)
+    delay, extradata, whole_ms = survey(folder, segments, info.time_base)
     with open_input(info.path) as source, _created(path, info, spec) as output:
         video, tracks = _set_up(output, source, info, spec, plans, window)
         output.start_encoding()
@@ -70,7 +70,7 @@ def join_film(
             raise OutputError(
                 f"{folder} was written by another version of {spec.encoder}: run once more with --no-resume."
             )
-        film = _video_packets(info, folder, pieces, delay, video, window.shift)
+        film = _video_packets(info, folder, segments, delay, video, window.shift)
         damaged = dict.fromkeys(tracks, 0)
         done = 0
         for packet in _merged(film, copied_packets(source, tracks, window.end)):
@@ -159,24 +159,24 @@ def _chapters(source: InputContainer, window: Window) -> list[Any]:
     return kept
 
 
-def survey(folder: Path, pieces: int, unit: Fraction) -> tuple[int, bytes, bool]:
-    """The longest delay of all pieces, their common extradata, and whether every instant is a whole millisecond."""
+def survey(folder: Path, segments: int, unit: Fraction) -> tuple[int, bytes, bool]:
+    """The longest delay of all segments, their common extradata, and whether every instant is a whole millisecond."""
     delay, extradata, whole = 0, None, True
-    for number in range(pieces):
+    for number in range(segments):
         try:
-            piece = read_piece(piece_path(folder, number))
+            segment = read_segment(segment_path(folder, number))
         except (OSError, ValueError) as error:
-            raise OutputError(f"{piece_path(folder, number)} is damaged: run once more with --no-resume.") from error
-        delay = max(delay, piece.delay)
-        if extradata is not None and piece.extradata != extradata:
-            raise OutputError(f"The pieces in {folder} do not belong together: run once more with --no-resume.")
-        extradata = piece.extradata
-        whole = whole and all(pts * unit.numerator * 1000 % unit.denominator == 0 for pts in piece.pts)
+            raise OutputError(f"{segment_path(folder, number)} is damaged: run once more with --no-resume.") from error
+        delay = max(delay, segment.delay)
+        if extradata is not None and segment.extradata != extradata:
+            raise OutputError(f"The segments in {folder} do not belong together: run once more with --no-resume.")
+        extradata = segment.extradata
+        whole = whole and all(pts * unit.numerator * 1000 % unit.denominator == 0 for pts in segment.pts)
     return delay, extradata or b"", whole
 
 
 def _video_packets(
-    info: VideoInfo, folder: Path, pieces: int, delay: int, stream: Any, shift: Fraction
+    info: VideoInfo, folder: Path, segments: int, delay: int, stream: Any, shift: Fraction
 ) -> Iterator[tuple[Fraction, Any]]:
     """Packets with their frames' instants; decoding times are the instants in order, `delay` packets earlier."""
     unit = info.time_base
@@ -184,29 +184,29 @@ def _video_packets(
     move = round(shift / unit)
     recent: deque[int] = deque(maxlen=delay + 1)  # instants of the last frames, in order
     before = delay  # packets whose decoding time lies before the first instant
-    following = (read_piece(piece_path(folder, n)) for n in range(1, pieces))
-    for number, (piece, after) in enumerate(_with_next(folder, pieces, following)):
-        ends = [*piece.pts[1:], after if after is not None else piece.end(step)]
-        data = read_packets(piece_path(folder, number), piece)
-        for place, (record, content) in enumerate(zip(piece.packets, data, strict=True)):
-            recent.append(piece.pts[place])
+    following = (read_segment(segment_path(folder, n)) for n in range(1, segments))
+    for number, (segment, after) in enumerate(_with_next(folder, segments, following)):
+        ends = [*segment.pts[1:], after if after is not None else segment.end(step)]
+        data = read_packets(segment_path(folder, number), segment)
+        for place, (record, content) in enumerate(zip(segment.packets, data, strict=True)):
+            recent.append(segment.pts[place])
             packet: Any = av.Packet(content)
             packet.stream, packet.time_base = stream, unit
-            packet.pts = piece.pts[record.frame] + move
+            packet.pts = segment.pts[record.frame] + move
             packet.dts = (recent[0] if not before else recent[0] - before * step) + move
-            packet.duration = ends[record.frame] - piece.pts[record.frame]
+            packet.duration = ends[record.frame] - segment.pts[record.frame]
             packet.is_keyframe = record.key
             before = max(0, before - 1)
             yield packet.dts * unit, packet
 
 
-def _with_next(folder: Path, pieces: int, following: Iterator[Piece]) -> Iterator[tuple[Piece, int | None]]:
-    """Each piece's index with the first instant of the next."""
-    last = read_piece(piece_path(folder, 0)) if pieces else None
-    for piece in following:
+def _with_next(folder: Path, segments: int, following: Iterator[Segment]) -> Iterator[tuple[Segment, int | None]]:
+    """Each segment's index with the first instant of the next."""
+    last = read_segment(segment_path(folder, 0)) if segments else None
+    for segment in following:
         if last is not None:
-            yield last, piece.pts[0]
-        last = piece
+            yield last, segment.pts[0]
+        last = segment
     if last is not None:
         yield last, None
 

@@ -1,8 +1,9 @@
-"""Pieces of encoded film on disk: packets with their order and instants, in files that are whole or not there.
+"""Segments of encoded film on disk: packets with their order and timestamps, in files that are complete or absent.
 
-A piece is `frames` frames long (the last one may be shorter), begins with a key frame and depends on no other.
-So a broken run loses at most one piece, and the film that is joined of pieces is the same whether a run was broken or
-not. Layout of a piece: the packets' bytes one after the other, an index (JSON), its length (8 bytes), `MAGIC`.
+A segment is `frames` frames long (the last one may be shorter), begins with a keyframe and depends on no other one.
+So an interrupted run loses at most one segment, and the film muxed from the segments is the same whether or not the
+run was interrupted. Layout of a segment: the packets' bytes one after the other, an index (JSON), the index's length
+(8 bytes), `MAGIC`.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from ..wording import many
 from .encode import EncoderSpec, open_encoder
 from .pixel_formats import Plane, build_frame
 
-__all__ = ["PacketRecord", "Piece", "PieceWriter", "piece_path", "read_packets", "read_piece"]
+__all__ = ["PacketRecord", "Segment", "SegmentWriter", "read_packets", "read_segment", "segment_path"]
 
-MAGIC = b"CMPIECE1"
+MAGIC = b"CMSEGMT1"
 
 
 @dataclass(frozen=True)
 class PacketRecord:
     """One packet in decoding order."""
 
-    frame: int  # its frame's place in the piece, in the order of display
+    frame: int  # its frame's place in the segment, in the order of display
     size: int
     key: bool
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The index of a piece."""
+class Segment:
+    """The index of a segment."""
 
     pts: tuple[int, ...]  # of its frames, in the film's time base
     durations: tuple[int, ...]
@@ -51,7 +52,7 @@ class Piece:
         return max((i - p.frame for i, p in enumerate(self.packets)), default=0)
 
     def end(self, step: int) -> int:
-        """When its last frame is over, where no piece follows; `step` is a frame's duration where nothing tells."""
+        """When its last frame is over, where no segment follows; `step` is a frame's duration where nothing tells."""
         last, gaps = self.durations[-1] or step, [after - before for before, after in pairwise(self.pts)]
         if any(abs(gap - told) > 1 for gap, told in zip(gaps, self.durations, strict=False) if told):
             # .mp4 with B-frames: these are durations in the order of decoding, so the last one is another frame's
@@ -59,46 +60,46 @@ class Piece:
         return self.pts[-1] + last
 
 
-def piece_path(folder: Path, number: int) -> Path:
-    """Where a piece lies; the first is number 0."""
-    return folder / f"piece-{number:06d}"
+def segment_path(folder: Path, number: int) -> Path:
+    """Where a segment lies; the first is number 0."""
+    return folder / f"segment-{number:06d}"
 
 
-class PieceWriter:
-    """Encodes frames and cuts the result into pieces of `frames` frames.
+class SegmentWriter:
+    """Encodes frames and cuts the result into segments of `frames` frames.
 
-    Every piece comes from an encoder of its own. `write` and `close` raise OSError where the disk does.
+    Every segment comes from an encoder of its own. `write` and `close` raise OSError where the disk does.
     """
 
     def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0) -> None:
         self.spec, self.folder, self.frames = spec, folder, frames
-        self.number = done  # pieces that are whole
-        self._open: _OpenPiece | None = None
+        self.number = done  # segments that are whole
+        self._open: _OpenSegment | None = None
 
     def write(self, planes: tuple[Plane, Plane, Plane], pts: int, duration: int) -> None:
         """The next frame: (Y′, Cb, Cr) at the encoder's depth and sampling, and its instant."""
         if self._open is None:
-            self._open = _OpenPiece(self.spec, piece_path(self.folder, self.number))
+            self._open = _OpenSegment(self.spec, segment_path(self.folder, self.number))
         self._open.write(build_frame(self.spec.pix_fmt, planes), pts, duration)
         if len(self._open.pts) == self.frames:
             self.close()
 
     def close(self) -> None:
-        """Finish the piece that is being written."""
+        """Finish the segment that is being written."""
         if self._open is not None:
             self._open.close()
             self._open = None
             self.number += 1
 
     def abort(self) -> None:
-        """Forget the piece that is being written."""
+        """Forget the segment that is being written."""
         if self._open is not None:
             self._open.abort()
             self._open = None
 
 
-class _OpenPiece:
-    """A piece while it is being written, in a file that gets its name when it is whole."""
+class _OpenSegment:
+    """A segment while it is being written, in a file that gets its name when it is whole."""
 
     def __init__(self, spec: EncoderSpec, path: Path) -> None:
         self.spec, self.path = spec, path
@@ -145,8 +146,8 @@ class _OpenPiece:
         self.part.unlink(missing_ok=True)
 
 
-def read_piece(path: Path) -> Piece:
-    """The index of a piece. ValueError where the file is none."""
+def read_segment(path: Path) -> Segment:
+    """The index of a segment. ValueError where the file is none."""
     with open(path, "rb") as file:
         tail = len(MAGIC) + 8
         end = file.seek(0, os.SEEK_END)
@@ -154,18 +155,18 @@ def read_piece(path: Path) -> Piece:
         footer = file.read(tail)
         length = int.from_bytes(footer[:8], "little")
         if footer[8:] != MAGIC or length > end - tail:
-            raise ValueError(f"{path} is no whole piece")
+            raise ValueError(f"{path} is no whole segment")
         file.seek(end - tail - length)
         index = json.loads(file.read(length))
     packets = tuple(PacketRecord(frame, size, bool(key)) for frame, size, key in index["packets"])
-    piece = Piece(tuple(index["pts"]), tuple(index["durations"]), packets, bytes.fromhex(index["extradata"]))
+    segment = Segment(tuple(index["pts"]), tuple(index["durations"]), packets, bytes.fromhex(index["extradata"]))
     if sum(p.size for p in packets) != end - tail - length:
-        raise ValueError(f"{path} is no whole piece")
-    return piece
+        raise ValueError(f"{path} is no whole segment")
+    return segment
 
 
-def read_packets(path: Path, piece: Piece) -> Iterator[bytes]:
+def read_packets(path: Path, segment: Segment) -> Iterator[bytes]:
     """The bytes of its packets, in decoding order."""
     with open(path, "rb") as file:
-        for packet in piece.packets:
+        for packet in segment.packets:
             yield file.read(packet.size)

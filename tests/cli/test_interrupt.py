@@ -24,9 +24,9 @@ torch.load = lambda *a, **k: (time.sleep(3), real(*a, **k))[1]
 """
 SLOW_JOIN = """
 import time
-from colormnet_cli import pipeline
-real = pipeline.join_film
-pipeline.join_film = lambda *a: real(*a[:-1], lambda frame: (a[-1](frame), time.sleep(0.1)))
+from colormnet_cli.film import run
+real = run.mux_film
+run.mux_film = lambda *a: real(*a[:-1], lambda frame: (a[-1](frame), time.sleep(0.1)))
 """
 
 
@@ -87,13 +87,13 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     receipt = json.loads(out)
     assert receipt["frames"] == FRAMES
     assert f"from frame {receipt['resumed_at']}." in told
-    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # the end of a piece
+    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # end of a segment
     assert not any(folder.glob("*part*"))
 
 
 LOST = """
 import os, signal
-from colormnet_cli import plan
+from colormnet_cli.film import plan
 real = plan.plan_video
 def broken(*a, **k):
     try:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints as often as possible."""
     monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setitem(resume.PIECE_FRAMES, "cpu", 8)
+    monkeypatch.setitem(resume.SEGMENT_FRAMES, "cpu", 8)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.Monke
 
 
 def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last whole piece is saved at once, not only with the next checkpoint."""
+    """The last whole segment is saved at once, not only with the next checkpoint."""
     monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
     with pytest.raises(Interrupted, match="frame 24"):
         run(stop_at=30)
@@ -99,7 +99,9 @@ def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("moment", ["encoding", "closing", "saving"])
-def test_ctrl_c_behind_the_last_frame_keeps_the_pieces(run: Any, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_ctrl_c_behind_the_last_frame_keeps_the_segments(
+    run: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     """Ctrl-C while the encoder catches up with the last frames would lose up to a minute of work."""
     monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
 
@@ -116,10 +118,10 @@ def test_ctrl_c_behind_the_last_frame_keeps_the_pieces(run: Any, monkeypatch: py
     def close_or_stop(writer: Any) -> None:
         (stop if threading.current_thread() is threading.main_thread() else close)(writer)
 
-    encode, close = pipeline.FilmRun._encode, pipeline.PieceWriter.close
+    encode, close = pipeline.FilmRun._encode, pipeline.SegmentWriter.close
     where, name, instead = {
         "encoding": (pipeline.FilmRun, "_encode", slow),
-        "closing": (pipeline.PieceWriter, "close", close_or_stop),
+        "closing": (pipeline.SegmentWriter, "close", close_or_stop),
         "saving": (resume.Saver, "finish", stop),
     }[moment]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -133,7 +135,7 @@ def test_ctrl_c_behind_the_last_frame_keeps_the_pieces(run: Any, monkeypatch: py
     assert run().resumed_at == 56
 
 
-def test_before_the_first_piece_nothing_is_left(tmp_path: Path, run: Any) -> None:
+def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> None:
     """Where nothing can be kept, no folder is kept."""
     with pytest.raises(Interrupted, match="nothing was finished"):
         run(stop_at=3)
@@ -143,7 +145,7 @@ def test_before_the_first_piece_nothing_is_left(tmp_path: Path, run: Any) -> Non
 def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped while it writes the file colours nothing again."""
     with monkeypatch.context() as patch:
-        patch.setattr("colormnet_cli.film.run.join_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr("colormnet_cli.film.run.mux_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(Interrupted):
             run()
     assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured
@@ -151,12 +153,12 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
 
 
 def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The film was there and half of its pieces gone: the same command asked for --no-resume."""
+    """The film was there and half of its segments gone: the same command asked for --no-resume."""
     unlink = os.unlink
 
     def stopping(path: Any, **more: Any) -> None:
         unlink(path, **more)
-        if Path(path).name.startswith("piece-") and (tmp_path / "out.mp4").exists():
+        if Path(path).name.startswith("segment-") and (tmp_path / "out.mp4").exists():
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -222,11 +224,11 @@ def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
     assert run().resumed_at == 0
 
 
-def test_a_lost_piece_is_said(tmp_path: Path, run: Any) -> None:
-    """A piece that someone deleted cannot be joined: the sentence says what to do, before the rest is coloured."""
+def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
+    """A segment that someone deleted cannot be joined: the sentence says what to do, before the rest is coloured."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
-    (tmp_path / "out.mp4.colormnet-part" / "piece-000001").unlink()
+    (tmp_path / "out.mp4.colormnet-part" / "segment-000001").unlink()
     with pytest.raises(OutputError, match="--no-resume"):
         run(stop_at=0)
 
@@ -259,7 +261,7 @@ def test_a_snapshot_does_not_follow_later_steps(small_model: Any) -> None:
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
 def test_an_encoder_gives_the_same_again(tmp_path: Path, run: Any, codec: str) -> None:
-    """libx264 chose by what lay in memory: pieces made anew differed from those that were lost."""
+    """libx264 chose by what lay in memory: segments made anew differed from those that were lost."""
     make_film(tmp_path / "film.mp4", codec="libx264", frames=24, width=80, height=64)
     films = []
     for number in range(4):

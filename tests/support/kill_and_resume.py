@@ -55,7 +55,7 @@ def wait(child: int, seconds: float) -> int | None:
 
 def main(source: str, photo: str, folder: str) -> None:
     resume.CHECKPOINT_SECONDS = 0
-    resume.PIECE_FRAMES["cpu"] = 8
+    resume.SEGMENT_FRAMES["cpu"] = 8
     whole, broken = Path(folder, "whole.mp4"), Path(folder, "broken.mp4")
     began = time.monotonic()
     assert wait(start(source, photo, str(whole)), 300) == 0

@@ -34,7 +34,7 @@ def test_a_film_of_one_pixel(tmp_path: Path, capfd: pytest.CaptureFixture[str], 
 
 
 def test_av1_does_not_greet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Six lines of SVT-AV1's for every piece of a film would bury what is to be read."""
+    """Six lines of SVT-AV1's for every segment of a film would bury what is to be read."""
     info = probe(make_film(tmp_path / "film.mkv", frames=1))
     spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec="av1"))
     open_encoder(spec)
