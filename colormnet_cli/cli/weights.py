@@ -79,7 +79,7 @@ def show_list(
             row["name"],
             f"  {row['file']}, {bytes_text(row['size'])}",
             f"  sha256 {row['sha256']}",
-            f"  licence: {row['licence']}{credit}",
+            f"  license: {row['license']}{credit}",
             *(f"  from {source}" for source in row["sources"]),
             f"  on disk: {row['path'] or 'no'}",
         ]
@@ -95,7 +95,7 @@ def _row(entry: LockEntry) -> dict[str, Any]:
         "file": entry.file,
         "size": entry.size,
         "sha256": entry.sha256,
-        "licence": entry.licence,
+        "license": entry.license,
         "credit": entry.credit,
         "sources": [str(source) for source in entry.sources] or ["this package"],
         "path": str(path) if path else None,

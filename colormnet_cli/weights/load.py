@@ -29,7 +29,7 @@ def load_model(
 ) -> ColorMNet:
     """The network with weights: a name in weights.lock (fetched and checked if need be), or a file.
 
-    `notice` gets sentences for people, such as the weights' licence before the first download; `progress` the bytes.
+    `notice` gets sentences for people, such as the weights' license before the first download; `progress` the bytes.
     """
     return model_from_file(weights_path(name_or_path, notice=notice, progress=progress), device)
 

@@ -1,16 +1,22 @@
-"""weights.lock: which exact file a model name stands for, and where it can be had."""
+"""weights.lock: which exact file a model name stands for, and where it can be downloaded."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from ..errors import WeightsError
 
-__all__ = ["LOCK_VARIABLE", "HubSource", "LockEntry", "UrlSource", "default_lock_path", "parse_toml", "read_lock"]
+__all__ = ["LOCK_VARIABLE", "HubSource", "LockEntry", "UrlSource", "default_lock_path", "read_lock"]
 
 LOCK_VARIABLE = "COLORMNET_LOCK"
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -42,7 +48,7 @@ class UrlSource:
     url: str
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("https://", "http://")):
+        if not str(self.url).startswith(("https://", "http://")):
             raise ValueError(f"url {self.url!r} is neither https nor http")
 
     def __str__(self) -> str:
@@ -51,16 +57,15 @@ class UrlSource:
 
 @dataclass(frozen=True)
 class LockEntry:
-    """One model name: an exact file, its licence, and either sources or a file inside the package (`bundled`)."""
+    """One model name: an exact file, its license, and either sources or a file inside the package (`bundled`)."""
 
     name: str
     file: str
     size: int
     sha256: str
-    licence: str
+    license: str
     credit: str = ""
     bundled: str = ""  # a file of the package, relative to colormnet_cli/
-    training: str = ""  # the command that made a bundled file
     sources: tuple[HubSource | UrlSource, ...] = ()
 
     def __post_init__(self) -> None:
@@ -86,7 +91,7 @@ def read_lock(path: Path | None = None) -> dict[str, LockEntry]:
     """The entries of a lock file by model name; a WeightsError names the file and what is wrong in it."""
     path = path or default_lock_path()
     try:
-        tables = parse_toml(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); is {LOCK_VARIABLE} right?") from error
     except ValueError as error:
@@ -102,55 +107,12 @@ def read_lock(path: Path | None = None) -> dict[str, LockEntry]:
 
 def _entry(name: str, table: Any) -> LockEntry:
     if not isinstance(table, dict):
-        raise ValueError("a model is a table of its own")
+        raise ValueError("a model must be a table")
+    if "licence" in table:  # the key's name in the first lock files
+        table = {"license": table["licence"], **{key: value for key, value in table.items() if key != "licence"}}
     known = {field.name for field in fields(LockEntry)} - {"name"}
     if unknown := sorted(set(table) - known):
         raise ValueError(f"unknown key {unknown[0]!r}")
     sources = tuple(UrlSource(**s) if "url" in s else HubSource(**s) for s in table.get("sources", ()))
     table = {"file": Path(table.get("bundled", "")).name, **table, "sources": sources}
     return LockEntry(name=name, **table)
-
-
-_TABLE = re.compile(r"(\[\[?)\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*(\]\]?)\s*(?:#.*)?")
-_PAIR = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"([^"\\]*)"|(\d+))\s*(?:#.*)?')
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """The TOML that weights.lock uses (tables, arrays of tables, strings without escapes, whole numbers).
-
-    Python has a TOML reader of its own only from 3.11 on. What is not in this subset is a ValueError, never a guess.
-    """
-    root: dict[str, Any] = {}
-    table = root
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        if (match := _TABLE.fullmatch(line)) and len(match[1]) == len(match[3]):
-            table = _open_table(root, match[2].split("."), number, append=len(match[1]) == 2)
-        elif match := _PAIR.fullmatch(line):
-            if match[1] in table:
-                raise ValueError(f"line {number}: {match[1]} is given twice")
-            table[match[1]] = match[2] if match[3] is None else int(match[3])
-        else:
-            raise ValueError(f"line {number}: cannot read {line!r}")
-    return root
-
-
-def _open_table(root: dict[str, Any], keys: list[str], number: int, *, append: bool) -> dict[str, Any]:
-    parent = root
-    for key in keys[:-1]:
-        parent = parent.setdefault(key, {})
-        if not isinstance(parent, dict):
-            raise ValueError(f"line {number}: {key} is no table")
-    new: dict[str, Any] = {}
-    if append:
-        array = parent.setdefault(keys[-1], [])
-        if not isinstance(array, list):
-            raise ValueError(f"line {number}: {keys[-1]} is no array of tables")
-        array.append(new)
-    elif keys[-1] in parent:
-        raise ValueError(f"line {number}: [{'.'.join(keys)}] is given twice")
-    else:
-        parent[keys[-1]] = new
-    return new

@@ -15,7 +15,7 @@ from .hash_cache import cache_folder, has_hash
 from .hub import is_offline
 from .lock import HubSource, LockEntry, UrlSource, read_lock
 
-__all__ = ["Notice", "describe_licence", "ensure", "find", "locate"]
+__all__ = ["Notice", "describe_license", "ensure", "find", "locate"]
 
 _log = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -54,7 +54,7 @@ def candidates(entry: LockEntry) -> list[Path]:
 
 
 def ensure(entry: LockEntry, *, notice: Notice | None = None, progress: OnFetch | None = None) -> Path:
-    """The path of the right file, fetched if need be. `notice` gets the licence before the first download."""
+    """The path of the right file, fetched if need be. `notice` gets the license before the first download."""
     if path := find(entry):
         return path
     if entry.bundled:
@@ -79,7 +79,7 @@ def _fetch(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
     answers: list[tuple[HubSource | UrlSource, str]] = []
     for source in entry.sources:
         if not answers:
-            say(describe_licence(entry))
+            say(describe_license(entry))
         answer = ""
         for _ in range(2):  # the second time where the answer may have been an accident
             try:
@@ -107,12 +107,12 @@ def _forget(path: Path) -> None:
             name.unlink()
 
 
-def describe_licence(entry: LockEntry) -> str:
-    """What a person should know before the first download: size, source, licence."""
+def describe_license(entry: LockEntry) -> str:
+    """What a person should know before the first download: size, source, license."""
     credit = f" ({entry.credit})" if entry.credit else ""
     return (
         f"Fetching the weights {entry.name!r}, {entry.size / 1e6:,.0f} MB, from {entry.sources[0]}. "
-        f"Their licence: {entry.licence}{credit}."
+        f"Their license: {entry.license}{credit}."
     )
 
 

@@ -124,7 +124,7 @@ def test_ctrl_c_during_the_download(folder, kind):
     source = hub_source if kind == "hub" else f'url = "{hub.url}/file"'
     lock = folder / "lock"
     lock.write_text(
-        f'[film]\nfile = "w.pt"\nsize = {len(content)}\nsha256 = "{hub.sha256}"\nlicence = "L"\n'
+        f'[film]\nfile = "w.pt"\nsize = {len(content)}\nsha256 = "{hub.sha256}"\nlicense = "L"\n'
         f"[[film.sources]]\n{source}\n"
     )
     arguments = ["weights", "fetch", "film", "--progress", "json"]

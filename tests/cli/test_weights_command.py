@@ -24,7 +24,7 @@ def hub(folder):
     server = Hub((folder / "small.pt").read_bytes())
     (folder / "weights.lock").write_text(
         f'[colormnet]\nfile = "w.pt"\nsize = {len(server.content)}\nsha256 = "{server.sha256}"\n'
-        f'licence = "CC BY-NC-SA 4.0"\ncredit = "by some people"\n'
+        f'license = "CC BY-NC-SA 4.0"\ncredit = "by some people"\n'
         f'[[colormnet.sources]]\nhub = "someone/film"\ntype = "space"\ncommit = "{COMMIT}"\npath = "{server.path}"\n'
     )
     yield server
@@ -40,7 +40,7 @@ def command(hub, folder):
 
 
 def test_the_first_film_fetches_the_weights_and_the_second_asks_nobody(command, hub):
-    """The whole of a first day: licence, progress, film; then no request at all, and no network needed."""
+    """The whole of a first day: license, progress, film; then no request at all, and no network needed."""
     line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "-o"]
     code, _, err = command(*line, "a.mp4")
     assert code == 0, err
@@ -71,7 +71,7 @@ def test_fetch_path_verify_and_list(command, hub, folder):
     assert command("weights", "verify")[:2] == (0, f"colormnet: right, {path}\n")
     (listed,) = json.loads(command("weights", "list", "--json")[1])
     assert (listed["path"], listed["sha256"]) == (str(path), hub.sha256)
-    assert "licence: CC BY-NC-SA 4.0 (by some people)" in command("weights")[1]
+    assert "license: CC BY-NC-SA 4.0 (by some people)" in command("weights")[1]
     blob, stat = path.resolve(), path.stat()
     blob.write_bytes(bytes(len(hub.content)))
     os.utime(blob, ns=(stat.st_atime_ns, stat.st_mtime_ns))

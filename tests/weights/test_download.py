@@ -17,8 +17,8 @@ from support.downloads import PATTERN, SIZE, entry, from_hub, get, left_behind
 from support.local_hub import Hub
 
 
-def test_the_first_run_downloads_with_licence_and_progress(hub):
-    """People must learn the licence before the download, and see that something happens."""
+def test_the_first_run_downloads_with_license_and_progress(hub):
+    """People must learn the license before the download, and see that something happens."""
     path, said, counts = get(entry(hub))
     assert path.read_bytes() == hub.content
     assert len(said) == 1
@@ -163,7 +163,7 @@ def test_the_sentence_suggests_the_preview(hub, tmp_path, monkeypatch):
     """Who cannot have the weights today can still see colour, where the lock has the small model."""
     hub.fault = "404"
     lock = tmp_path / "lock"
-    lock.write_text(f'[preview]\nbundled = "p.pt"\nsize = 3\nsha256 = "{"0" * 64}"\nlicence = "Apache-2.0"\n')
+    lock.write_text(f'[preview]\nbundled = "p.pt"\nsize = 3\nsha256 = "{"0" * 64}"\nlicense = "Apache-2.0"\n')
     monkeypatch.setenv("COLORMNET_LOCK", str(lock))
     with pytest.raises(WeightsError, match="--model preview"):
         get(entry(hub))

@@ -43,7 +43,7 @@ def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
     content = film.read_bytes()
     lock = tmp_path / "lock"
     lock.write_text(
-        f'[preview]\nbundled = "film.pt"\nsize = {len(content)}\nlicence = "Apache-2.0"\n'
+        f'[preview]\nbundled = "film.pt"\nsize = {len(content)}\nlicense = "Apache-2.0"\n'
         f'sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
     )
     monkeypatch.setenv("COLORMNET_LOCK", str(lock))

@@ -130,7 +130,7 @@ def test_two_processes_at_once_both_end_well(hub, mirror, kind, tmp_path):
     source = source if kind == "hub" else f'url = "{mirror.url}/file"'
     lock = tmp_path / "weights.lock"
     lock.write_text(
-        f'[film]\nfile = "w.pth"\nsize = {SIZE}\nsha256 = "{hub.sha256}"\nlicence = "L"\n[[film.sources]]\n{source}\n'
+        f'[film]\nfile = "w.pth"\nsize = {SIZE}\nsha256 = "{hub.sha256}"\nlicense = "L"\n[[film.sources]]\n{source}\n'
     )
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "h"), "XDG_CACHE_HOME": str(tmp_path / "x")}
     env |= {"COLORMNET_LOCK": str(lock), "HOME": str(tmp_path)}

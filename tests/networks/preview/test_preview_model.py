@@ -44,12 +44,14 @@ def psnr(ab, lab):
     return float(-10 * (ours - truth).square().mean((1, 2, 3)).log10().mean())
 
 
-def test_it_is_small_and_says_where_it_comes_from(preview):
-    """The package would be heavy, or nobody could make the model again."""
+def test_it_is_small_and_has_a_model_card(preview):
+    """The package would be heavy, or its model card would describe another file."""
     entry = read_lock()["preview"]
     assert entry.size <= 8e6
-    assert entry.licence == "Apache-2.0"
-    assert "colormnet train --config preview --synthetic" in entry.training
+    assert entry.license == "Apache-2.0"
+    card = (STREET.parents[1] / "docs" / "preview-model.md").read_text()
+    assert entry.sha256 in card
+    assert f"{sum(parameter.numel() for parameter in preview.parameters()):,} parameters" in card
     assert sum(parameter.numel() for parameter in preview.parameters()) <= 4e6
     # Learning, all memories count alike; in use each holds the model's own answer, and only the exemplar does not fade.
     assert preview.config == replace(preset("preview").network, exemplar_weight=40.0)
