@@ -28,12 +28,12 @@ from ..settings import ColorizeSettings, ProgressCallback
 from ..video.encode import EncoderSpec, choose_encoder
 from ..video.encoder_support import try_encoder
 from ..video.mux import check_header, mux_film
-from ..video.pixel_formats import convert_luma, source_layout
+from ..video.pixel_formats import convert_luma, pixel_layout
 from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Frame, Reader
-from ..video.rgb import planes_of
+from ..video.rgb import rgb_to_planes
 from ..video.segments import SegmentWriter
-from ..video.stream_packets import Window
+from ..video.stream_packets import TimeRange
 from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import many
 from .grid import Grid, plan_grid
@@ -154,7 +154,7 @@ def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
     height, width = grid.size
     matrix, tag = ("bt709", 1) if height >= 720 else ("bt601", 6)
     return replace(
-        info, width=width, height=height, pix_fmt="yuv420p", layout=source_layout("yuv420p"), full_range=False,
+        info, width=width, height=height, pix_fmt="yuv420p", layout=pixel_layout("yuv420p"), full_range=False,
         matrix=matrix, range_tag=1, matrix_tag=tag, primaries_tag=tag, transfer_tag=tag, field_order=0,
     )  # fmt: skip
 
@@ -191,7 +191,7 @@ class _Writing:
     def _encode(self, writer: SegmentWriter, item: tuple[Frame, Picture]) -> None:
         """What the encoding thread does with each frame, and the grid that is drawn for it."""
         frame, grid = item
-        planes = planes_of(grid, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
+        planes = rgb_to_planes(grid, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
         writer.write(planes, frame.pts, frame.duration)
 
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
@@ -218,7 +218,7 @@ class _Writing:
         path = self.folder / f"muxed{output.suffix}"
         segments = len(list(self.folder.glob("segment-*")))
         report = partial(Pace(None, self.progress).report, "join")
-        notes = mux_film(self.canvas, self.spec, self.streams, self.folder, segments, path, Window(), report)
+        notes = mux_film(self.canvas, self.spec, self.streams, self.folder, segments, path, TimeRange(), report)
         os.replace(path, output)
         return notes
 

@@ -28,7 +28,7 @@ from ..errors import OutputError, UsageError
 from ..files import file_identity, sync_folder, write_whole
 from ..media.exemplar import split_reference
 from ..settings import ColorizeSettings
-from ..video.reader import Frame, Mark
+from ..video.reader import Frame, FrameChecksum
 from .receipt import versions
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ SEGMENT_FRAMES = {"cuda": 240, "cpu": 48}  # by device: what a broken run loses 
 INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead")  # settings on which no frame depends
 MARKER = "colormnet.id"  # a file with a random id: says that the folder is ours
 OURS = re.compile(r"progress\.json|state-\d+\.pt|segment-\d+(\.part)?|muxed\.\w+|\..+\.part")  # what a run leaves in it
-MARKS = 4  # frames before a checkpoint by which its place is known again
+CHECKSUMS = 4  # frames before a checkpoint by which its place is known again
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Checkpoint:
 
     frames: int  # coloured
     segments: int  # whole
-    marks: tuple[Mark, ...]  # of the last frames
+    checksums: tuple[FrameChecksum, ...]  # of the last frames
     counts: dict[str, Any]  # of the reader
     complete: bool = False  # every frame is done; only joining is left
 
@@ -72,7 +72,7 @@ class Checkpoint:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Checkpoint:
         values = dict(data)
-        values["marks"] = tuple(Mark(**mark) for mark in values["marks"])
+        values["checksums"] = tuple(FrameChecksum(**checksum) for checksum in values["checksums"])
         return Checkpoint(**values)
 
 
@@ -239,7 +239,7 @@ class Saver:
 
     def __init__(self, folder: ProgressFolder, segment_frames: int) -> None:
         self.folder, self.segment_frames = folder, segment_frames
-        self._marks: deque[Mark] = deque(maxlen=MARKS)
+        self._checksums: deque[FrameChecksum] = deque(maxlen=CHECKSUMS)
         self._latest: Save | None = None
         self._handed = time.monotonic()
 
@@ -247,12 +247,12 @@ class Saver:
         self, frames: Sequence[Frame], state: Callable[[], Mapping[str, Any]], hand_over: Callable[[Save], None]
     ) -> None:
         """These frames are coloured; `state` gives the Colorizer's."""
-        near = self.segment_frames - MARKS  # only the frames before the end of a segment are asked for again
-        self._marks.extend(f.mark() for f in frames if f.number % self.segment_frames >= near)
+        near = self.segment_frames - CHECKSUMS  # only the frames before the end of a segment are asked for again
+        self._checksums.extend(f.checksum() for f in frames if f.number % self.segment_frames >= near)
         last = frames[-1]
         if (last.number + 1) % self.segment_frames:
             return
-        self._latest = Save(self._checkpoint(last.number + 1, last.counts), snapshot(state()))
+        self._latest = Save(self._checkpoint(last.number + 1, last.statistics), snapshot(state()))
         if time.monotonic() - self._handed >= CHECKPOINT_SECONDS:
             self.rescue(hand_over)
 
@@ -269,7 +269,7 @@ class Saver:
 
     def _checkpoint(self, frames: int, counts: dict[str, Any], complete: bool = False) -> Checkpoint:
         segments = -(-frames // self.segment_frames)
-        return Checkpoint(frames, segments, tuple(self._marks), counts, complete)
+        return Checkpoint(frames, segments, tuple(self._checksums), counts, complete)
 
 
 def _listed(names: list[str]) -> str:

@@ -145,7 +145,7 @@ class _Run:
     def _checkpoint(self) -> tuple[Checkpoint, dict[str, Any]]:
         """Where the run stands, and the Colorizer's state there."""
         counts = {"unreadable": self.unreadable, **self.painter.counts()}
-        checkpoint = Checkpoint(self.done, segments=0, marks=(), counts=counts)
+        checkpoint = Checkpoint(self.done, segments=0, checksums=(), counts=counts)
         return checkpoint, snapshot(self.painter.colorizer.state_dict())
 
     def break_off(self) -> str:

@@ -15,7 +15,7 @@ from ..errors import MediaError, OutputError, UsageError
 from ..media.exemplar import Exemplar, read_exemplar, split_reference
 from ..settings import ColorizeSettings
 from ..timecode import Timecode, parse_time
-from ..video.encode import EncoderSpec, carries_shape, choose_encoder, siting
+from ..video.encode import EncoderSpec, choose_encoder, chroma_siting, writes_aspect_ratio
 from ..video.encoder_support import try_encoder
 from ..video.mux import check_header, writes_rotation
 from ..video.probe import VideoInfo, open_input, probe
@@ -52,7 +52,7 @@ class FilmPlan:
     def output_planes(self) -> PlaneFormat:
         """What the encoder gets."""
         spec = self.encoder
-        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, siting(spec))  # type: ignore[arg-type]
+        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, chroma_siting(spec))  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""
@@ -132,7 +132,7 @@ def plan_video(
 def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]:
     """What of the film's picture does not come along, besides what the encoder had to choose."""
     shape = info.sample_aspect_ratio
-    if shape not in (None, 1) and encoder.container in ("matroska", "webm") and not carries_shape(encoder):
+    if shape not in (None, 1) and encoder.container in ("matroska", "webm") and not writes_aspect_ratio(encoder):
         yield f"The shape of the pixels ({shape}) is lost: {encoder.encoder} in {ending} cannot say it."
     if info.layout.alpha:
         yield "The film's transparency was left out."
@@ -161,7 +161,7 @@ def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_fo
 def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -> None:
     """A frame's number and a time can be compared where the frames come regularly; elsewhere the film must be read."""
     first = start or Timecode(frame=0)
-    if info.constant and end is not None and _number(end, info) <= _number(first, info):
+    if info.constant_rate and end is not None and _number(end, info) <= _number(first, info):
         raise MediaError(
             f"{info.path}: the part that was asked for holds no frame: at {float(info.rate):.5g} frames a second none "
             f"lies from {first} up to {end}; give a later end."
@@ -173,7 +173,8 @@ def _check_start(info: VideoInfo, start: Timecode | None) -> None:
     if start is None or info.duration is None:
         return
     moment = start
-    if start.frame is not None and info.constant:  # times can be sought; half a frame early, for instants are rounded
+    if start.frame is not None and info.constant_rate:
+        # A time can be seeked to. Half a frame early, since timestamps are rounded.
         moment = Timecode(max(start.frame - Fraction(1, 2), Fraction(0)) / info.rate)
     if moment.seconds is None or moment.seconds + 1 / info.rate <= info.duration:
         return

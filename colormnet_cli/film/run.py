@@ -21,12 +21,12 @@ from ..inference.device import default_lookahead, peak_memory, resolve_device, r
 from ..inference.memory import MemoryConfig
 from ..media.exemplar import show_exemplars, split_reference
 from ..settings import ColorizeSettings, ProgressCallback
-from ..video.decode import Counts
-from ..video.mux import mux_film, survey
+from ..video.decode import DecodeStatistics
+from ..video.mux import check_segments, mux_film
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
 from ..video.segments import SegmentWriter, read_segment, segment_path
-from ..video.stream_packets import Window
+from ..video.stream_packets import TimeRange
 from .checkpoint import SEGMENT_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
 from .frame_colorizer import ColorPlanes, Painter, lightness_of
 from .plan import FilmPlan, plan_video
@@ -127,14 +127,16 @@ class FilmRun:
         if done is not None:
             self.frames = self.resumed_at = done.frames
             log.info("going on from frame %d", done.frames)
-            survey(self.folder.path, done.segments, plan.info.time_base)  # what is lost is said now, not after hours
+            check_segments(self.folder.path, done.segments, plan.info.time_base)  # fail now, not after hours
         self.pace.begin(self.frames)
         if done is None or not done.complete:
             reader = Reader(plan.info, plan.start, plan.end, plan.duration, self.settings.strict, self._skipped)
             writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
             saver = Saver(self.folder, self.segment_frames)
             frames = (
-                reader.frames(done.frames, done.marks, done.counts, self._first_instant()) if done else reader.frames()
+                reader.frames(done.frames, done.checksums, done.counts, self._first_instant())
+                if done
+                else reader.frames()
             )
             try:
                 self._color(reader, frames, writer, saver)
@@ -142,9 +144,9 @@ class FilmRun:
                 writer.abort()
                 raise
         assert self.folder.checkpoint is not None
-        counts = Counts(**self.folder.checkpoint.counts)
+        counts = DecodeStatistics(**self.folder.checkpoint.counts)
         self.undecodable = counts.undecodable
-        for sentence in counts.sentences():
+        for sentence in counts.warnings():
             self.warn(sentence)
 
     def _color(self, reader: Reader, frames: Iterator[Frame], writer: SegmentWriter, saver: Saver) -> None:
@@ -163,7 +165,7 @@ class FilmRun:
                     raise MediaError(f"{self.plan.info.path}: the part that was asked for holds no frame.")
                 film.drain()
                 writer.close()
-                saver.finish(self.frames, reader.counts.as_dict())
+                saver.finish(self.frames, reader.statistics.as_dict())
             except BaseException:
                 with suppress(Exception):
                     saver.rescue(film.put)
@@ -242,15 +244,15 @@ class FilmRun:
         os.replace(path, plan.output)
         sync_folder(plan.output.resolve().parent)
 
-    def _window(self, segments: int) -> Window:
+    def _window(self, segments: int) -> TimeRange:
         """What of the other streams belongs to the part that was coloured; a part with a `start` begins at zero."""
         plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
         begin = end = None
         if plan.start is not None:
             begin = self._first_instant() * unit
         if plan.end is not None or plan.duration is not None:
-            end = read_segment(segment_path(folder, segments - 1)).end(plan.info.step) * unit
-        return Window(begin, end, -begin if begin is not None else Fraction(0))
+            end = read_segment(segment_path(folder, segments - 1)).end(plan.info.frame_duration) * unit
+        return TimeRange(begin, end, -begin if begin is not None else Fraction(0))
 
     def _first_instant(self) -> int:
         """Of the part that is coloured, in the film's time base."""

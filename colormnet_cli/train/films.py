@@ -203,11 +203,11 @@ def _write_frames(clip: Clip, folder: Path, shorter_side: int) -> None:
 
 def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
     """All frames of a video that can be decoded, as players show them; one that is missing is one jump more."""
-    from ..video.decode import Counts, decoded_frames
+    from ..video.decode import DecodeStatistics, decoded_frames
     from ..video.probe import open_input, video_stream
     from ..video.rgb import RgbFilm
 
-    film, counts = RgbFilm(path), Counts()
+    film, counts = RgbFilm(path), DecodeStatistics()
     with open_input(path) as container:
         for frame in decoded_frames(container, video_stream(container, path), counts):
             yield film.shown(frame)

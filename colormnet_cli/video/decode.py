@@ -12,7 +12,7 @@ from av.container import InputContainer
 
 from ..wording import many
 
-__all__ = ["Counts", "Fed", "decoded_frames", "demuxed"]
+__all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames", "demuxed"]
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean
 
 
 @dataclass
-class Counts:
+class DecodeStatistics:
     """So far."""
 
     undecodable: int = 0  # packets
@@ -34,12 +34,12 @@ class Counts:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def become(self, counted: Mapping[str, Any]) -> None:
+    def restore(self, counted: Mapping[str, Any]) -> None:
         """Go on from what `as_dict` gave; whoever counts here goes on doing so."""
         for name, value in counted.items():
             setattr(self, name, value)
 
-    def damage(self, where: str) -> str | None:
+    def first_error(self, where: str) -> str | None:
         """The first thing that is broken, for those who want none; `where` is the place."""
         if self.undecodable:
             return f"a packet after {where} cannot be decoded"
@@ -47,7 +47,7 @@ class Counts:
             return f"the frame at {where} is damaged"
         return f"it ends early, at {where}" if self.missing else None
 
-    def sentences(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """All of it, for people, when the film is read."""
         if self.colored:
             yield "The film already has colour: it was discarded."
@@ -66,7 +66,7 @@ class Counts:
 
 
 @dataclass
-class Fed:
+class DecoderCounters:
     """What went into the decoder, and what came out."""
 
     packets: int = 0  # without those that an edit list cuts away
@@ -76,10 +76,14 @@ class Fed:
 
 
 def decoded_frames(
-    container: InputContainer, stream: Any, counts: Counts | None = None, fed: Fed | None = None, threads: int = 0
+    container: InputContainer,
+    stream: Any,
+    counts: DecodeStatistics | None = None,
+    fed: DecoderCounters | None = None,
+    threads: int = 0,
 ) -> Iterator[av.VideoFrame]:
     """All frames from the container's place on; what cannot be decoded is counted and passed over."""
-    counts, fed = counts or Counts(), fed or Fed()
+    counts, fed = counts or DecodeStatistics(), fed or DecoderCounters()
     # Frame threads; but where PyAV hands FFmpeg's messages to Python, a frame thread that has something to say and a
     # decoder that is being closed wait for each other.
     stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
@@ -101,7 +105,7 @@ def decoded_frames(
             yield frame
 
 
-def demuxed(container: InputContainer, streams: list[Any], counts: Counts | None = None) -> Iterator[Any]:
+def demuxed(container: InputContainer, streams: list[Any], counts: DecodeStatistics | None = None) -> Iterator[Any]:
     """Packets of some streams, last the empty ones that flush; a read error is passed over, but not for ever."""
     lost = 0
     while streams and lost < LOST_LIMIT:  # PyAV takes none for all

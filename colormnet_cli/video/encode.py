@@ -22,12 +22,12 @@ from .probe import VideoInfo
 __all__ = [
     "CONTAINERS",
     "EncoderSpec",
-    "carries_shape",
     "choose_encoder",
+    "chroma_siting",
     "container_of",
     "open_encoder",
-    "siting",
     "write_gray_film",
+    "writes_aspect_ratio",
 ]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -158,13 +158,13 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
     return spec, notes
 
 
-def carries_shape(spec: EncoderSpec) -> bool:
+def writes_aspect_ratio(spec: EncoderSpec) -> bool:
     """Whether the encoder itself writes the sample aspect ratio; PyAV cannot hand it to the Matroska muxer."""
     name = spec.encoder
     return any(family in name for family in ("264", "265", "hevc", "ffv1", "mpeg"))
 
 
-def siting(spec: EncoderSpec) -> Literal["left", "center"]:
+def chroma_siting(spec: EncoderSpec) -> Literal["left", "center"]:
     """Where players take a chroma sample to lie, across, where the film does not say, and PyAV lets nobody say it."""
     return "center" if spec.encoder in ("mjpeg", "mpeg1video") else "left"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import av
 
-__all__ = ["STALE", "describe", "unsaid"]
+__all__ = ["SOURCE_ONLY_TAGS", "copy_metadata", "lost_metadata"]
 
 # Written by the muxer, or true of the source file only
-STALE = ("encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id", "_statistics")
+SOURCE_ONLY_TAGS = ("encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id", "_statistics")
 
 # QuickTime numbers its languages, and FFmpeg has a name for each number, which is not always that of ISO 639-2.
 _QUICKTIME = {"fo ": "fao", "hr ": "hrv", "iri": "gle", "sr ": "srp", "sve": "swe"}
@@ -40,9 +40,9 @@ _PURPOSES = {
 }
 
 
-def describe(added: Any, stream: Any, muxer: str) -> None:
+def copy_metadata(added: Any, stream: Any, muxer: str) -> None:
     """Language, title and the like, and what the stream is for."""
-    tags = {k: v for k, v in stream.metadata.items() if not k.lower().startswith(STALE)}
+    tags = {k: v for k, v in stream.metadata.items() if not k.lower().startswith(SOURCE_ONLY_TAGS)}
     if "name" in tags:  # what .mp4 and .mov call a track's title; all muxers ask for "title"
         tags.setdefault("title", tags.pop("name"))
     if "language" in tags:
@@ -51,8 +51,8 @@ def describe(added: Any, stream: Any, muxer: str) -> None:
     added.disposition = stream.disposition.value
 
 
-def unsaid(stream: Any, muxer: str) -> list[str]:
-    """What `describe` says of the stream and the container does not keep, for people."""
+def lost_metadata(stream: Any, muxer: str) -> list[str]:
+    """What `copy_metadata` says of the stream and the container does not keep, for people."""
     language = _language(stream.metadata.get("language", "und"), muxer)
     lost = [] if _knows(muxer, language) else [f"its language ({language})"]
     for purpose, containers in _PURPOSES.items():

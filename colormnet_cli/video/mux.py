@@ -18,15 +18,15 @@ from ..errors import OutputError
 from ..files import sync_file, sync_folder
 from ..wording import many
 from .encode import EncoderSpec, open_encoder
-from .metadata import STALE, describe
+from .metadata import SOURCE_ONLY_TAGS, copy_metadata
 from .probe import VideoInfo, open_input
 from .segments import Segment, read_packets, read_segment, segment_path
-from .stream_packets import Window, copied_packets
+from .stream_packets import TimeRange, other_packets
 from .stream_plan import StreamPlan, add_streams
 
-__all__ = ["check_header", "mux_film", "survey", "writes_rotation"]
+__all__ = ["check_header", "check_segments", "mux_film", "writes_rotation"]
 
-_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *STALE)
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *SOURCE_ONLY_TAGS)
 
 
 def writes_rotation() -> bool:
@@ -38,7 +38,7 @@ def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ..
     """Make a header as the finished film's will be, in memory: does the container take all this?"""
     try:
         with open_input(info.path) as source, _created(io.BytesIO(), info, spec) as output:
-            _set_up(output, source, info, spec, plans, Window())
+            _set_up(output, source, info, spec, plans, TimeRange())
             output.start_encoding()
     except (av.error.FFmpegError, ValueError) as error:
         ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
@@ -54,7 +54,7 @@ def mux_film(
     folder: Path,
     segments: int,
     path: Path,
-    window: Window,
+    window: TimeRange,
     progress: Callable[[int], None],
 ) -> list[str]:
     """Write segments 0 … `segments` − 1 of `folder`, and the source's other streams, to `path`; fsync it.
@@ -62,7 +62,7 @@ def mux_film(
     Returns:
         What was out of the ordinary: a sentence for each stream with damaged packets.
     """
-    delay, extradata, whole_ms = survey(folder, segments, info.time_base)
+    delay, extradata, whole_ms = check_segments(folder, segments, info.time_base)
     with open_input(info.path) as source, _created(path, info, spec) as output:
         video, tracks = _set_up(output, source, info, spec, plans, window)
         output.start_encoding()
@@ -73,7 +73,7 @@ def mux_film(
         film = _video_packets(info, folder, segments, delay, video, window.shift)
         damaged = dict.fromkeys(tracks, 0)
         done = 0
-        for packet in _merged(film, copied_packets(source, tracks, window.end)):
+        for packet in _merged(film, other_packets(source, tracks, window.end)):
             if packet.stream_index == video.index:
                 done += 1
                 progress(done)
@@ -126,14 +126,14 @@ def _set_up(
     info: VideoInfo,
     spec: EncoderSpec,
     plans: tuple[StreamPlan, ...],
-    window: Window,
+    window: TimeRange,
 ) -> tuple[Any, dict[int, Any]]:
     """All streams, chapters and tags of the output."""
     original = source.streams[info.index]
     video: Any = output.add_stream(spec.encoder, rate=spec.rate)
     open_encoder(spec, video)
     video.time_base = info.time_base
-    describe(video, original, spec.container)
+    copy_metadata(video, original, spec.container)
     if info.display_matrix is not None and writes_rotation():  # if not, the plan says so
         video.set_display_matrix(info.display_matrix)
     tracks = add_streams(output, source, info.path, plans, window)
@@ -144,7 +144,7 @@ def _set_up(
     return video, tracks
 
 
-def _chapters(source: InputContainer, window: Window) -> list[Any]:
+def _chapters(source: InputContainer, window: TimeRange) -> list[Any]:
     kept = []
     for chapter in source.chapters():
         unit = chapter["time_base"]
@@ -159,7 +159,7 @@ def _chapters(source: InputContainer, window: Window) -> list[Any]:
     return kept
 
 
-def survey(folder: Path, segments: int, unit: Fraction) -> tuple[int, bytes, bool]:
+def check_segments(folder: Path, segments: int, unit: Fraction) -> tuple[int, bytes, bool]:
     """The longest delay of all segments, their common extradata, and whether every instant is a whole millisecond."""
     delay, extradata, whole = 0, None, True
     for number in range(segments):
@@ -180,7 +180,7 @@ def _video_packets(
 ) -> Iterator[tuple[Fraction, Any]]:
     """Packets with their frames' instants; decoding times are the instants in order, `delay` packets earlier."""
     unit = info.time_base
-    step = info.step
+    step = info.frame_duration
     move = round(shift / unit)
     recent: deque[int] = deque(maxlen=delay + 1)  # instants of the last frames, in order
     before = delay  # packets whose decoding time lies before the first instant

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from ..color.chroma import LUMA_WEIGHTS, PlaneFormat
 
 __all__ = [
-    "Layout",
+    "PixelLayout",
     "build_frame",
     "chroma_offset",
     "convert_luma",
     "luma_plane",
     "pixel_format",
+    "pixel_layout",
     "samples_of",
-    "source_layout",
 ]
 
 Plane = NDArray[Any]  # uint8 at 8 bits, uint16 above
 
 
 @dataclass(frozen=True)
-class Layout:
+class PixelLayout:
     """What a decoder's pixel format holds, and how its luma is had."""
 
     kind: str  # "yuv", "gray" or "rgb"
@@ -38,7 +38,7 @@ class Layout:
 
 
 @lru_cache
-def source_layout(name: str) -> Layout:
+def pixel_layout(name: str) -> PixelLayout:
     """The layout of a pixel format by its FFmpeg name. ValueError for what is no picture (a hardware surface)."""
     fmt = av.VideoFormat(name, 64, 64)
     parts = fmt.components
@@ -48,15 +48,15 @@ def source_layout(name: str) -> Layout:
     alpha = any(part.is_alpha for part in parts)
     if fmt.is_rgb or fmt.has_palette or fmt.is_bayer or name.startswith("xyz"):
         deep = depth > 8
-        return Layout("rgb", 16 if deep else 8, (1, 1), "rgb48le" if deep else "rgb24", alpha)
+        return PixelLayout("rgb", 16 if deep else 8, (1, 1), "rgb48le" if deep else "rgb24", alpha)
     if len(parts) <= 2:
         bits = depth if 8 <= depth <= 16 else 8 if depth < 8 else 16
         planar = len(parts) == 1 and depth == bits and not fmt.is_big_endian and not fmt.is_bit_stream
-        return Layout("gray", bits, (1, 1), None if planar else pixel_format(bits, None), alpha)
+        return PixelLayout("gray", bits, (1, 1), None if planar else pixel_format(bits, None), alpha)
     sampling = (64 // fmt.chroma_width(64), 64 // fmt.chroma_height(64))
     own_plane = len({part.plane for part in parts}) == len(parts)
     unpack = None if own_plane and not fmt.is_big_endian else pixel_format(depth, sampling)
-    return Layout("yuv", depth, sampling, unpack, alpha)
+    return PixelLayout("yuv", depth, sampling, unpack, alpha)
 
 
 def pixel_format(bits: int, subsampling: tuple[int, int] | None) -> str:
@@ -66,7 +66,7 @@ def pixel_format(bits: int, subsampling: tuple[int, int] | None) -> str:
     return names[subsampling] + ("" if bits == 8 else f"{bits}le")
 
 
-def luma_plane(frame: av.VideoFrame, layout: Layout, matrix: str) -> Plane:
+def luma_plane(frame: av.VideoFrame, layout: PixelLayout, matrix: str) -> Plane:
     """The frame's Y′, [H,W], bit for bit; out of RGB by `matrix`, full range."""
     if layout.kind == "rgb":
         return _luma_of_rgb(frame.reformat(format=layout.unpack), layout.bits, matrix)
@@ -74,7 +74,7 @@ def luma_plane(frame: av.VideoFrame, layout: Layout, matrix: str) -> Plane:
     return np.ascontiguousarray(samples_of(planar, 0, layout.bits))
 
 
-def chroma_offset(frame: av.VideoFrame, layout: Layout) -> float:
+def chroma_offset(frame: av.VideoFrame, layout: PixelLayout) -> float:
     """How far the frame is from gray: mean distance of Cb and Cr from the middle, in 8-bit codes; a coarse sample."""
     if layout.kind == "gray":
         return 0.0

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from ..color.orientation import Turn
 from ..errors import MediaError
 from .decode import decoded_frames
-from .pixel_formats import Layout, source_layout
+from .pixel_formats import PixelLayout, pixel_layout
 
 __all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
 
@@ -52,7 +52,7 @@ class VideoInfo:
     width: int
     height: int
     pix_fmt: str
-    layout: Layout
+    layout: PixelLayout
     full_range: bool
     matrix: str  # "bt601", "bt709" or "bt2020"
     range_tag: int  # as FFmpeg numbers them; 0 or 2 is "untagged"
@@ -63,13 +63,13 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None
     field_order: int
     rate: Fraction
-    constant: bool  # every frame comes at that rate, as far as one look can tell; False where it cannot
+    constant_rate: bool  # every frame comes at that rate, as far as one look can tell; False where it cannot
     time_base: Fraction
-    by_dts: bool  # the container has no instants but those of decoding
+    dts_only: bool  # the container has no instants but those of decoding
     first_pts: int
     duration: float | None  # seconds
     frames: int | None  # exact where the container counts them, else an estimate
-    indexed: bool  # the container announces each packet
+    has_index: bool  # the container announces each packet
     end: Fraction | None  # seconds: when the last frame is over, where the container says so of this stream
     interlaced: bool
     chapters: int
@@ -85,12 +85,12 @@ class VideoInfo:
         """What players do with its pictures before they show them."""
         return Turn.of(self.display_matrix)
 
-    def instant(self, frame: av.VideoFrame) -> int | None:
+    def timestamp(self, frame: av.VideoFrame) -> int | None:
         """When a frame is shown, in the time base; None where the film does not say."""
-        return _instant(frame, self.by_dts)
+        return _timestamp(frame, self.dts_only)
 
     @property
-    def step(self) -> int:
+    def frame_duration(self) -> int:
         """From one frame to the next at the film's rate, in the time base."""
         return max(1, round(1 / self.rate / self.time_base))
 
@@ -136,10 +136,10 @@ def probe(path: str | Path) -> VideoInfo:
         if frame is None:
             raise MediaError(f"{path}: not one frame of it can be decoded.")
         info = _describe(path, container, stream, frame)
-        if info.instant(frame) is not None:
+        if info.timestamp(frame) is not None:
             return info
-        instants = map(info.instant, islice(frames, _UNTIMED))  # a raw stream has none, another may begin without
-        first = next((t - n * info.step for n, t in enumerate(instants, 1) if t is not None), 0)
+        instants = map(info.timestamp, islice(frames, _UNTIMED))  # a raw stream has none, another may begin without
+        first = next((t - n * info.frame_duration for n, t in enumerate(instants, 1) if t is not None), 0)
         return replace(info, first_pts=first)
 
 
@@ -149,14 +149,14 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     if transfer in _HDR:
         raise MediaError(f"{path} is {_HDR[transfer]} video, which is not supported: convert it to SDR (BT.709) first.")
     try:
-        layout = source_layout(frame.format.name)
+        layout = pixel_layout(frame.format.name)
     except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: pixel format {frame.format.name} is not supported.") from error
     matrix_tag = _tag(context.colorspace, frame.colorspace)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)
-    by_dts = container.format.name == "avi"  # it has no others; FFmpeg's guesses go wrong where there are B-frames
-    pts = _instant(frame, by_dts) or 0
+    dts_only = container.format.name == "avi"  # it has no others; FFmpeg's guesses go wrong where there are B-frames
+    pts = _timestamp(frame, dts_only) or 0
     duration = _duration(container, stream, float(pts * stream.time_base))
     counted = stream.frames or None
     sar = stream.sample_aspect_ratio
@@ -180,13 +180,13 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         field_order=int(getattr(context, "field_order", 0)),
         rate=rate,
         # The rate of all frames, and that of the first ones; other containers tell less.
-        constant="mp4" in container.format.name and stream.average_rate == stream.base_rate == rate,
+        constant_rate="mp4" in container.format.name and stream.average_rate == stream.base_rate == rate,
         time_base=Fraction(stream.time_base),
-        by_dts=by_dts,
+        dts_only=dts_only,
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
-        indexed="mp4" in container.format.name,
+        has_index="mp4" in container.format.name,
         end=_end(container, stream, pts),
         interlaced=frame.interlaced_frame,
         chapters=len(container.chapters()),
@@ -194,8 +194,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     )
 
 
-def _instant(frame: av.VideoFrame, by_dts: bool) -> int | None:
-    first, second = (frame.dts, frame.pts) if by_dts else (frame.pts, frame.dts)
+def _timestamp(frame: av.VideoFrame, dts_only: bool) -> int | None:
+    first, second = (frame.dts, frame.pts) if dts_only else (frame.pts, frame.dts)
     return second if first is None else first
 
 
@@ -204,7 +204,7 @@ def _tag(*values: int, nothing: int = 2) -> int:
     return next((int(v) for v in values if int(v) not in (nothing, 0)), nothing)
 
 
-def _is_full_range(frame: av.VideoFrame, context: Any, layout: Layout) -> bool:
+def _is_full_range(frame: av.VideoFrame, context: Any, layout: PixelLayout) -> bool:
     if layout.kind == "rgb" or frame.format.name.startswith("yuvj"):
         return True
     tag = int(frame.color_range) or int(context.color_range)

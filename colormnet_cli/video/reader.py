@@ -14,11 +14,11 @@ import av
 
 from ..errors import MediaError
 from ..timecode import Timecode
-from .decode import Counts, Fed, decoded_frames
-from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, source_layout
+from .decode import DecoderCounters, DecodeStatistics, decoded_frames
+from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, pixel_layout
 from .probe import VideoInfo, open_input, video_stream
 
-__all__ = ["Frame", "Mark", "Reader"]
+__all__ = ["Frame", "FrameChecksum", "Reader"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any m
 
 
 @dataclass(frozen=True)
-class Mark:
+class FrameChecksum:
     """A frame to be known again: its instant and a checksum of its luma."""
 
     pts: int
@@ -45,11 +45,11 @@ class Frame:
     luma: Plane  # [H,W], uint8 or uint16, the film's own bit depth
     pts: int  # in the film's time base, strictly increasing
     duration: int  # of the container; 0 where it has none
-    counts: dict[str, Any] = field(repr=False)  # of the film up to here
+    statistics: dict[str, Any] = field(repr=False)  # of the film up to here
 
-    def mark(self) -> Mark:
+    def checksum(self) -> FrameChecksum:
         """By which a later run knows it again."""
-        return Mark(self.pts, zlib.crc32(self.luma.data))
+        return FrameChecksum(self.pts, zlib.crc32(self.luma.data))
 
 
 class Reader:
@@ -78,32 +78,36 @@ class Reader:
         self.start, self.end, self.duration = start, end, duration
         self.strict, self.advice = strict, advice
         self.on_skip = on_skip or (lambda _: None)
-        self.counts = Counts()
+        self.statistics = DecodeStatistics()
         self._last_pts: int | None = None
         self._step = 0  # from the frame before it to the last
         self._passed = 0  # frames of the film before `start`, where they are counted
 
     def frames(
-        self, done: int = 0, marks: Sequence[Mark] = (), counts: Mapping[str, Any] | None = None, begin: int = 0
+        self,
+        done: int = 0,
+        checksums: Sequence[FrameChecksum] = (),
+        statistics: Mapping[str, Any] | None = None,
+        begin: int = 0,
     ) -> Iterator[Frame]:
         """The frames from number `done` on.
 
         Args:
             done: frames that an earlier run has coloured.
-            marks: the last ones of these. With them the place is looked for near by; without, or where they are not
+            checksums: the last ones of these. With them the place is looked for near by; without, or where they are not
                 found again, the film is decoded from its beginning.
-            counts: what the earlier run counted up to there.
+            statistics: what the earlier run counted up to there.
             begin: the instant of its first frame, from which a `duration` counts.
         """
-        if marks and counts is not None and done > SEEK_WORTH and self._may_seek:
-            raw = self._after(marks, counts)
+        if checksums and statistics is not None and done > SEEK_WORTH and self._may_seek:
+            raw = self._after(checksums, statistics)
             first = next(raw, None)
             if first is not None:
-                self._last_pts = marks[-1].pts
+                self._last_pts = checksums[-1].pts
                 yield from self._numbered(chain([first], raw), done, begin)
                 return
             log.info("the place of the last run was not found by seeking; decoding from the beginning")
-        self.counts, self._last_pts = Counts(), None
+        self.statistics, self._last_pts = DecodeStatistics(), None
         for frame in self._numbered(self._selected(), 0):
             if frame.number >= done:
                 yield frame
@@ -136,7 +140,7 @@ class Reader:
         for frame in raw:
             self._check_strict()
             if (frame.width, frame.height) != (self.info.width, self.info.height):
-                self.counts.resized += 1
+                self.statistics.resized += 1
                 continue
             pts = self._regular_pts(frame)
             begin = pts if begin is None else begin
@@ -152,23 +156,23 @@ class Reader:
 
     def _look_for_the_end(self) -> None:
         """Whether the last frame comes as late as the container says."""
-        if self.info.end is None or self._last_pts is None or self.counts.missing:
+        if self.info.end is None or self._last_pts is None or self.statistics.missing:
             return
         step = max(self._step * self.info.time_base, 1 / self.info.rate)  # an AVI's rate may be that of a finer clock
         lost = (self.info.end - self._last_pts * self.info.time_base) / step - 1
         if lost >= 2:  # a frame may be shown longer than the others
-            self.counts.missing = round(lost)
+            self.statistics.missing = round(lost)
 
     def _frame(self, frame: av.VideoFrame, number: int, pts: int) -> Frame:
-        layout = source_layout(frame.format.name)
-        self.counts.damaged += bool(frame.is_corrupt)
-        self.counts.interlaced |= bool(frame.interlaced_frame)
-        if number % 10 == 0 and not self.counts.colored:
-            self.counts.colored = chroma_offset(frame, layout) > COLORED
+        layout = pixel_layout(frame.format.name)
+        self.statistics.damaged += bool(frame.is_corrupt)
+        self.statistics.interlaced |= bool(frame.interlaced_frame)
+        if number % 10 == 0 and not self.statistics.colored:
+            self.statistics.colored = chroma_offset(frame, layout) > COLORED
         luma = luma_plane(frame, layout, self.info.matrix)
         if layout.bits != self.info.layout.bits:
             luma = convert_luma(luma, (layout.bits, self.info.layout.bits), (self.info.full_range,) * 2)
-        return Frame(number, luma, pts, int(frame.duration or 0), self.counts.as_dict())
+        return Frame(number, luma, pts, int(frame.duration or 0), self.statistics.as_dict())
 
     def _regular_pts(self, frame: av.VideoFrame) -> int:
         """The frame's own instant; one step after the last where it has none, or one that cannot be.
@@ -176,12 +180,12 @@ class Reader:
         One that comes again goes right behind the last: those that follow keep theirs, and the sound stays in step.
         """
         unit, last = self.info.time_base, self._last_pts
-        pts = self.info.instant(frame)
+        pts = self.info.timestamp(frame)
         if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / unit):
             again = pts is not None and last is not None and 0 <= last - pts < 1 / unit  # up to a second
             step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
-            if not (self.info.by_dts and frame.dts is None):  # as the last ones are, out of the emptied decoder
-                self.counts.retimed += 1
+            if not (self.info.dts_only and frame.dts is None):  # as the last ones are, out of the emptied decoder
+                self.statistics.retimed += 1
             pts = self.info.first_pts + self._passed * step if last is None else last + step
         self._step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
@@ -189,7 +193,7 @@ class Reader:
 
     def _seconds(self, frame: av.VideoFrame, number: int = 0) -> Fraction:
         """Since the film's first frame; by its number where it has no instant."""
-        pts = self.info.instant(frame)
+        pts = self.info.timestamp(frame)
         return number / self.info.rate if pts is None else pts * self.info.time_base - self.info.first_time
 
     def _check_strict(self) -> None:
@@ -197,30 +201,30 @@ class Reader:
             return
         last = self._last_pts
         where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
-        if found := self.counts.damage(where):
+        if found := self.statistics.first_error(where):
             raise MediaError(f"{self.info.path}: {found}; {self.advice}.")
 
-    def _after(self, marks: Sequence[Mark], counts: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
+    def _after(self, checksums: Sequence[FrameChecksum], statistics: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
         """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
-        wanted = list(marks)
-        raw = self._decode(marks[-1].pts * self.info.time_base)
+        wanted = list(checksums)
+        raw = self._decode(checksums[-1].pts * self.info.time_base)
         for seen, frame in enumerate(raw):
-            pts = self.info.instant(frame)
-            if pts is None or pts > marks[-1].pts:
+            pts = self.info.timestamp(frame)
+            if pts is None or pts > checksums[-1].pts:
                 return
             if pts == wanted[0].pts:
-                luma = luma_plane(frame, source_layout(frame.format.name), self.info.matrix)
-                if Mark(pts, zlib.crc32(luma.data)) != wanted.pop(0):
+                luma = luma_plane(frame, pixel_layout(frame.format.name), self.info.matrix)
+                if FrameChecksum(pts, zlib.crc32(luma.data)) != wanted.pop(0):
                     return
                 if not wanted:
-                    self.counts.become(counts)  # not anew what lies before
+                    self.statistics.restore(statistics)  # not anew what lies before
                     yield from raw
                     return
             self.on_skip(seen + 1)
 
     def _decode(self, near: Fraction | None = None) -> Iterator[av.VideoFrame]:
         """Decoded frames, from some seconds before the instant `near` (in the container's time) on, or all."""
-        last, fed = None, Fed()
+        last, fed = None, DecoderCounters()
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             if near is not None:
@@ -228,11 +232,11 @@ class Reader:
                     container.seek(int((near - int(SEEK_MARGIN)) / self.info.time_base), stream=stream)
                 except av.error.FFmpegError:
                     return
-            for frame in decoded_frames(container, stream, self.counts, fed):
-                last = self.info.instant(frame)
+            for frame in decoded_frames(container, stream, self.statistics, fed):
+                last = self.info.timestamp(frame)
                 yield frame
-            if self.info.indexed and fed.last is not None:
-                self.counts.missing = sum(entry.timestamp > fed.last for entry in stream.index_entries)
+            if self.info.has_index and fed.last is not None:
+                self.statistics.missing = sum(entry.timestamp > fed.last for entry in stream.index_entries)
         lost = fed.packets - fed.frames - fed.errors  # packets of which the decoder made nothing, and said nothing
         if lost > 0 and last is not None:
             for frame in self._tail(last):
@@ -241,7 +245,7 @@ class Reader:
         if near is not None:
             return
         if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # fields, and VP8's hidden frames
-            self.counts.undecodable += lost
+            self.statistics.undecodable += lost
 
     def _tail(self, last: int) -> Iterator[av.VideoFrame]:
         """Frames behind `last` that frame threads dropped when a damaged packet stood among the last ones."""
@@ -254,5 +258,5 @@ class Reader:
                 except av.error.FFmpegError:
                     return
             for frame in decoded_frames(container, stream, threads=1):
-                if (pts := self.info.instant(frame)) is not None and pts > last:
+                if (pts := self.info.timestamp(frame)) is not None and pts > last:
                     yield frame

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..errors import MediaError
 from ..timecode import Timecode
 from ..wording import many
-from .decode import Counts, decoded_frames
+from .decode import DecodeStatistics, decoded_frames
 from .pixel_formats import Plane, samples_of
 from .probe import VideoInfo, open_input, probe, video_stream
 
-__all__ = ["RgbFilm", "frame_at", "planes_of"]
+__all__ = ["RgbFilm", "frame_at", "rgb_to_planes"]
 
 # swscale: bilinear, chroma at every pixel, rounded properly, the same on every machine
 _SCALER = 2 | 0x2000 | 0x40000 | 0x80000
@@ -38,7 +38,7 @@ class RgbFilm:
         self.info: VideoInfo = probe(path)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        counts = Counts()
+        counts = DecodeStatistics()
         with open_input(self.info.path) as container:
             for frame in decoded_frames(container, video_stream(container, self.info.path), counts):
                 yield self.rgb(frame)
@@ -66,7 +66,7 @@ class RgbFilm:
         return upright
 
 
-def planes_of(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:
+def rgb_to_planes(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:
     """RGB [H, W, 3] → the planes (Y′, Cb, Cr) of a planar YUV format, for an encoder."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
         format=pix_fmt,
@@ -130,7 +130,7 @@ def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fra
             except av.error.FFmpegError:
                 return
         for number, frame in enumerate(decoded_frames(container, stream)):
-            pts = info.instant(frame)
+            pts = info.timestamp(frame)
             if pts is not None:
                 yield pts * info.time_base - info.first_time, frame
             elif near is None:

@@ -16,14 +16,14 @@ from ..errors import OutputError
 from .decode import demuxed
 from .subtitle_text import convert_text
 
-__all__ = ["Converted", "Text", "Track", "Window", "copied_packets"]
+__all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "other_packets"]
 
 LATEST = 10  # seconds that a packet may lie further on in the file than its instant
 CERTAIN = 100  # packets in a row behind the part's end; a single one may be a damaged instant
 
 
 @dataclass(frozen=True)
-class Window:
+class TimeRange:
     """The part of the film that goes out, in seconds of the source; `shift` is added to every instant."""
 
     begin: Fraction | None = None
@@ -31,8 +31,8 @@ class Window:
     shift: Fraction = Fraction(0)
 
 
-def copied_packets(
-    source: InputContainer, tracks: dict[int, Track], end: Fraction | None = None
+def other_packets(
+    source: InputContainer, tracks: dict[int, CopiedStream], end: Fraction | None = None
 ) -> Iterator[tuple[Fraction, Any]]:
     """Packets for the output in the source's order, each with its instant (decoding time, seconds).
 
@@ -51,13 +51,13 @@ def copied_packets(
         yield from track.flush()
 
 
-class Track:
-    """Packets of one stream, copied; their instants moved by the window's shift.
+class CopiedStream:
+    """Packets of one stream, copied; their timestamps moved by the window's shift.
 
     What an edit list cuts away stays away where the container has none, but for the decoder's run-up.
     """
 
-    def __init__(self, stream: Any, added: Any, window: Window, muxer: str) -> None:
+    def __init__(self, stream: Any, added: Any, window: TimeRange, muxer: str) -> None:
         self.stream, self.added, self.window = stream, added, window
         self.drops_hidden = muxer not in ("mp4", "mov")
         self.damaged = 0
@@ -125,10 +125,10 @@ class Track:
             packet.duration = end - packet.pts
 
 
-class Text(Track):
+class ConvertedSubtitles(CopiedStream):
     """Text subtitles in another form."""
 
-    def __init__(self, stream: Any, added: Any, window: Window, muxer: str, form: str) -> None:
+    def __init__(self, stream: Any, added: Any, window: TimeRange, muxer: str, form: str) -> None:
         super().__init__(stream, added, window, muxer)
         self.form = form
 
@@ -142,7 +142,7 @@ class Text(Track):
         yield from super().packets(text)
 
 
-class Converted(Track):
+class TranscodedAudio(CopiedStream):
     """Audio that is encoded anew, all of it as it begins: a broadcast changes rate and channels, an encoder cannot."""
 
     _first: tuple[Any, ...] | None = None  # format, layout and rate of the first frame

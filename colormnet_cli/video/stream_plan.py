@@ -12,9 +12,9 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
-from .metadata import describe, unsaid
+from .metadata import copy_metadata, lost_metadata
 from .probe import StreamInfo, VideoInfo, open_input
-from .stream_packets import Converted, Text, Track, Window
+from .stream_packets import ConvertedSubtitles, CopiedStream, TimeRange, TranscodedAudio
 from .subtitle_text import text_form_for
 
 __all__ = ["StreamPlan", "add_streams", "plan_streams"]
@@ -48,13 +48,13 @@ def plan_streams(container: InputContainer, info: VideoInfo, muxer: str, audio: 
     for stream, known in zip(container.streams, info.streams, strict=True):
         plan = _plan(stream, known, muxer, audio, bool(info.chapters)) if known.index != info.index else None
         if plan is not None:
-            plans.append(_with_unsaid(plan, stream, muxer))
+            plans.append(_with_lost_metadata(plan, stream, muxer))
     return tuple(plans)
 
 
-def _with_unsaid(plan: StreamPlan, stream: Any, muxer: str) -> StreamPlan:
+def _with_lost_metadata(plan: StreamPlan, stream: Any, muxer: str) -> StreamPlan:
     """The plan, and in its note what the stream's language or purpose loses."""
-    lost = [] if plan.action in ("drop", "attach") else unsaid(stream, muxer)
+    lost = [] if plan.action in ("drop", "attach") else lost_metadata(stream, muxer)
     if not lost:
         return plan
     sentence = f"{plan.name}: {_ending(muxer)} does not say {', nor '.join(lost)}."
@@ -118,10 +118,10 @@ def _holds(muxer: str, stream: Any) -> bool:
 
 
 def add_streams(
-    output: OutputContainer, source: InputContainer, path: Path, plans: tuple[StreamPlan, ...], window: Window
-) -> dict[int, Track]:
+    output: OutputContainer, source: InputContainer, path: Path, plans: tuple[StreamPlan, ...], window: TimeRange
+) -> dict[int, CopiedStream]:
     """Set up the output's streams beside the picture; the tracks that make their packets, by source index."""
-    tracks: dict[int, Track] = {}
+    tracks: dict[int, CopiedStream] = {}
     muxer = output.format.name
     for plan in plans:
         stream = source.streams[plan.stream.index]
@@ -130,17 +130,19 @@ def add_streams(
         elif plan.action == "copy":
             added = _add_copy(output, stream)
             if stream.type != "attachment":
-                tracks[stream.index] = Track(stream, added, window, muxer)
+                tracks[stream.index] = CopiedStream(stream, added, window, muxer)
         elif plan.stream.kind == "subtitle" and plan.action != "drop":
-            tracks[stream.index] = Text(stream, _add_text(output, stream, plan.action), window, muxer, plan.action)
+            tracks[stream.index] = ConvertedSubtitles(
+                stream, _add_text(output, stream, plan.action), window, muxer, plan.action
+            )
         elif plan.action != "drop":
-            tracks[stream.index] = Converted(stream, _add_audio(output, stream, plan.action), window, muxer)
+            tracks[stream.index] = TranscodedAudio(stream, _add_audio(output, stream, plan.action), window, muxer)
     return tracks
 
 
 def _add_copy(output: OutputContainer, stream: Any) -> Any:
     added = output.add_stream_from_template(stream, opaque=True)
-    describe(added, stream, output.format.name)
+    copy_metadata(added, stream, output.format.name)
     return added
 
 
@@ -150,7 +152,7 @@ def _add_audio(output: OutputContainer, stream: Any, encoder: str) -> Any:
     added: Any = output.add_stream(encoder, rate=rate if rate in rates else 48000)
     added.layout = _layout(stream, encoder)
     added.bit_rate = 128_000 * added.codec_context.layout.nb_channels
-    describe(added, stream, output.format.name)
+    copy_metadata(added, stream, output.format.name)
     return added
 
 
@@ -173,7 +175,7 @@ def _layout(stream: Any, encoder: str) -> str | None:
 def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
     added: Any = output.add_mux_stream(form)
     added.time_base = Fraction(1, 1000)
-    describe(added, stream, output.format.name)
+    copy_metadata(added, stream, output.format.name)
     return added
 
 

@@ -13,7 +13,7 @@ import pytest
 from colormnet_cli.errors import MediaError
 from colormnet_cli.evaluation.evaluate import evaluate
 from colormnet_cli.media.clips import natural_order, open_clip
-from colormnet_cli.video.rgb import RgbFilm, planes_of
+from colormnet_cli.video.rgb import RgbFilm, rgb_to_planes
 from support.clips import picture, write_frames
 from support.films import make_film
 
@@ -43,7 +43,7 @@ def test_films_become_rgb_by_their_own_matrix_and_range(
     (found,) = RgbFilm(tmp_path / "a.mkv")
     assert np.abs(found - rgb).max() <= 2
     assert np.abs(found - rgb).mean() < 0.45  # 8-bit planes cannot do better
-    back = planes_of(found, "yuv444p", matrix, full)
+    back = rgb_to_planes(found, "yuv444p", matrix, full)
     assert np.abs(np.stack(back).astype(int) - planes).mean() < 0.5
 
 

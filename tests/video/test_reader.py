@@ -11,7 +11,7 @@ import pytest
 
 from colormnet_cli.errors import MediaError
 from colormnet_cli.timecode import parse_time
-from colormnet_cli.video.pixel_formats import build_frame, convert_luma, luma_plane, source_layout
+from colormnet_cli.video.pixel_formats import build_frame, convert_luma, luma_plane, pixel_layout
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
 from colormnet_cli.video.rgb import frame_at
@@ -50,7 +50,7 @@ def test_luma_comes_out_bit_for_bit(tmp_path: Path, pix_fmt: str, full: bool) ->
 def test_odd_formats_give_the_luma_they_hold(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
     """Gray in RGB, palettes, packed or big-endian formats is the same gray afterwards."""
     path = tmp_path / name
-    layout = source_layout(pix_fmt)
+    layout = pixel_layout(pix_fmt)
     planar = {16: "gray16le", 10: "yuv420p10le"}.get(layout.bits, "yuv422p" if pix_fmt == "yuyv422" else "yuv420p")
     luma = picture(5, 48, 64, layout.bits, layout.kind != "yuv")
     with av.open(str(path), "w") as out:
@@ -76,7 +76,7 @@ def test_interleaved_planes_are_taken_apart_exactly() -> None:
     """What hardware decoders give: 10 bits in the upper end of 16."""
     luma = picture(1, 48, 64, 10)
     frame = build_frame("yuv420p10le", (luma, *[np.full((24, 32), 512, np.uint16)] * 2)).reformat(format="p010le")
-    assert np.array_equal(luma_plane(frame, source_layout("p010le"), "bt709"), luma)
+    assert np.array_equal(luma_plane(frame, pixel_layout("p010le"), "bt709"), luma)
 
 
 def test_luma_of_colour_is_that_of_the_matrix(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_luma_of_colour_is_that_of_the_matrix(tmp_path: Path) -> None:
     info = probe(path)
     reader = Reader(info)
     assert [int(f.luma[0, 0]) for f in reader.frames()] == [round(0.299 * 200)]
-    assert reader.counts.colored
+    assert reader.statistics.colored
 
 
 VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 90000]
@@ -120,7 +120,7 @@ def test_what_an_edit_list_cuts_away_stays_away(tmp_path: Path) -> None:
         assert sum(bool(p.size) for p in container.demux(video=0)) == 24
     reader = Reader(probe(path))
     assert [f.pts * reader.info.time_base for f in reader.frames()] == [Fraction(i, 25) for i in range(20)]
-    assert reader.counts == type(reader.counts)()
+    assert reader.statistics == type(reader.statistics)()
 
 
 def test_an_instant_that_comes_again_moves_no_other_frame(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_an_instant_that_comes_again_moves_no_other_frame(tmp_path: Path) -> Non
             out.mux(packet)
     reader = Reader(probe(tmp_path / "film.mkv"))
     assert [frame.pts for frame in reader.frames()] == [0, 40, 41, 80, 120, 121, 160]
-    assert reader.counts.retimed == 2
+    assert reader.statistics.retimed == 2
 
 
 def test_b_frames_in_an_avi_stay_one_step_apart(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_b_frames_in_an_avi_stay_one_step_apart(tmp_path: Path) -> None:
     reader = Reader(probe(film))
     shown = [frame.pts for frame in reader.frames()]
     assert shown == [*range(shown[0], shown[0] + 40)]
-    assert list(reader.counts.sentences()) == []
+    assert list(reader.statistics.warnings()) == []
 
 
 def test_a_raw_stream_runs_at_its_rate(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_raw_stream_runs_at_its_rate(tmp_path: Path) -> None:
         frames = list(reader.frames())
         assert [round((f.pts - frames[0].pts) * info.time_base * 25, 3) for f in frames] == [*range(40 - first)]
         assert np.abs(frames[0].luma.astype(int) - picture(first, 48, 64)).mean() < 8
-        assert reader.counts.retimed == len(frames)
+        assert reader.statistics.retimed == len(frames)
     assert np.abs(frame_at(film, parse_time("1.2"))[..., 0] / 255 * 219 + 16 - picture(30, 48, 64)).mean() < 8
 
 
@@ -185,7 +185,7 @@ def test_a_damaged_last_packet_costs_no_other_frame(tmp_path: Path) -> None:
     reader = Reader(probe(path))
     shown = [f.pts * reader.info.time_base for f in reader.frames()]
     assert shown == [Fraction(i, 25) for i in range(12) if i != 9]
-    assert reader.counts.undecodable == 1
+    assert reader.statistics.undecodable == 1
 
 
 def test_a_cut_film_is_noticed(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_cut_film_is_noticed(tmp_path: Path) -> None:
         reader = Reader(probe(path))
         frames = list(reader.frames())
         assert 3 < len(frames) < 39
-        assert reader.counts.missing + reader.counts.undecodable == 40 - len(frames)
+        assert reader.statistics.missing + reader.statistics.undecodable == 40 - len(frames)
         with pytest.raises(MediaError, match="--strict"):
             list(Reader(probe(path), strict=True).frames())
 
@@ -207,7 +207,7 @@ def test_a_whole_film_with_a_fine_clock_is_not_called_cut(tmp_path: Path, pts: l
     film = make_film(tmp_path / "film.avi", codec="mjpeg", pix_fmt="yuvj420p", time_base=Fraction(1, 1000), pts=pts)
     reader = Reader(probe(film))
     assert len(list(reader.frames())) == 12
-    assert reader.counts.missing == 0
+    assert reader.statistics.missing == 0
 
 
 def test_the_cover_is_not_the_film(tmp_path: Path) -> None:
@@ -228,13 +228,13 @@ def test_hdr_is_refused_and_interlace_and_colour_are_noticed(tmp_path: Path) -> 
             probe(make_film(tmp_path / "hdr.mkv", codec="libx265", pix_fmt="yuv420p10le", transfer=transfer, frames=2))
     reader = Reader(probe(make_film(tmp_path / "color.mkv", color=True, frames=2)))
     list(reader.frames())
-    assert reader.counts.colored
+    assert reader.statistics.colored
     reader = Reader(
         probe(make_film(tmp_path / "fields.mp4", codec="libx264", options={"flags": "+ildct+ilme"}, frames=2))
     )
     list(reader.frames())
-    assert reader.counts.interlaced
-    assert not reader.counts.colored
+    assert reader.statistics.interlaced
+    assert not reader.statistics.colored
 
 
 @pytest.mark.parametrize("content", [b"", b"not a film\n" * 100])

@@ -40,10 +40,12 @@ def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pyte
     info = probe(path)
     whole = list(Reader(info).frames())
     skipped: list[int] = []
-    marks = [f.mark() for f in whole[36:40]]
+    checksums = [f.checksum() for f in whole[36:40]]
     if not seek:
-        marks[-1] = type(marks[-1])(marks[-1].pts, marks[-1].crc ^ 1)  # another film there: count from the beginning
-    rest = list(Reader(info, on_skip=skipped.append).frames(40, marks, whole[39].counts))
+        checksums[-1] = type(checksums[-1])(
+            checksums[-1].pts, checksums[-1].crc ^ 1
+        )  # another film: decode it from the start
+    rest = list(Reader(info, on_skip=skipped.append).frames(40, checksums, whole[39].statistics))
     assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[40:]]
     assert all(np.array_equal(a.luma, b.luma) for a, b in zip(rest, whole[40:], strict=True))
     assert (max(skipped) < 40) == seek
@@ -57,11 +59,11 @@ def seeks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def gone_on(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
-    """The frames from number `done` on, looked for by the marks of those before; all decoded would be an error."""
+    """The frames from number `done` on, looked for by the checksums of those before; all decoded would be an error."""
     skipped: list[int] = []
     reader.on_skip = skipped.append
-    marks = [f.mark() for f in whole[done - 4 : done]]
-    rest = list(reader.frames(done, marks, whole[done - 1].counts, whole[0].pts))
+    checksums = [f.checksum() for f in whole[done - 4 : done]]
+    rest = list(reader.frames(done, checksums, whole[done - 1].statistics, whole[0].pts))
     assert max(skipped) < done - 1, "it was not found by seeking"
     return rest
 
@@ -82,8 +84,8 @@ def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
     reader = Reader(info)
     rest = gone_on(reader, whole, 45)
     assert [f.pts for f in rest] == [f.pts for f in whole[45:]]
-    assert reader.counts == unbroken.counts
-    assert reader.counts.undecodable == 3
+    assert reader.statistics == unbroken.statistics
+    assert reader.statistics.undecodable == 3
     with pytest.raises(MediaError, match="--strict"):
         gone_on(Reader(info, strict=True), whole, 28)
 
@@ -117,10 +119,10 @@ def test_a_cut_film_is_noticed_by_who_sought_in_it(tmp_path: Path, name: str) ->
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
     unbroken = Reader(probe(path))
     whole = list(unbroken.frames())
-    assert unbroken.counts.missing > 20
+    assert unbroken.statistics.missing > 20
     reader = Reader(probe(path))
     assert gone_on(reader, whole, 40)
-    assert reader.counts.missing == unbroken.counts.missing
+    assert reader.statistics.missing == unbroken.statistics.missing
     part = Reader(probe(path), parse_time("1.4"))
     assert list(part.frames())
-    assert part.counts.missing == unbroken.counts.missing
+    assert part.statistics.missing == unbroken.statistics.missing

@@ -13,7 +13,7 @@ import av
 import pytest
 
 from colormnet_cli.errors import OutputError
-from colormnet_cli.video.stream_packets import Converted, Window, copied_packets
+from colormnet_cli.video.stream_packets import TimeRange, TranscodedAudio, other_packets
 
 
 class Scratched:
@@ -45,14 +45,14 @@ class Plain:
 
 def test_sound_goes_on_behind_many_damaged_places() -> None:
     """A worn tape's sound would fall silent for good at its 200th damaged place, and nobody would say so."""
-    came = [packet for _, packet in copied_packets(Scratched(500, ends=True), {0: Plain()})]  # type: ignore[arg-type,dict-item]
+    came = [packet for _, packet in other_packets(Scratched(500, ends=True), {0: Plain()})]  # type: ignore[arg-type,dict-item]
     assert came == [*range(499, -1, -1), "flushed"]
 
 
 def test_a_source_that_gives_no_more_packets_ends() -> None:
     """A run would never end where a file is broken from some place on."""
     source = Scratched(3, ends=False)
-    came = [packet for _, packet in copied_packets(source, {0: Plain()})]  # type: ignore[arg-type,dict-item]
+    came = [packet for _, packet in other_packets(source, {0: Plain()})]  # type: ignore[arg-type,dict-item]
     assert came == [2, 1, 0, "flushed"]
     assert source.reads < 300
 
@@ -68,7 +68,7 @@ def timed(instants: Iterable[int]) -> Scratched:
 
 def test_what_lies_behind_the_part_is_not_read() -> None:
     """Ten seconds out of a film of two hours would wait for all of its gigabytes to be read."""
-    came = [packet for _, packet in copied_packets(timed(count()), {0: Plain()}, Fraction(7))]  # type: ignore[arg-type,dict-item]
+    came = [packet for _, packet in other_packets(timed(count()), {0: Plain()}, Fraction(7))]  # type: ignore[arg-type,dict-item]
     assert came[:7] == list(range(7))
     assert came[-1] == "flushed"
     assert len(came) < 200
@@ -77,16 +77,16 @@ def test_what_lies_behind_the_part_is_not_read() -> None:
 def test_damaged_instants_do_not_end_the_sound() -> None:
     """A few packets that say they lie hours ahead would leave the rest of the part silent."""
     instants = [0, 1, *[10**6] * 50, 2, 3]
-    came = [packet for _, packet in copied_packets(timed(instants), {0: Plain()}, Fraction(7))]  # type: ignore[arg-type,dict-item]
+    came = [packet for _, packet in other_packets(timed(instants), {0: Plain()}, Fraction(7))]  # type: ignore[arg-type,dict-item]
     assert came == [*instants, "flushed"]
 
 
-class Refusing(Converted):
+class Refusing(TranscodedAudio):
     """A track whose encoder breaks down."""
 
     def __init__(self) -> None:
         broken = SimpleNamespace(encode=self.encode, codec_context=SimpleNamespace(name="aac"))
-        super().__init__(SimpleNamespace(index=1, type="audio"), broken, Window(), "mp4")
+        super().__init__(SimpleNamespace(index=1, type="audio"), broken, TimeRange(), "mp4")
 
     def encode(self, frame: Any) -> Any:
         raise av.error.ExternalError(0, "no room in the frame")
@@ -95,4 +95,4 @@ class Refusing(Converted):
 def test_an_encoder_that_fails_is_no_damaged_place_of_the_source() -> None:
     """The film would come out without its sound, and nobody would say so."""
     with pytest.raises(OutputError, match=r"Audio stream 1 cannot be converted to aac \(no room .*--audio none"):
-        list(copied_packets(Scratched(0, ends=True), {0: Refusing()}))  # type: ignore[arg-type]
+        list(other_packets(Scratched(0, ends=True), {0: Refusing()}))  # type: ignore[arg-type]
