@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from colormnet_cli.train.textures import texture
+from colormnet_cli.train.scenes.textures import texture
 
 WIDTH, HEIGHT, FPS, SECONDS = 320, 240, 24, 5
 WORLD, FINE = WIDTH + 64, 2  # the street is longer than the picture; drawn at twice the size, for soft edges

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import ColormnetError, TrainingError, UsageError
 from .clip import draw_memory
+from .scenes import synthetic_clip
 from .settings import TrainSettings
-from .synthetic import synthetic_clip
 
 __all__ = ["Batch", "SyntheticClips", "batches", "check_shares"]
 

@@ -23,8 +23,8 @@ from ..media.clips import Clip, find_clips, folder_pictures, natural_order, open
 from ..media.exemplar import is_gray
 from ..wording import many
 from .data import Batch, memory_picks
+from .scenes.textures import Array
 from .settings import TrainSettings
-from .textures import Array
 
 __all__ = ["Film", "FilmClips", "find_films", "held_back", "validation_clip"]
 

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 from ..errors import UsageError
 from .data import VALIDATION, Batch, SyntheticClips
 from .films import FilmClips, find_films, held_back, validation_clip
+from .scenes import synthetic_clip
 from .settings import TrainSettings
-from .synthetic import synthetic_clip
 
 __all__ = ["Material", "material"]
 

@@ -18,9 +18,9 @@ from colormnet_cli.train import loop
 from colormnet_cli.train.clip import ClipLoss, draw_memory
 from colormnet_cli.train.journal import read_losses
 from colormnet_cli.train.loop import train
+from colormnet_cli.train.scenes import synthetic_clip
 from colormnet_cli.train.settings import TrainSettings, preset
 from colormnet_cli.train.starting import starting_model
-from colormnet_cli.train.synthetic import synthetic_clip
 from colormnet_cli.weights import load_model
 from support.networks import small_config
 from support.training import SMALL, column, command

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import colormnet_cli as cm
 from colormnet_cli.networks.preview.detail import ExemplarDetail
 from colormnet_cli.train import preset, train
-from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
+from colormnet_cli.train.scenes import synthetic_clip, synthetic_pair
 from colormnet_cli.weights import read_lock
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other

@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 
-from colormnet_cli.train import synthetic
-from colormnet_cli.train.synthetic import synthetic_clip, synthetic_pair
+from colormnet_cli.train.scenes import synthetic, synthetic_clip, synthetic_pair
 
 
 def test_a_clip_is_a_function_of_seed_and_index():
@@ -88,7 +87,7 @@ def test_clips_come_fast_enough():
     """A GPU, or the one core of a preview run, would wait for its clips: 45 ms of one core for 8 frames of 128."""
     call = """
 import time, cv2
-from colormnet_cli.train.synthetic import synthetic_clip
+from colormnet_cli.train.scenes import synthetic_clip
 cv2.setNumThreads(1)
 synthetic_clip(0, 0)  # the texture pool is made once
 spent = []

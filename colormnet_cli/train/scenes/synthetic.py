@@ -1,6 +1,6 @@
 """Clips made on the fly, to learn from without any film: objects that move, with colours that belong to them.
 
-A *cast* is what there is to see (a painted backdrop, props, figures with limbs; see casting). A *staging* is how it
+A *cast* is what there is to see (a painted backdrop, props, figures with limbs; see objects). A *staging* is how it
 moves: paths, camera, light. The lightness alone does not tell the colours, so the right answer comes only from
 following the objects. One cast under two stagings is a pair: the same objects in another arrangement.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .casting import Actor, Cast, make_cast
+from .objects import Actor, Cast, make_cast
 from .textures import Array, texture
 
 __all__ = ["Path", "Staging", "make_staging", "render", "synthetic_clip", "synthetic_pair"]
