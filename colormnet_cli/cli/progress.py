@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..settings import Progress
-    from ..train.loop import Progress as TrainProgress
+    from ..train.loop import TrainingProgress
     from ..weights import FetchProgress
 
 __all__ = ["Reporter", "bytes_text", "clock"]
@@ -131,7 +131,7 @@ class Reporter:
         name = f"weights {progress.name}"
         self._show(_State(name, "", "bytes", progress.done, progress.total, rate, elapsed, left))
 
-    def training(self, name: str, at: TrainProgress) -> None:
+    def training(self, name: str, at: TrainingProgress) -> None:
         """A report of a training run."""
         rate = at.done / at.seconds if at.seconds else 0.0
         note = f"error {at.error:.2f}" + (f", validation {at.psnr:.2f} dB" if at.psnr is not None else "")

@@ -16,7 +16,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..train.loop import TrainingResult
-    from ..train.settings import TrainSettings
+    from ..train.train_settings import TrainSettings
 
 __all__ = ["register"]
 
@@ -145,7 +145,7 @@ def _said(result: TrainingResult, steps: int) -> str:
 def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:
     """The preset (or, going on, the run's own settings) with what was said on the command line."""
     from ..errors import UsageError
-    from ..train.settings import fine_tuning, preset
+    from ..train.train_settings import fine_tuning, preset
 
     settings = _own_settings(out) if resume else None
     try:
@@ -161,8 +161,8 @@ def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assig
 def _own_settings(out: Path) -> TrainSettings | None:
     """What a run that goes on was told; its checkpoint knows it too."""
     from ..errors import CheckpointError
-    from ..train.checkpoint import read_checkpoint
-    from ..train.settings import TrainSettings
+    from ..train.run_state import read_checkpoint
+    from ..train.train_settings import TrainSettings
 
     saved, checkpoint = out / "settings.json", out / "last.pt"
     if not checkpoint.exists():
@@ -182,7 +182,7 @@ def _own_settings(out: Path) -> TrainSettings | None:
 
 def _assigned(settings: TrainSettings, assignments: list[str], given: dict[str, Any]) -> TrainSettings:
     """The settings with each NAME=VALUE (values are JSON, or plain text where they are not), and with the options."""
-    from ..train.settings import TrainSettings
+    from ..train.train_settings import TrainSettings
 
     values = settings.to_dict()
     for assignment in assignments:

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import ColormnetError, TrainingError, UsageError
-from .clip import draw_memory
+from .clip_loss import draw_memory
 from .scenes import synthetic_clip
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
 __all__ = ["Batch", "SyntheticClips", "batches", "check_shares"]
 

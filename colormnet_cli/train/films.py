@@ -24,7 +24,7 @@ from ..media.exemplar import is_gray
 from ..wording import many
 from .data import Batch, memory_picks
 from .scenes.textures import Array
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
 __all__ = ["Film", "FilmClips", "find_films", "held_back", "validation_clip"]
 

@@ -19,25 +19,25 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
 from ..inference.device import DTYPES
 from ..networks.colormnet.colormnet import ColorMNet
-from .checkpoint import read_checkpoint, write_checkpoint, write_file, write_weights
-from .clip import ClipLoss
+from .clip_loss import ClipLoss
 from .data import Batch, batches, check_shares
 from .distributed import Crew, crew
+from .init_weights import initial_model
 from .interrupt import interrupt_held
-from .journal import Journal
-from .learner import Learner, learning_rate
-from .settings import TrainSettings
+from .logger import RunLogger
+from .run_state import read_checkpoint, write_checkpoint, write_file, write_weights
 from .sources import Material, material
-from .starting import starting_model
-from .validate import validate
+from .train_settings import TrainSettings
+from .trainer import Trainer, learning_rate
+from .validation import validate
 
-__all__ = ["Progress", "TrainingResult", "train"]
+__all__ = ["TrainingProgress", "TrainingResult", "train"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run is."""
 
     step: int
@@ -67,7 +67,7 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
     stop_after: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
     """Train into a folder: last.pt (to go on), best.pt and final.pt (weights), settings.json, log.csv.
 
@@ -92,7 +92,7 @@ def train(
             raise Interrupted(run.cut_off()) from stop
         finally:
             if ours.leads:
-                run.journal.close()
+                run.logger.close()
 
 
 class _Run:
@@ -105,9 +105,9 @@ class _Run:
         saved = read_checkpoint(folder / "last.pt") if resume else None
         if saved is None and (folder / "last.pt").exists():
             raise OutputError(f"{folder} holds a run already; go on with --resume, or take another --out.")
-        model = ColorMNet(settings.network) if saved else starting_model(settings)
+        model = ColorMNet(settings.network) if saved else initial_model(settings)
         self.settings = settings = settings.with_overrides(network=model.config)
-        self.learner = Learner(model, settings, device)
+        self.trainer = Trainer(model, settings, device)
         weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
         self.parallel: nn.Module = ClipLoss(model, **weights)
         if ours.size > 1:
@@ -120,9 +120,9 @@ class _Run:
         self.material = self._material()
         if ours.leads:  # not before: a slip in --data is to leave nothing
             write_file(folder / "settings.json", (json.dumps(settings.to_dict(), indent=2) + "\n").encode())
-            self.journal = Journal(folder, self.step)
+            self.logger = RunLogger(folder, self.step)
 
-    def go(self, stop_after: int | None, progress: Callable[[Progress], None] | None) -> TrainingResult:
+    def go(self, stop_after: int | None, progress: Callable[[TrainingProgress], None] | None) -> TrainingResult:
         settings, began = self.settings, time.monotonic()
         loss: float | None = None
         psnr: float | None = None
@@ -141,7 +141,9 @@ class _Run:
                     seconds = time.monotonic() - began
                     self._log_step(loss, error, norm, seconds, psnr if due else None)
                     if progress is not None:
-                        progress(Progress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds))
+                        progress(
+                            TrainingProgress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds)
+                        )
                 if self.step % settings.checkpoint_every == 0:
                     self._checkpoint()
             if self.step > start and self.step % settings.checkpoint_every:
@@ -156,7 +158,7 @@ class _Run:
 
     def _log_step(self, loss: float, error: float, norm: float, seconds: float, psnr: float | None) -> None:
         """A row of the log, for the step that was just done."""
-        self.journal.write(
+        self.logger.write(
             step=self.step,
             loss=repr(loss),
             error=f"{error:.4f}",
@@ -199,7 +201,7 @@ class _Run:
     def _step(self, parts: list[Batch]) -> tuple[float, float, float]:
         """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
         settings = self.settings
-        self.learner.prepare(self.step)
+        self.trainer.prepare(self.step)
         renew = torch.from_numpy(
             np.random.default_rng((settings.seed, 5, self.step)).random(settings.frames) < settings.hidden_renewal
         )
@@ -210,15 +212,15 @@ class _Run:
             self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
             with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
                 result = self.parallel(lab, picks, renew, self.step < settings.matching_share * settings.steps)
-            self.learner.backward(result.loss / settings.accumulate)
+            self.trainer.backward(result.loss / settings.accumulate)
             loss += result.loss.detach() / settings.accumulate
             error += result.error / settings.accumulate
         loss_mean = self.crew.mean(loss)
         self._refuse_nan(loss_mean, "loss")
-        norm = self.learner.gradient_norm()
+        norm = self.trainer.gradient_norm()
         if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
             self._refuse_nan(norm, "gradient")
-        self.learner.update()
+        self.trainer.update()
         return loss_mean, self.crew.mean(error), norm
 
     def _refuse_nan(self, value: float, what: str) -> None:
@@ -232,10 +234,10 @@ class _Run:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
         psnr = None
         if self.crew.leads:
-            found = validate(self.learner.result, self.material.validation, self.device)
+            found = validate(self.trainer.result, self.material.validation, self.device)
             psnr = found.psnr
             _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
-            self.journal.picture(self.step, found.picture)
+            self.logger.picture(self.step, found.picture)
             if psnr > self.best:
                 self.best = psnr
                 self._write_weights("best.pt")
@@ -243,7 +245,7 @@ class _Run:
         return psnr
 
     def _write_weights(self, name: str) -> None:
-        write_weights(self.folder / name, self.learner.result, torch.float16 if self.settings.half_weights else None)
+        write_weights(self.folder / name, self.trainer.result, torch.float16 if self.settings.half_weights else None)
 
     def _checkpoint(self) -> None:
         if self.crew.leads:
@@ -251,13 +253,13 @@ class _Run:
                 "step": self.step,
                 "best": self.best,
                 "settings": self.settings.to_dict(),
-                **self.learner.state_dict(),
+                **self.trainer.state_dict(),
             })  # fmt: skip
         self.crew.wait()
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
-            self.learner.load_state_dict(saved)
+            self.trainer.load_state_dict(saved)
             self.step, self.best = int(saved["step"]), float(saved["best"])
             began = saved["settings"]["init"]
         except (KeyError, RuntimeError, ValueError) as error:

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from .data import VALIDATION, Batch, SyntheticClips
 from .films import FilmClips, find_films, held_back, validation_clip
 from .scenes import synthetic_clip
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
 __all__ = ["Material", "material"]
 

@@ -10,9 +10,9 @@ import pytest
 
 from colormnet_cli.cli.train import _said, _settings
 from colormnet_cli.errors import CheckpointError, UsageError
-from colormnet_cli.train.checkpoint import write_checkpoint
 from colormnet_cli.train.loop import TrainingResult
-from colormnet_cli.train.settings import TrainSettings, preset
+from colormnet_cli.train.run_state import write_checkpoint
+from colormnet_cli.train.train_settings import TrainSettings, preset
 
 
 def settings(out: Path, *assignments: str, resume: bool = False, **given: Any) -> TrainSettings:

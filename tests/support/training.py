@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
-from colormnet_cli.train.settings import TrainSettings, preset
+from colormnet_cli.train.train_settings import TrainSettings, preset
 from support.networks import small_config
 
 SMALL = TrainSettings(

@@ -15,12 +15,12 @@ import torch
 
 from colormnet_cli.errors import CheckpointError, OutputError, TrainingError
 from colormnet_cli.train import loop
-from colormnet_cli.train.clip import ClipLoss, draw_memory
-from colormnet_cli.train.journal import read_losses
+from colormnet_cli.train.clip_loss import ClipLoss, draw_memory
+from colormnet_cli.train.init_weights import initial_model
+from colormnet_cli.train.logger import read_losses
 from colormnet_cli.train.loop import train
 from colormnet_cli.train.scenes import synthetic_clip
-from colormnet_cli.train.settings import TrainSettings, preset
-from colormnet_cli.train.starting import starting_model
+from colormnet_cli.train.train_settings import TrainSettings, preset
 from colormnet_cli.weights import load_model
 from support.networks import small_config
 from support.training import SMALL, column, command
@@ -32,7 +32,7 @@ def test_the_small_network_learns_one_clip_by_heart():
     """Whatever breaks learning (a detached tensor, a wrong sign, a dead branch) shows here first."""
     torch.manual_seed(0)
     settings = SMALL.with_overrides(frames=4, seed=1)
-    model = starting_model(settings)
+    model = initial_model(settings)
     loss = ClipLoss(model)
     lab = torch.from_numpy(synthetic_clip(1, 3, frames=4, size=48, jump=1, cut=0.0, vivid=1.0))[None]
     picks, renew = draw_memory(np.random.default_rng(0), 4)[None], torch.zeros(4, dtype=torch.bool)
@@ -82,7 +82,7 @@ def test_nan_stops_the_run_and_keeps_the_last_good_state(tmp_path, monkeypatch):
 
     def poisoned(self, batches):
         if self.step == 3:
-            next(self.learner.model.parameters()).data.fill_(math.nan)
+            next(self.trainer.model.parameters()).data.fill_(math.nan)
         return step(self, batches)
 
     monkeypatch.setattr(loop._Run, "_step", poisoned)
@@ -141,7 +141,7 @@ def test_the_full_configuration_does_a_step(tmp_path):
 def test_the_transformer_stays_as_it_was(tmp_path):
     """Fine-tuning would wear down the features that the paper keeps frozen."""
     settings = SMALL.with_overrides(freeze_transformer=True, steps=2)
-    before = starting_model(settings).state_dict()
+    before = initial_model(settings).state_dict()
     train(settings, tmp_path)
     after = torch.load(tmp_path / "last.pt", weights_only=True)["model"]
     changed = {name for name in before if not torch.equal(before[name], after[name])}

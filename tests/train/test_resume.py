@@ -13,12 +13,12 @@ import torch
 
 from colormnet_cli.errors import Interrupted, OutputError
 from colormnet_cli.train import loop
-from colormnet_cli.train.checkpoint import write_checkpoint
-from colormnet_cli.train.clip import ClipLoss
+from colormnet_cli.train.clip_loss import ClipLoss
 from colormnet_cli.train.interrupt import interrupt_held
-from colormnet_cli.train.journal import COLUMNS, read_losses
+from colormnet_cli.train.logger import COLUMNS, read_losses
 from colormnet_cli.train.loop import train
-from colormnet_cli.train.validate import Validation
+from colormnet_cli.train.run_state import write_checkpoint
+from colormnet_cli.train.validation import Validation
 from colormnet_cli.weights import load_model
 from support.training import SMALL, column, command
 

@@ -18,12 +18,12 @@ from torch.utils.data import Dataset
 
 from colormnet_cli import files
 from colormnet_cli.errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
-from colormnet_cli.train import learner, loop
-from colormnet_cli.train.checkpoint import read_checkpoint, write_checkpoint
-from colormnet_cli.train.clip import ClipLoss
+from colormnet_cli.train import loop, trainer
+from colormnet_cli.train.clip_loss import ClipLoss
 from colormnet_cli.train.data import SyntheticClips, batches
 from colormnet_cli.train.distributed import Crew
 from colormnet_cli.train.loop import train
+from colormnet_cli.train.run_state import read_checkpoint, write_checkpoint
 from support.training import SMALL, column
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
@@ -76,7 +76,7 @@ def test_a_run_can_go_on_in_another_precision(tmp_path: Path) -> None:
 
 def test_nan_at_the_first_step_is_told_rightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence said "start again with --resume", where there is nothing to go on from."""
-    monkeypatch.setattr(learner, "learning_rate", lambda *_: math.inf)
+    monkeypatch.setattr(trainer, "learning_rate", lambda *_: math.inf)
     with pytest.raises(TrainingError, match=r"step 2; start again with a lower --lr"):
         train(SMALL.with_overrides(checkpoint_every=100), tmp_path)
 

@@ -6,9 +6,9 @@ import pytest
 
 from colormnet_cli.cli.train import _settings
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.train.learner import learning_rate
 from colormnet_cli.train.loop import train
-from colormnet_cli.train.settings import preset
+from colormnet_cli.train.train_settings import preset
+from colormnet_cli.train.trainer import learning_rate
 from support.training import SMALL
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.inference.cost import frame_cost
-from colormnet_cli.train.clip import _Clip
+from colormnet_cli.train.clip_loss import _Clip
 from support.networks import make_small_model
 
 MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from colormnet_cli.train.settings import TrainSettings, preset
+from colormnet_cli.train.train_settings import TrainSettings, preset
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import torch
 
 from ..errors import UsageError
 from ..networks.colormnet.colormnet import ColorMNet
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
-__all__ = ["starting_model"]
+__all__ = ["initial_model"]
 
 _log = logging.getLogger(__name__)
 
 
-def starting_model(settings: TrainSettings) -> ColorMNet:
+def initial_model(settings: TrainSettings) -> ColorMNet:
     """The network that training starts from, by ``settings.init``: random, colormnet, pretrained, or a weight file.
 
     Raises:

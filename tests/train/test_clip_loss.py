@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from colormnet_cli.inference.memory import MemoryBank, MemoryConfig
-from colormnet_cli.train.clip import ClipLoss, draw_memory, read_memory
+from colormnet_cli.train.clip_loss import ClipLoss, draw_memory, read_memory
 from support.networks import make_small_model, random_key
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..networks.colormnet.colormnet import ColorMNet
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
-__all__ = ["Learner", "learning_rate"]
+__all__ = ["Trainer", "learning_rate"]
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -23,7 +23,7 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
     return settings.lr * warm * 0.1 ** sum(step >= drop for drop in settings.lr_drops)
 
 
-class Learner:
+class Trainer:
     """One network on its way; a step is prepare, backward for each part of the batch, gradient_norm, update."""
 
     def __init__(self, model: ColorMNet, settings: TrainSettings, device: torch.device):

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ..files import cannot_write, write_whole
 
-__all__ = ["COLUMNS", "Journal", "read_losses"]
+__all__ = ["COLUMNS", "RunLogger", "read_losses"]
 
 COLUMNS = ("step", "loss", "error", "lr", "grad_norm", "seconds", "psnr")
 _log = logging.getLogger(__name__)
 
 
-class Journal:
+class RunLogger:
     """Appends rows to RUN/log.csv; going on from a checkpoint first drops the rows after it."""
 
     def __init__(self, folder: Path, step: int):
