@@ -104,11 +104,11 @@ def train(
     import torch
 
     from ..inference.device import resolve_device
-    from ..train.distributed import leads
+    from ..train.distributed import is_main_process
     from ..train.loop import train as run
 
     session: Session = ctx.obj
-    if not leads():  # of torchrun's processes one speaks; an error of any is said all the same
+    if not is_main_process():  # of torchrun's processes one speaks; an error of any is said all the same
         session.verbosity, as_json = -1, False
     given = {
         "data": tuple(data) if data else None, "synthetic": True if synthetic else (False if data else None),

@@ -14,45 +14,45 @@ from torch import Tensor
 
 from ..errors import DeviceError, TrainingError, UsageError
 
-__all__ = ["Crew", "crew", "leads"]
+__all__ = ["Distributed", "init_distributed", "is_main_process"]
 
 
 _PATIENCE = timedelta(days=1)  # one process unpacks hours of film while the others wait; torchrun sees one that died
 
 
 @dataclass(frozen=True)
-class Crew:
+class Distributed:
     """This process among all."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0  # on this machine: the number of its GPU
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
     def mean(self, value: Tensor) -> float:
         """The mean of a number over all processes."""
-        if self.size == 1:  # as it is: MPS has no float64
+        if self.world_size == 1:  # as it is: MPS has no float64
             return float(value)
         value = value.detach().double()
         dist.all_reduce(value)
-        return float(value) / self.size
+        return float(value) / self.world_size
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes are here."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.barrier()
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that speaks; known before all have met, and after they have parted."""
-    return _size() == 1 or os.environ["RANK"] == "0"
+    return _world_size() == 1 or os.environ["RANK"] == "0"
 
 
-def _size() -> int:
+def _world_size() -> int:
     """How many processes there are.
 
     Raises:
@@ -73,11 +73,11 @@ def _size() -> int:
 
 
 @contextmanager
-def crew(device: torch.device) -> Iterator[Crew]:
+def init_distributed(device: torch.device) -> Iterator[Distributed]:
     """Join the processes that torchrun started; alone, nothing is set up."""
-    size = _size()
+    size = _world_size()
     if size == 1:
-        yield Crew()
+        yield Distributed()
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda" and local >= torch.cuda.device_count():
@@ -90,7 +90,7 @@ def crew(device: torch.device) -> Iterator[Crew]:
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
-        yield Crew(rank, size, local)
+        yield Distributed(rank, size, local)
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise

@@ -21,7 +21,7 @@ from ..inference.device import DTYPES
 from ..networks.colormnet.colormnet import ColorMNet
 from .clip_loss import ClipLoss
 from .data import Batch, batches, check_shares
-from .distributed import Crew, crew
+from .distributed import Distributed, init_distributed
 from .init_weights import initial_model
 from .interrupt import interrupt_held
 from .logger import RunLogger
@@ -80,10 +80,10 @@ def train(
         Interrupted: Ctrl-C; the step was finished, and resume goes on behind it.
     """
     device = torch.device(device)
-    with crew(device) as ours:
-        if device.type == "cuda" and ours.size > 1:
-            device = torch.device("cuda", ours.local_rank)
-        run = _Run(settings, folder, device, ours, resume)
+    with init_distributed(device) as processes:
+        if device.type == "cuda" and processes.world_size > 1:
+            device = torch.device("cuda", processes.local_rank)
+        run = _Run(settings, folder, device, processes, resume)
         try:
             return run.go(stop_after, progress)
         except Interrupted:
@@ -91,16 +91,18 @@ def train(
         except KeyboardInterrupt as stop:
             raise Interrupted(run.cut_off()) from stop
         finally:
-            if ours.leads:
+            if processes.is_main:
                 run.logger.close()
 
 
 class _Run:
     """Everything that one process of a run holds."""
 
-    def __init__(self, settings: TrainSettings, folder: Path, device: torch.device, ours: Crew, resume: bool):
-        self.folder, self.device, self.crew = folder, device, ours
-        check_shares(settings, ours.size)
+    def __init__(
+        self, settings: TrainSettings, folder: Path, device: torch.device, processes: Distributed, resume: bool
+    ):
+        self.folder, self.device, self.processes = folder, device, processes
+        check_shares(settings, processes.world_size)
         self.step, self.best = 0, -math.inf
         saved = read_checkpoint(folder / "last.pt") if resume else None
         if saved is None and (folder / "last.pt").exists():
@@ -110,15 +112,15 @@ class _Run:
         self.trainer = Trainer(model, settings, device)
         weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
         self.parallel: nn.Module = ClipLoss(model, **weights)
-        if ours.size > 1:
-            on = [ours.local_rank] if device.type == "cuda" else None
+        if processes.world_size > 1:
+            on = [processes.local_rank] if device.type == "cuda" else None
             # Unused are: in a clip that the value encoder renews throughout, the decoder's own update of the hidden
             # state; while the keys are learned alone, all that encodes and decodes. PyTorch warns after other steps.
             self.parallel = DistributedDataParallel(self.parallel, device_ids=on, find_unused_parameters=True)
         if saved:
             self._restore(saved)
         self.material = self._material()
-        if ours.leads:  # not before: a slip in --data is to leave nothing
+        if processes.is_main:  # not before: a slip in --data is to leave nothing
             write_file(folder / "settings.json", (json.dumps(settings.to_dict(), indent=2) + "\n").encode())
             self.logger = RunLogger(folder, self.step)
 
@@ -126,18 +128,18 @@ class _Run:
         settings, began = self.settings, time.monotonic()
         loss: float | None = None
         psnr: float | None = None
-        ours = {"rank": self.crew.rank, "size": self.crew.size}
-        given = batches(self.material.training, settings, step=self.step, **ours)
+        share = {"rank": self.processes.rank, "size": self.processes.world_size}
+        given = batches(self.material.training, settings, step=self.step, **share)
         end = settings.steps if stop_after is None else min(settings.steps, self.step + stop_after)
         start = self.step
-        with interrupt_held(alone=self.crew.size == 1) as interrupted:
+        with interrupt_held(alone=self.processes.world_size == 1) as interrupted:
             while self.step < end and not interrupted():
                 loss, error, norm = self._step(self._parts(given, start))
                 self.step += 1
                 due = self.step % settings.validate_every == 0 or self.step == settings.steps
                 if due:
                     psnr = self._validate()
-                if self.crew.leads:
+                if self.processes.is_main:
                     seconds = time.monotonic() - began
                     self._log_step(loss, error, norm, seconds, psnr if due else None)
                     if progress is not None:
@@ -150,7 +152,7 @@ class _Run:
                 self._checkpoint()
         if self.step < end:
             raise Interrupted(self._broken_off())
-        if self.crew.leads and self.step == settings.steps:
+        if self.processes.is_main and self.step == settings.steps:
             self._write_weights("final.pt")
         if self.best == -math.inf:
             return TrainingResult(self.folder, self.step, loss, None, None)
@@ -183,10 +185,10 @@ class _Run:
     def _material(self) -> Material:
         """Films and made-up clips; on each machine one process unpacks videos, and the others wait for it."""
         unpacked = self.folder / "frames"
-        if self.crew.size == 1:
+        if self.processes.world_size == 1:
             return material(self.settings, unpacked)
-        found = material(self.settings, unpacked) if self.crew.local_rank == 0 else None
-        self.crew.wait()
+        found = material(self.settings, unpacked) if self.processes.local_rank == 0 else None
+        self.processes.barrier()
         return found or material(self.settings, unpacked)
 
     def _parts(self, given: Iterator[Batch], start: int) -> list[Batch]:
@@ -194,7 +196,7 @@ class _Run:
         try:
             return [next(given) for _ in range(self.settings.accumulate)]
         except MediaError:
-            if self.step > start and self.crew.size == 1:  # several would have to stop at the same step
+            if self.step > start and self.processes.world_size == 1:  # several would have to stop at the same step
                 self._checkpoint()
             raise
 
@@ -215,13 +217,13 @@ class _Run:
             self.trainer.backward(result.loss / settings.accumulate)
             loss += result.loss.detach() / settings.accumulate
             error += result.error / settings.accumulate
-        loss_mean = self.crew.mean(loss)
+        loss_mean = self.processes.mean(loss)
         self._refuse_nan(loss_mean, "loss")
         norm = self.trainer.gradient_norm()
         if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
             self._refuse_nan(norm, "gradient")
         self.trainer.update()
-        return loss_mean, self.crew.mean(error), norm
+        return loss_mean, self.processes.mean(error), norm
 
     def _refuse_nan(self, value: float, what: str) -> None:
         if math.isfinite(value):
@@ -233,7 +235,7 @@ class _Run:
     def _validate(self) -> float | None:
         """PSNR on held-out clips, in the leading process; the best weights are kept."""
         psnr = None
-        if self.crew.leads:
+        if self.processes.is_main:
             found = validate(self.trainer.result, self.material.validation, self.device)
             psnr = found.psnr
             _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
@@ -241,21 +243,21 @@ class _Run:
             if psnr > self.best:
                 self.best = psnr
                 self._write_weights("best.pt")
-        self.crew.wait()
+        self.processes.barrier()
         return psnr
 
     def _write_weights(self, name: str) -> None:
         write_weights(self.folder / name, self.trainer.result, torch.float16 if self.settings.half_weights else None)
 
     def _checkpoint(self) -> None:
-        if self.crew.leads:
+        if self.processes.is_main:
             write_checkpoint(self.folder / "last.pt", {
                 "step": self.step,
                 "best": self.best,
                 "settings": self.settings.to_dict(),
                 **self.trainer.state_dict(),
             })  # fmt: skip
-        self.crew.wait()
+        self.processes.barrier()
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 
 from colormnet_cli.errors import UsageError
-from colormnet_cli.train.distributed import Crew, crew, leads
+from colormnet_cli.train.distributed import Distributed, init_distributed, is_main_process
 
 
 def test_processes_wait_while_one_unpacks_films(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,8 +24,8 @@ def test_processes_wait_while_one_unpacks_films(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(dist, "init_process_group", lambda backend, **more: asked.update(more))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
-    with crew(torch.device("cpu")) as ours:
-        assert ours == Crew(1, 2, 0)
+    with init_distributed(torch.device("cpu")) as processes:
+        assert processes == Distributed(1, 2, 0)
     assert asked["timeout"] >= timedelta(hours=12)
 
 
@@ -42,26 +42,26 @@ def test_half_an_environment_is_said(monkeypatch: pytest.MonkeyPatch, environmen
     """A cluster that sets WORLD_SIZE alone ended every run with "KeyError: 'RANK'"."""
     for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    assert leads()
+    assert is_main_process()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=said):
-        leads()
-    with pytest.raises(UsageError, match=said), crew(torch.device("cpu")):
+        is_main_process()
+    with pytest.raises(UsageError, match=said), init_distributed(torch.device("cpu")):
         pass
 
 
 _TWO = """
 import os, signal, torch
 from colormnet_cli.errors import TrainingError
-from colormnet_cli.train.distributed import crew
+from colormnet_cli.train.distributed import init_distributed
 os.environ["RANK"] = "0" if os.fork() else "1"
 try:
-    with crew(torch.device("cpu")) as ours:
-        ours.wait()
-        if ours.rank == 1:
+    with init_distributed(torch.device("cpu")) as processes:
+        processes.barrier()
+        if processes.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        ours.mean(torch.zeros(()))
+        processes.mean(torch.zeros(()))
 except TrainingError as error:
     print(error)
 """

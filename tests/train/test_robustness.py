@@ -21,7 +21,7 @@ from colormnet_cli.errors import CheckpointError, Interrupted, MediaError, Outpu
 from colormnet_cli.train import loop, trainer
 from colormnet_cli.train.clip_loss import ClipLoss
 from colormnet_cli.train.data import SyntheticClips, batches
-from colormnet_cli.train.distributed import Crew
+from colormnet_cli.train.distributed import Distributed
 from colormnet_cli.train.loop import train
 from colormnet_cli.train.run_state import read_checkpoint, write_checkpoint
 from support.training import SMALL, column
@@ -145,7 +145,7 @@ def test_a_batch_that_cannot_be_shared_is_told_at_once(tmp_path: Path) -> None:
     """Hours of film were unpacked before."""
     settings = SMALL.with_overrides(batch=3, synthetic=False, data=(str(tmp_path / "gone"),))
     with pytest.raises(UsageError, match="batch of 3 cannot be shared by 2"):
-        loop._Run(settings, tmp_path / "run", torch.device("cpu"), Crew(0, 2, 0), False)
+        loop._Run(settings, tmp_path / "run", torch.device("cpu"), Distributed(0, 2, 0), False)
 
 
 class _Board:
