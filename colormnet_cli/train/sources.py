@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from ..errors import UsageError
 from .data import VALIDATION, Batch, SyntheticClips
-from .films import FilmClips, find_films, held_back, validation_clip
+from .film_frames import FilmClips, find_films, held_back, validation_clip
 from .scenes import synthetic_clip
 from .train_settings import TrainSettings
 

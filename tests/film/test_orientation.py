@@ -15,7 +15,7 @@ from skimage import data
 from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.media.clips import read_picture
 from colormnet_cli.timecode import parse_time
-from colormnet_cli.train.films import find_films
+from colormnet_cli.train.film_frames import find_films
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.rgb import frame_at
 

@@ -12,7 +12,7 @@ import torch
 
 from colormnet_cli.errors import MediaError, OutputError, UsageError
 from colormnet_cli.train.data import batches
-from colormnet_cli.train.films import Film, FilmClips, find_films, held_back, validation_clip
+from colormnet_cli.train.film_frames import Film, FilmClips, find_films, held_back, validation_clip
 from colormnet_cli.train.train_settings import TrainSettings
 from support.networks import small_config
 
