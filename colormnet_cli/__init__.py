@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .inference.memory import MemoryConfig as MemoryConfig
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
+    from .networks.ddcolor import DDColor as DDColor
     from .networks.state_dict import load_state as load_state
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import Progress as Progress
@@ -44,6 +45,7 @@ _EXPORTS = {
     "ColorMNetConfig": "networks.colormnet",
     "ColorizeSettings": "settings",
     "Colorizer": "inference.colorizer",
+    "DDColor": "networks.ddcolor",
     "FilmPlan": "film.plan",
     "MemoryConfig": "inference.memory",
     "Progress": "settings",
@@ -62,6 +64,7 @@ __all__ = [
     "ColorMNetConfig",
     "ColorizeSettings",
     "Colorizer",
+    "DDColor",
     "FilmPlan",
     "MemoryConfig",
     "Progress",

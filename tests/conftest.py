@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from support.downloads import hub, mirror  # noqa: F401 - fixtures
-from support.golden import GOLDEN, golden_tensor
+from support.golden import make_golden_state
 from support.networks import make_small_model
 
 
@@ -95,8 +94,7 @@ def color(small_model: Any, photo: Path) -> Any:
 @pytest.fixture(scope="session")
 def golden_state() -> dict[str, Tensor]:
     """A checkpoint with the published one's 667 names."""
-    listed = json.loads((GOLDEN / "state_dict.json").read_text())
-    return {name: golden_tensor(name, shape, dtype) for name, (shape, dtype) in listed.items()}
+    return make_golden_state("state_dict")
 
 
 @pytest.fixture(scope="session")

@@ -125,6 +125,8 @@ def verify(
 ) -> None:
     """Hash what is on disk anew; exit 1 where a file is missing or not exactly the one that was meant.
 
+    Without a name, only `colormnet` must be there: the others are optional.
+
     Example:  [bold]colormnet weights verify[/bold]
     """
     from ..weights import candidates, find, read_lock
@@ -136,8 +138,8 @@ def verify(
         if path := find(entry, rehash=True):
             session.show(f"{name}: right, {path}")
             continue
-        right = False
         wrong = ", ".join(map(str, candidates(entry)))
+        right = right and not (wrong or names or name == "colormnet")
         session.show(f"{name}: NOT the file that was meant, {wrong}" if wrong else f"{name}: not on disk")
     if not right:
         session.say("`colormnet weights fetch NAME` gets the right file")

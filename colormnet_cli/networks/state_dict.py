@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,18 @@ class Network(nn.Module):
     """A module that knows which tensors its authors' checkpoint has, and how to make its own of them."""
 
     unread: ClassVar[frozenset[str]] = frozenset()  # published names that may be there, and are not looked at
+
+    config: Any  # its sizes: a dataclass with to_dict
+
+    @classmethod
+    def of_sizes(cls, sizes: Mapping[str, Any]) -> Network:
+        """Random weights, the sizes from a weight file; a TypeError or ValueError where they are no sizes of it."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_published(cls, state: Mapping[str, Tensor]) -> Network:
+        """Random weights, in the size that this published checkpoint has."""
+        raise NotImplementedError
 
     def published_shapes(self) -> dict[str, torch.Size]:
         """Every tensor that the authors' checkpoint must have."""

@@ -30,9 +30,9 @@ def initial_model(settings: TrainSettings) -> ColorMNet:
         model = _random(settings)
         fill_pretrained(model)
         return model
-    from ..weights import load_model
+    from ..weights import model_from_file, weights_path
 
-    found = load_model(settings.init)
+    found = model_from_file(weights_path(settings.init))
     return found if found.config == settings.network else _adopt(found, settings)
 
 

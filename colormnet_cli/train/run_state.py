@@ -11,7 +11,7 @@ import torch
 from ..errors import CheckpointError
 from ..files import cannot_write, write_whole
 from ..networks.colormnet.colormnet import ColorMNet
-from ..networks.colormnet.weight_file import save_model
+from ..networks.weight_file import save_network
 
 __all__ = ["read_checkpoint", "write_checkpoint", "write_file", "write_weights"]
 
@@ -26,7 +26,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
 def write_weights(path: Path, model: ColorMNet, dtype: torch.dtype | None = None) -> None:
     """Write a weight file of our own form, whole or not at all."""
     buffer = io.BytesIO()
-    save_model(model, buffer, dtype)
+    save_network(model, buffer, dtype)
     write_file(path, buffer.getbuffer())
 
 

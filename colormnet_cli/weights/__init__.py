@@ -3,7 +3,7 @@
 from .download import FetchProgress, OnFetch, require_storage
 from .hash_cache import cache_folder
 from .hub import hub_cache_folder, is_offline
-from .load import config_of, load_model, model_from_file, weights_path
+from .load import config_of, load_model, model_from_file, network_from_file, weights_path
 from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
 from .resolve import Notice, candidates, ensure, find, locate
 
@@ -26,6 +26,7 @@ __all__ = [
     "load_model",
     "locate",
     "model_from_file",
+    "network_from_file",
     "read_lock",
     "require_storage",
     "weights_path",

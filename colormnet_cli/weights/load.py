@@ -16,8 +16,9 @@ from .resolve import Notice, ensure, locate
 
 if TYPE_CHECKING:
     from ..networks.colormnet import ColorMNet, ColorMNetConfig
+    from ..networks.state_dict import Network
 
-__all__ = ["config_of", "load_model", "model_from_file", "weights_path"]
+__all__ = ["config_of", "load_model", "model_from_file", "network_from_file", "weights_path"]
 
 
 def load_model(
@@ -26,12 +27,12 @@ def load_model(
     *,
     notice: Notice | None = None,
     progress: OnFetch | None = None,
-) -> ColorMNet:
+) -> Network:
     """The network with weights: a name in weights.lock (fetched and checked if need be), or a file.
 
     `notice` gets sentences for people, such as the weights' license before the first download; `progress` the bytes.
     """
-    return model_from_file(weights_path(name_or_path, notice=notice, progress=progress), device)
+    return network_from_file(weights_path(name_or_path, notice=notice, progress=progress), device)
 
 
 def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, progress: OnFetch | None = None) -> Path:
@@ -40,16 +41,26 @@ def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, prog
     return ensure(found, notice=notice, progress=progress) if isinstance(found, LockEntry) else found
 
 
-def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
-    """A network from a file of our own form, with its sizes, or from the published checkpoint."""
-    from ..networks.colormnet import model_from_file_content
+def network_from_file(path: Path, device: str = "cpu") -> Network:
+    """The network of a file: of our own form, with its sizes, or a published checkpoint."""
+    from ..networks.weight_file import network_from_content
 
     content = _read_tensors(path)
     try:
-        model = model_from_file_content(content)
+        network = network_from_content(content)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return model.to(device).eval()
+    return network.to(device).eval()
+
+
+def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
+    """The ColorMNet of a file; a CheckpointError where it is of another network."""
+    from ..networks.colormnet import ColorMNet
+
+    network = network_from_file(path, device)
+    if not isinstance(network, ColorMNet):
+        raise CheckpointError(f"{path} holds a {type(network).__name__}, and a ColorMNet is needed")
+    return network
 
 
 def config_of(path: Path) -> ColorMNetConfig:

@@ -80,6 +80,19 @@ def test_fetch_path_verify_and_list(command, hub, folder):
     assert "weights fetch NAME" in err
 
 
+def test_verify_does_not_miss_what_is_optional(command, folder):
+    """Who never colors a still has no 912 MB of DDColor, and all is well; asked for by name, it is missing."""
+    assert command("weights", "fetch")[0] == 0
+    lock = folder / "weights.lock"
+    lock.write_text(
+        lock.read_text() + f'[other]\nfile = "o.pt"\nsize = 5\nsha256 = "{"0" * 64}"\nlicense = "Apache-2.0"\n'
+        f'[[other.sources]]\nhub = "someone/film"\ncommit = "{COMMIT}"\npath = "o.pt"\n'
+    )
+    code, out, _ = command("weights", "verify")
+    assert (code, out.splitlines()[1]) == (0, "other: not on disk")
+    assert command("weights", "verify", "other")[:2] == (1, "other: not on disk\n")
+
+
 def test_doctor(command, hub):
     """Exit 0 where colorize can run; 1 and the reason where it cannot."""
     code, out, err = command("doctor")

@@ -26,7 +26,7 @@ from colormnet_cli.errors import OutputError
 from colormnet_cli.evaluation.clip_metrics import ClipMeter, batches, mean_of
 from colormnet_cli.evaluation.evaluate import EvaluateSettings, FramePairs, evaluate, measure
 from colormnet_cli.evaluation.worst_frames import WorstFrames
-from colormnet_cli.networks.colormnet import save_model
+from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import Progress
 from support.clips import faded, picture, two_clips, write_film, write_frames
 
@@ -256,7 +256,7 @@ def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.Capt
 
 def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody could measure the published weights, or their own, without writing a program."""
-    save_model(small_model, tmp_path / "small.pt")
+    save_network(small_model, tmp_path / "small.pt")
     write_frames(tmp_path / "clips" / "one", 2)
     arguments = ("--model", tmp_path / "small.pt", "--json", "--device", "cpu", "--gamma", 3, "-o", tmp_path / "out")
     code, out, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments)

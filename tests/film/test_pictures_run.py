@@ -24,7 +24,7 @@ from colormnet_cli.film.pictures_run import colorize_pictures
 from colormnet_cli.film.receipt import Receipt
 from colormnet_cli.media.image_file import read_image, write_png
 from colormnet_cli.networks.colormnet import ColorMNet
-from colormnet_cli.networks.colormnet.weight_file import save_model
+from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import ColorizeSettings, Progress
 from support.killed_folder import colorize_folder
 from support.scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame
@@ -132,7 +132,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_result(
     output, rng, kills = tmp_path / "broken", random.Random(0), 0
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["colormnet_cli.film.pictures_run", "support.killed_folder"])
-    save_model(lively, tmp_path / "weights.pth")
+    save_network(lively, tmp_path / "weights.pth")
     for _ in range(60):
         process = context.Process(target=colorize_folder, args=(folder, exemplar, output, tmp_path / "weights.pth"))
         process.start()

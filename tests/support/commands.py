@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from colormnet_cli.cli import main
-from colormnet_cli.networks.colormnet import save_model
+from colormnet_cli.networks.weight_file import save_network
 from support.networks import make_small_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ def make_world(folder: Path) -> Path:
         cv2.imwrite(str(folder / f"mixed/{i}.png"), np.zeros((height, 64), np.uint8))
     (folder / "empty").mkdir()
     (folder / "text.mp4").write_text("this is no film\n")
-    save_model(make_small_model(), folder / "small.pt")
+    save_network(make_small_model(), folder / "small.pt")
     return folder
 
 

@@ -8,6 +8,7 @@ import torch
 
 import colormnet_cli as cm
 from colormnet_cli.networks.colormnet import Key
+from colormnet_cli.networks.ddcolor import DDColorConfig
 
 
 def small_config(**changes: object) -> cm.ColorMNetConfig:
@@ -25,6 +26,17 @@ def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
     """A small network with seeded random weights, lively enough that its answers differ from gray."""
     torch.manual_seed(seed)
     return cm.ColorMNet(small_config(**changes))
+
+
+def make_small_ddcolor(seed: int = 0) -> cm.DDColor:
+    """A small DDColor with seeded random weights."""
+    torch.manual_seed(seed)
+    return cm.DDColor(
+        DDColorConfig(
+            depths=(1, 1, 1, 1), widths=(8, 8, 16, 16), decoder_widths=(16, 16, 16), queries=10, layers=3, heads=2,
+            ffn_dim=16,
+        )
+    )  # fmt: skip
 
 
 def random_key(generator: torch.Generator, batch: int, dim: int, h: int, w: int) -> Key:

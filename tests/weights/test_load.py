@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from colormnet_cli.errors import CheckpointError, WeightsError
-from colormnet_cli.networks.colormnet import ColorMNet, save_model
+from colormnet_cli.networks.colormnet import ColorMNet
+from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.weights import load_model
 
 
 @pytest.fixture
 def film(small_model, tmp_path):
     path = tmp_path / "film.pt"
-    save_model(small_model, path)
+    save_network(small_model, path)
     return path
 
 

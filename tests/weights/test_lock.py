@@ -34,6 +34,23 @@ def test_the_former_key_licence_is_still_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "size", "beginning"),
+    [
+        ("ddcolor", 911_950_059, "17c460d7"),
+        ("ddcolor-tiny", 220_393_145, "81dd6439"),
+        ("ddcolor-artistic", 911_950_059, "a591ee5b"),
+    ],
+)
+def test_the_lock_names_ddcolor(name, size, beginning):
+    """Two of the three files are of the same size: a swapped hash would give other colors under the name."""
+    entry = read_lock(ROOT / "weights.lock")[name]
+    assert (entry.size, entry.sha256[:8], entry.license) == (size, beginning, "Apache-2.0")
+    (source,) = entry.sources
+    assert isinstance(source, HubSource)
+    assert (source.hub, source.type, source.path) == ("piddnad/DDColor-models", "model", entry.file)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("494884817", "0", "size"),

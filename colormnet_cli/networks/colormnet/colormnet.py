@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,16 @@ class ColorMNet(Network):
         self.detail = ExemplarDetail(config) if config.detail_dim else None
         self.decoder = Decoder(config)
         self.eval()
+
+    @classmethod
+    def of_sizes(cls, sizes: Mapping[str, Any]) -> ColorMNet:
+        """See `Network`."""
+        return cls(ColorMNetConfig(**sizes))
+
+    @classmethod
+    def of_published(cls, state: Mapping[str, Tensor]) -> ColorMNet:
+        """See `Network`."""
+        return cls()
 
     def train(self, mode: bool = True) -> ColorMNet:
         """As usual, but BatchNorm keeps its stored statistics: the paper trains with them frozen."""

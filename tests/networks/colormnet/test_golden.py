@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 import colormnet_cli as cm
-import colormnet_cli.inference.memory
-from colormnet_cli.inference.memory import similarity
+from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Remembered
 from support.golden import GOLDEN
 
@@ -103,7 +102,7 @@ def test_modules(golden_model: cm.ColorMNet) -> None:
 
     k0, k1 = ([part.flatten(2)[0].T for part in q.frame(i)] for i in (0, 1))
     s = similarity(k0[0], k0[1], k1[0], k1[2])  # (hw, N)
-    bank = cm.memory.MemoryBank(cm.MemoryConfig(), key_dim=64, value_dim=1024, elements=98, permanent=98)
+    bank = MemoryBank(cm.MemoryConfig(), key_dim=64, value_dim=1024, elements=98, permanent=98)
     bank.remember_permanently(q.frame(0), value)
     readout = bank.read(q.frame(1))
     answer, after = model.decode(f.frame(1), readout, local, hidden, update_hidden=True)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError
-from colormnet_cli.networks.colormnet import model_from_file_content, save_model
 from colormnet_cli.networks.colormnet.published_names import our_name, published_name
+from colormnet_cli.networks.weight_file import network_from_content, save_network
 from support.golden import GOLDEN
 from support.networks import make_small_model, small_config
 
@@ -50,14 +50,14 @@ def test_misfits_are_named(golden_state: dict[str, Tensor]) -> None:
 def test_nonsense_is_refused(nonsense: object) -> None:
     """Fails where a file that is no checkpoint ends in a traceback about dicts."""
     with pytest.raises(CheckpointError):
-        model_from_file_content(nonsense)
+        network_from_content(nonsense)
 
 
 def test_our_own_file_keeps_sizes_and_weights(small_model: cm.ColorMNet) -> None:
     """Fails where a trained model comes back from its file as another one."""
     file = io.BytesIO()
-    save_model(small_model, file)
-    loaded = model_from_file_content(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    save_network(small_model, file)
+    loaded = network_from_content(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
     assert loaded.config == small_model.config
     assert all(torch.equal(t, small_model.state_dict()[name]) for name, t in loaded.state_dict().items())
 
