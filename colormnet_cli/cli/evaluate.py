@@ -64,7 +64,7 @@ Paper = Annotated[
 Perceptual = Annotated[
     bool,
     typer.Option("--perceptual", rich_help_panel=WHAT,
-                 help="Also LPIPS and FID; needs pip install 'colormnet\\[eval]', and fetches their weights."),
+                 help="Also LPIPS and FID; needs torchmetrics (pip install 'torchmetrics\\[image]'); downloads their weights."),
 ]  # fmt: skip
 WithPublished = Annotated[
     bool, typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Print the papers' figures beside one's own.")

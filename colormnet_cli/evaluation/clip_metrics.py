@@ -17,7 +17,7 @@ from torch import Tensor
 from .. import metrics
 from ..media.clips import Frame
 from ..metrics.fidelity import AB_RANGE, psnr_from_mse
-from ..metrics.inputs import strips, to_unit
+from ..metrics.inputs import strips
 from ..metrics.temporal import dis_flow, flow_luma
 from .perceptual import PerceptualNetworks
 from .tables import METRICS
@@ -65,9 +65,8 @@ class ClipMeter:
         *,
         paper: bool = False,
         networks: PerceptualNetworks | None = None,
-        frechet: metrics.FrechetDistance | None = None,
     ) -> None:
-        self._paper, self._networks, self._frechet = paper, networks, frechet
+        self._paper, self._networks = paper, networks
         self._columns: dict[str, array[float]] = {}
         self._cdc, self._cdc_reference = metrics.ColorDistributionConsistency(), metrics.ColorDistributionConsistency()
         self._last: Tensor | None = None  # the frame before, of both, reduced: [1, 6, h, w] in 0..1
@@ -96,9 +95,7 @@ class ClipMeter:
             figures["psnr_published"] = metrics.psnr_as_published(result, reference)
             figures["colourfulness_published"] = metrics.colorfulness(result, swap_red_blue=True)
         if self._networks is not None:
-            figures["lpips"] = self._networks.lpips(to_unit(result), to_unit(reference))
-        if self._networks is not None and self._frechet is not None:
-            self._frechet.update(self._networks.features(result), self._networks.features(reference))
+            figures["lpips"] = self._networks.update(result, reference)
         self._cdc.update(result)
         self._cdc_reference.update(reference)
         for key, values in figures.items():

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from .. import metrics
 from ..errors import MediaError, OutputError
 from ..film.prefetch import Ahead
 from ..film.progress import Pace
@@ -137,7 +136,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure a film against a film, a folder of frames against another, or a folder of clips against another.
 
-    networks: feature extractors for LPIPS and FID, instead of the usual ones.
+    networks: used for LPIPS and FID instead of AlexNet and Inception-v3.
     Raises MediaError where sizes, counts or names do not fit, or a file cannot be read.
     """
     pairs = pair_clips(result, reference)
@@ -172,19 +171,19 @@ def measure(
                 f"{clip.name} is {clip.size[1]}×{clip.size[0]}: at least {SMALLEST}×{SMALLEST} can be measured."
             )
     on = resolve_device(device)
-    if settings.perceptual and networks is None:
-        networks = load_networks(on)
-    frechet = metrics.FrechetDistance() if settings.perceptual else None
+    networks = (networks or load_networks(on)) if settings.perceptual else None
+    if networks is not None:
+        networks.fid.reset()
     worst, began = WorstFrames(settings.worst), time.monotonic()
     found = []
     for clip in clips:
-        meter = ClipMeter(paper=settings.paper, networks=networks if settings.perceptual else None, frechet=frechet)
+        meter = ClipMeter(paper=settings.paper, networks=networks)
         _measure_clip(clip, meter, worst, on, settings.batch or (1 if on.type == "cpu" else 8), progress)
         found.append(meter.figures(clip.name))
     overall = _means(clip.means() for clip in found)
     by_frame = _means_of_frames(found)
-    if frechet is not None:
-        overall["fid"] = by_frame["fid"] = frechet.compute()
+    if networks is not None:
+        overall["fid"] = by_frame["fid"] = networks.compute_fid()
     order = [key for key in METRICS if key in overall]
     return Evaluation(
         *names,

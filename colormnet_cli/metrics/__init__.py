@@ -1,19 +1,16 @@
 """Measures of a colored film: pure functions on batches of frames, on any device, and small streaming accumulators."""
 
 from .colorimetry import ciede2000, colorfulness, rgb8_to_lab
-from .features import FrechetDistance, lpips
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
 from .temporal import ColorDistributionConsistency, dis_flow, downscale_for_flow, unoccluded_mask, warp, warp_errors
 
 __all__ = [
     "ColorDistributionConsistency",
-    "FrechetDistance",
     "ab_psnr",
     "ciede2000",
     "colorfulness",
     "dis_flow",
     "downscale_for_flow",
-    "lpips",
     "psnr",
     "psnr_as_published",
     "rgb8_to_lab",
