@@ -58,14 +58,20 @@ Overwrite = Annotated[
 ]
 Paper = Annotated[
     bool,
-    typer.Option("--paper", rich_help_panel=WHAT,
-                 help="Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap)."),
-]  # fmt: skip
+    typer.Option(
+        "--paper",
+        rich_help_panel=WHAT,
+        help="Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap).",
+    ),
+]
 Perceptual = Annotated[
     bool,
-    typer.Option("--perceptual", rich_help_panel=WHAT,
-                 help="Also LPIPS and FID; needs torchmetrics (pip install 'torchmetrics\\[image]'); downloads their weights."),
-]  # fmt: skip
+    typer.Option(
+        "--perceptual",
+        rich_help_panel=WHAT,
+        help="Also LPIPS and FID; needs torchmetrics\\[image] and downloads the weights of their networks.",
+    ),
+]
 WithPublished = Annotated[
     bool, typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Print the papers' figures beside one's own.")
 ]
