@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .film.run import colorize_video as colorize_video
     from .inference.colorizer import Colorizer as Colorizer
     from .inference.memory import MemoryConfig as MemoryConfig
+    from .networks.blind_consistency import BlindConsistency as BlindConsistency
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
     from .networks.ddcolor import DDColor as DDColor
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
+    "BlindConsistency": "networks.blind_consistency",
     "ColorMNet": "networks.colormnet",
     "ColorMNetConfig": "networks.colormnet",
     "ColorizeSettings": "settings",
@@ -60,6 +62,7 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "BlindConsistency",
     "ColorMNet",
     "ColorMNetConfig",
     "ColorizeSettings",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -83,3 +84,10 @@ def _ddcolor_rows(name: str, shape: list[int], n: np.ndarray) -> np.ndarray | No
     if "query_" in name or "level_embed" in name:
         return 0.5 * n
     return 0.05 * n if name.endswith("in_proj_bias") else None
+
+
+def unpack_frames(packed: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
+    """The frames that tests/golden/pack.py made WebP of, uint8 RGB [H, W, 3]."""
+    ends = packed[f"{name}_length"].cumsum()
+    pictures = np.split(packed[f"{name}_webp"], ends[:-1])
+    return [cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy() for data in pictures]

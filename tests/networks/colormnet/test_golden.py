@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 import colormnet_cli as cm
 from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Remembered
-from support.golden import GOLDEN
+from support.golden import GOLDEN, unpack_frames
 
 TOLERANCE = 1e-4
 
@@ -27,9 +26,7 @@ class Clip:
 
     def __init__(self, name: str):
         packed = np.load(GOLDEN / f"{name}.npz")
-        ends = packed["frames_length"].cumsum()
-        pictures = np.split(packed["frames_webp"], ends[:-1])
-        self.frames = [to_lab(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy()) for data in pictures]
+        self.frames = [to_lab(rgb) for rgb in unpack_frames(packed, "frames")]
         self.exemplar = to_lab(packed["ref"])
         self.first_frame = str(packed["mode"]) == "first"
         self.answers = dict(zip(packed["keep"].tolist(), packed["ab"], strict=True))
