@@ -22,10 +22,10 @@ from ..inference.memory import MemoryConfig
 from ..media.exemplar import show_exemplars, split_reference
 from ..settings import ColorizeSettings, ProgressCallback
 from ..video.decode import DecodeStatistics
-from ..video.mux import check_segments, mux_film
+from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
-from ..video.segments import SegmentWriter, read_segment, segment_path
+from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
 from .checkpoint import SEGMENT_FRAMES, ProgressFolder, Save, Saver, fingerprint, model_sha256
 from .frame_colorizer import ColorPlanes, Painter, lightness_of

@@ -210,7 +210,7 @@ def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
     film, counts = RgbFilm(path), DecodeStatistics()
     with open_input(path) as container:
         for frame in decoded_frames(container, video_stream(container, path), counts):
-            yield film.shown(frame)
+            yield film.upright(frame)
     if counts.undecodable:
         _log.warning("%s is learned from without %s that cannot be decoded", path, many(counts.undecodable, "packet"))
 

@@ -1,4 +1,4 @@
-"""Decoded frames out of an open container; what cannot be decoded is counted and passed over."""
+"""Demuxing and decoding that survives damage: what cannot be decoded is counted and skipped."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames", "demuxed"]
 
 log = logging.getLogger(__name__)
 
-LOST_LIMIT = 200  # read errors in a row, without a packet in between, that mean the end
+MAX_READ_ERRORS = 200  # in a row, without a packet in between: nothing more can be read
 
 
 @dataclass
 class DecodeStatistics:
-    """So far."""
+    """What was unusual or damaged in a film, counted while it is read and reported at the end."""
 
     undecodable: int = 0  # packets
-    damaged: int = 0  # frames that the decoder itself calls so
+    damaged: int = 0  # frames that the decoder flags as corrupt
     missing: int = 0  # frames that the container announces and the file does not hold
-    resized: int = 0  # frames of another size than the first
-    retimed: int = 0  # frames whose timestamp was missing or went backwards
+    resized: int = 0  # frames of another size than the first, skipped
+    retimed: int = 0  # frames whose timestamp was missing or not after the one before
     interlaced: bool = False
     colored: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def restore(self, counted: Mapping[str, Any]) -> None:
-        """Go on from what `as_dict` gave; whoever counts here goes on doing so."""
-        for name, value in counted.items():
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Take over what `as_dict` returned, in place: those who count into this object keep doing so."""
+        for name, value in values.items():
             setattr(self, name, value)
 
     def first_error(self, where: str) -> str | None:
-        """The first thing that is broken, for those who want none; `where` is the place."""
+        """The first kind of damage found, in words, for strict reading; `where` is the place. None: no damage."""
         if self.undecodable:
             return f"a packet after {where} cannot be decoded"
         if self.damaged:
@@ -48,29 +48,29 @@ class DecodeStatistics:
         return f"it ends early, at {where}" if self.missing else None
 
     def warnings(self) -> Iterator[str]:
-        """All of it, for people, when the film is read."""
+        """One sentence for each thing that was counted."""
         if self.colored:
-            yield "The film already has colour: it was discarded."
+            yield "The film already has color: it was discarded."
         if self.interlaced:
-            yield "The film is interlaced: its fields were coloured together; deinterlacing it first gives more."
+            yield "The film is interlaced: both fields were colored together; deinterlace it first for better results."
         if self.undecodable:
-            yield f"The film has {many(self.undecodable, 'packet')} that cannot be decoded; it went on without."
+            yield f"The film has {many(self.undecodable, 'packet')} that cannot be decoded: skipped."
         if self.damaged:
-            yield f"The film has {many(self.damaged, 'frame')} that came out of the decoder damaged."
+            yield f"The film has {many(self.damaged, 'frame')} that the decoder reports as damaged."
         if self.missing:
-            yield f"The film ends early: about {many(self.missing, 'frame')} that it announces are not there."
+            yield f"The film ends early: about {many(self.missing, 'frame')} that its header announces are missing."
         if self.resized:
-            yield f"The film has {many(self.resized, 'frame')} of another size than the first, left out."
+            yield f"The film has {many(self.resized, 'frame')} of another size than the first: left out."
         if self.retimed:
-            yield f"The film has {many(self.retimed, 'frame')} without a usable timestamp, placed after the last."
+            yield f"The film has {many(self.retimed, 'frame')} without a usable timestamp: placed after the last."
 
 
 @dataclass
 class DecoderCounters:
-    """What went into the decoder, and what came out."""
+    """What went into a decoder, and what came out."""
 
-    packets: int = 0  # without those that an edit list cuts away
-    last: int | None = None  # decoding time of the last packet
+    packets: int = 0  # except those that an edit list cuts away
+    last: int | None = None  # DTS of the last packet
     frames: int = 0
     errors: int = 0
 
@@ -78,47 +78,50 @@ class DecoderCounters:
 def decoded_frames(
     container: InputContainer,
     stream: Any,
-    counts: DecodeStatistics | None = None,
-    fed: DecoderCounters | None = None,
+    statistics: DecodeStatistics | None = None,
+    counters: DecoderCounters | None = None,
     threads: int = 0,
 ) -> Iterator[av.VideoFrame]:
-    """All frames from the container's place on; what cannot be decoded is counted and passed over."""
-    counts, fed = counts or DecodeStatistics(), fed or DecoderCounters()
-    # Frame threads; but where PyAV hands FFmpeg's messages to Python, a frame thread that has something to say and a
-    # decoder that is being closed wait for each other.
+    """All frames from the container's current position on; what cannot be decoded is counted and skipped."""
+    statistics, counters = statistics or DecodeStatistics(), counters or DecoderCounters()
+    # Frame threads, except where PyAV passes FFmpeg's log messages to Python: there, a frame thread that logs and a
+    # decoder that is being closed wait for each other forever.
     stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
     stream.codec_context.thread_count = threads
-    for packet in demuxed(container, [stream], counts):
+    for packet in demuxed(container, [stream], statistics):
         if packet.size:
-            fed.packets, fed.last = fed.packets + (not packet.is_discard), packet.dts
+            counters.packets, counters.last = counters.packets + (not packet.is_discard), packet.dts
         try:
             frames = packet.decode()
         except EOFError:
             return
         except av.error.FFmpegError as error:
-            fed.errors += 1
-            counts.undecodable += 1
+            counters.errors += 1
+            statistics.undecodable += 1
             log.debug("packet at %s: %s", packet.pts, error)
             continue
         for frame in frames:
-            fed.frames += 1
+            counters.frames += 1
             yield frame
 
 
-def demuxed(container: InputContainer, streams: list[Any], counts: DecodeStatistics | None = None) -> Iterator[Any]:
-    """Packets of some streams, last the empty ones that flush; a read error is passed over, but not for ever."""
-    lost = 0
-    while streams and lost < LOST_LIMIT:  # PyAV takes none for all
+def demuxed(container: InputContainer, streams: list[Any], statistics: DecodeStatistics | None = None) -> Iterator[Any]:
+    """Packets of some streams, and finally an empty packet for each, which flushes its decoder.
+
+    A read error is skipped; too many in a row end the reading.
+    """
+    errors = 0
+    while streams and errors < MAX_READ_ERRORS:  # without streams, PyAV would demux all of them
         try:
             for packet in container.demux(streams):
                 if packet.size:
-                    lost = 0
+                    errors = 0
                 yield packet
             return
         except av.error.FFmpegError as error:
-            lost += 1
-            if lost == 1 and counts is not None:
-                counts.undecodable += 1
+            errors += 1
+            if errors == 1 and statistics is not None:
+                statistics.undecodable += 1
             log.debug("read error: %s", error)
     for stream in streams:
         flush: Any = av.Packet()

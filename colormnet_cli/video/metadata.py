@@ -1,4 +1,4 @@
-"""What a stream is called and what it is for, from one container into another; and what of it cannot be said there."""
+"""Language, title and disposition of a stream, from one container to another, and what is lost on the way."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import av
 
 __all__ = ["SOURCE_ONLY_TAGS", "copy_metadata", "lost_metadata"]
 
-# Written by the muxer, or true of the source file only
+# Tags that the muxer writes itself, or that only describe the source file
 SOURCE_ONLY_TAGS = ("encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id", "_statistics")
 
-# QuickTime numbers its languages, and FFmpeg has a name for each number, which is not always that of ISO 639-2.
+# QuickTime stores languages as numbers. FFmpeg has a name for each number, which is not always that of ISO 639-2.
 _QUICKTIME = {"fo ": "fao", "hr ": "hrv", "iri": "gle", "sr ": "srp", "sve": "swe"}
 _TO_QUICKTIME = {
     "sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "cze": "ces", "nld": "dut", "fre": "fra",
@@ -27,8 +27,8 @@ _QUICKTIME_AS_ISO = """
     ukr urd uzb vie wel yid
 """
 
-# What a stream may be for, and the containers that keep it
-_PURPOSES = {
+# Dispositions, and the containers that store them
+_DISPOSITIONS = {
     "dub": ("mp4", "matroska"),
     "original": ("matroska",),
     "comment": ("mp4", "matroska"),
@@ -41,9 +41,9 @@ _PURPOSES = {
 
 
 def copy_metadata(added: Any, stream: Any, muxer: str) -> None:
-    """Language, title and the like, and what the stream is for."""
+    """Copy tags and disposition of `stream` to the output stream `added`."""
     tags = {k: v for k, v in stream.metadata.items() if not k.lower().startswith(SOURCE_ONLY_TAGS)}
-    if "name" in tags:  # what .mp4 and .mov call a track's title; all muxers ask for "title"
+    if "name" in tags:  # a track's title in .mp4 and .mov; all muxers expect "title"
         tags.setdefault("title", tags.pop("name"))
     if "language" in tags:
         tags["language"] = _language(tags["language"], muxer)
@@ -52,16 +52,16 @@ def copy_metadata(added: Any, stream: Any, muxer: str) -> None:
 
 
 def lost_metadata(stream: Any, muxer: str) -> list[str]:
-    """What `copy_metadata` says of the stream and the container does not keep, for people."""
+    """What `copy_metadata` sets and the container does not store, in words."""
     language = _language(stream.metadata.get("language", "und"), muxer)
-    lost = [] if _knows(muxer, language) else [f"its language ({language})"]
-    for purpose, containers in _PURPOSES.items():
-        if stream.disposition & getattr(av.stream.Disposition, purpose) and muxer not in containers:
-            lost.append(f'that it is "{purpose.replace("_", " ")}"')
+    lost = [] if _stores(muxer, language) else [f"its language ({language})"]
+    for disposition, containers in _DISPOSITIONS.items():
+        if stream.disposition & getattr(av.stream.Disposition, disposition) and muxer not in containers:
+            lost.append(f'its disposition "{disposition.replace("_", " ")}"')
     return lost
 
 
-def _knows(muxer: str, language: str) -> bool:
+def _stores(muxer: str, language: str) -> bool:
     if language in ("und", "") or muxer not in ("mp4", "mov"):
         return True
     if muxer == "mp4":
@@ -70,6 +70,6 @@ def _knows(muxer: str, language: str) -> bool:
 
 
 def _language(name: str, muxer: str) -> str:
-    """ISO 639-2, or what the muxer of QuickTime takes for it."""
+    """The ISO 639-2 code, or for .mov the name that FFmpeg's muxer expects."""
     iso = _QUICKTIME.get(name, name)
     return _TO_QUICKTIME.get(iso, iso) if muxer == "mov" else iso

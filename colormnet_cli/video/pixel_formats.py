@@ -1,4 +1,4 @@
-"""Pixel formats: the luma plane of any decoded frame, and frames made of planes for an encoder."""
+"""Pixel formats: from any decoded frame to its luma plane, and from planes to a frame for an encoder."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Plane = NDArray[Any]  # uint8 at 8 bits, uint16 above
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """What a decoder's pixel format holds, and how its luma is had."""
+    """What a decoder's pixel format holds, and how its luma plane is extracted."""
 
     kind: str  # "yuv", "gray" or "rgb"
     bits: int  # of the luma plane that comes out
     subsampling: tuple[int, int]  # luma samples per chroma sample, across and down; (1, 1) for gray and rgb
-    unpack: str | None  # the planar format with the same samples; None where the frame is planar already
+    unpack: str | None  # a planar format with the same samples to convert to first; None: it is planar already
     alpha: bool
 
 
@@ -67,7 +67,7 @@ def pixel_format(bits: int, subsampling: tuple[int, int] | None) -> str:
 
 
 def luma_plane(frame: av.VideoFrame, layout: PixelLayout, matrix: str) -> Plane:
-    """The frame's Y′, [H,W], bit for bit; out of RGB by `matrix`, full range."""
+    """The frame's Y′, [H, W], bit-exact; computed from RGB by `matrix`, at full range."""
     if layout.kind == "rgb":
         return _luma_of_rgb(frame.reformat(format=layout.unpack), layout.bits, matrix)
     planar = frame if layout.unpack is None else frame.reformat(format=layout.unpack)
@@ -75,7 +75,7 @@ def luma_plane(frame: av.VideoFrame, layout: PixelLayout, matrix: str) -> Plane:
 
 
 def chroma_offset(frame: av.VideoFrame, layout: PixelLayout) -> float:
-    """How far the frame is from gray: mean distance of Cb and Cr from the middle, in 8-bit codes; a coarse sample."""
+    """Mean distance of Cb and Cr from gray, in 8-bit codes, over a subsample of the pixels."""
     if layout.kind == "gray":
         return 0.0
     if layout.kind == "rgb":
@@ -88,7 +88,7 @@ def chroma_offset(frame: av.VideoFrame, layout: PixelLayout) -> float:
 
 
 def convert_luma(luma: Plane, bits: tuple[int, int], full: tuple[bool, bool]) -> Plane:
-    """The plane at another bit depth or range, rounded; the plane itself where both are the same."""
+    """The plane at another bit depth or range, rounded; the same array where neither changes. Pairs are (from, to)."""
     if bits[0] == bits[1] and full[0] == full[1]:
         return luma
     table = _luma_table(*bits, *full)
@@ -113,18 +113,18 @@ def build_frame(format_name: str, planes: tuple[Plane, Plane, Plane]) -> av.Vide
 
 
 def samples_of(frame: av.VideoFrame, index: int, bits: int) -> Plane:
-    """The samples of a planar frame's plane, [h,w], without a copy."""
+    """The samples of one plane of a planar frame, [h, w], without a copy."""
     return _rows(frame.planes[index], bits)[:, : frame.planes[index].width]
 
 
 def _rows(plane: Any, bits: int) -> Plane:
-    """All of a plane's buffer, top row first, padding at the right end."""
+    """A plane's whole buffer [h, line], top row first, with the padding at the right."""
     rows: Plane = np.frombuffer(plane, dtype=np.uint8 if bits == 8 else np.uint16).reshape(plane.height, -1)
     return rows[::-1] if plane.line_size < 0 else rows  # bottom-up: the buffer begins at its lowest address
 
 
 def _rgb(frame: av.VideoFrame, bits: int) -> Plane:
-    """Packed RGB, [h,w,3]."""
+    """Packed RGB, [h, w, 3]."""
     width = frame.width
     return _rows(frame.planes[0], bits)[:, : width * 3].reshape(-1, width, 3)
 

@@ -1,4 +1,4 @@
-"""What a film is: its picture, its times, its tags and its other streams."""
+"""Probes a film: format and timing of its video stream, color tags, and its other streams."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .pixel_formats import PixelLayout, pixel_layout
 __all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
-_LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # their gray means video levels unless tagged
-_UNTIMED = 250  # frames without an instant among which the first with one is looked for
+_LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # gray of these has limited range unless tagged
+_MAX_UNTIMED = 250  # frames without a timestamp at the start, before the first one with a timestamp
 _HDR = {16: "PQ (HDR10)", 18: "HLG"}
 
 
@@ -43,11 +43,11 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """The film as its first frame and its container tell it."""
+    """A film, as its container and its first frame describe it."""
 
     path: Path
     container: str
-    index: int  # of the video stream that is coloured
+    index: int  # of the video stream that is colored
     codec: str
     width: int
     height: int
@@ -55,7 +55,7 @@ class VideoInfo:
     layout: PixelLayout
     full_range: bool
     matrix: str  # "bt601", "bt709" or "bt2020"
-    range_tag: int  # as FFmpeg numbers them; 0 or 2 is "untagged"
+    range_tag: int  # this and the next three as FFmpeg numbers them; 0 (range) or 2 is "unspecified"
     matrix_tag: int
     primaries_tag: int
     transfer_tag: int
@@ -63,14 +63,14 @@ class VideoInfo:
     display_matrix: tuple[int, ...] | None
     field_order: int
     rate: Fraction
-    constant_rate: bool  # every frame comes at that rate, as far as one look can tell; False where it cannot
+    constant_rate: bool  # False where the header does not say whether all frames come at that rate
     time_base: Fraction
-    dts_only: bool  # the container has no instants but those of decoding
+    dts_only: bool  # the container stores no presentation timestamps
     first_pts: int
     duration: float | None  # seconds
-    frames: int | None  # exact where the container counts them, else an estimate
-    has_index: bool  # the container announces each packet
-    end: Fraction | None  # seconds: when the last frame is over, where the container says so of this stream
+    frames: int | None  # exact where the container has the number, else an estimate
+    has_index: bool  # the container lists every packet
+    end: Fraction | None  # seconds: when the last frame ends, where the container says so for this stream
     interlaced: bool
     chapters: int
     streams: tuple[StreamInfo, ...]
@@ -82,41 +82,41 @@ class VideoInfo:
 
     @property
     def turn(self) -> Turn:
-        """What players do with its pictures before they show them."""
+        """How players rotate or mirror its frames."""
         return Turn.of(self.display_matrix)
 
     def timestamp(self, frame: av.VideoFrame) -> int | None:
-        """When a frame is shown, in the time base; None where the film does not say."""
+        """When a frame is shown, in `time_base`; None where the film does not say."""
         return _timestamp(frame, self.dts_only)
 
     @property
     def frame_duration(self) -> int:
-        """From one frame to the next at the film's rate, in the time base."""
+        """At the film's nominal rate, in `time_base`; at least 1."""
         return max(1, round(1 / self.rate / self.time_base))
 
 
 @contextmanager
 def open_input(path: str | Path) -> Iterator[InputContainer]:
-    """Open a file for demuxing; what is wrong with it becomes a sentence."""
+    """Open a file for demuxing. Raises MediaError where that fails."""
     path = Path(path)
     if not path.exists():
-        raise MediaError(f"{path} is not there: check its name.")
+        raise MediaError(f"{path} does not exist: check its name.")
     if path.is_dir():
-        raise MediaError(f"{path} is a folder: give a video file; for folders of pictures there is `colormnet frames`.")
+        raise MediaError(f"{path} is a folder: give a video file; `colormnet frames` colors folders of images.")
     try:
         container = av.open(str(path.resolve()), "r", metadata_errors="replace")
     except PermissionError as error:
-        raise MediaError(f"{path} may not be read: check its permissions.") from error
+        raise MediaError(f"{path} cannot be read: check its permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         size = os.path.getsize(path)
-        why = "it is empty" if size == 0 else "it is no video file that FFmpeg knows, or its beginning is lost"
+        why = "it is empty" if size == 0 else "FFmpeg does not know its format, or its header is damaged"
         raise MediaError(f"{path} cannot be opened: {why}.") from error
     with container:
         yield container
 
 
 def video_stream(container: InputContainer, path: Path) -> Any:
-    """The first video stream that is no cover picture."""
+    """The first video stream that is not a cover picture."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             if stream.codec_context is None:
@@ -127,19 +127,23 @@ def video_stream(container: InputContainer, path: Path) -> Any:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Look at a film and decode its first frame."""
+    """Read a film's header and decode its first frame.
+
+    Raises MediaError: it cannot be read or decoded, or is HDR video.
+    """
     path = Path(path)
     with open_input(path) as container:
         stream = video_stream(container, path)
         frames = decoded_frames(container, stream)
         frame = next(frames, None)
         if frame is None:
-            raise MediaError(f"{path}: not one frame of it can be decoded.")
+            raise MediaError(f"{path}: none of its frames can be decoded.")
         info = _describe(path, container, stream, frame)
         if info.timestamp(frame) is not None:
             return info
-        instants = map(info.timestamp, islice(frames, _UNTIMED))  # a raw stream has none, another may begin without
-        first = next((t - n * info.frame_duration for n, t in enumerate(instants, 1) if t is not None), 0)
+        # A raw stream has no timestamps at all; a broadcast recording may begin with frames that have none.
+        timestamps = map(info.timestamp, islice(frames, _MAX_UNTIMED))
+        first = next((t - n * info.frame_duration for n, t in enumerate(timestamps, 1) if t is not None), 0)
         return replace(info, first_pts=first)
 
 
@@ -155,7 +159,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     matrix_tag = _tag(context.colorspace, frame.colorspace)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)
-    dts_only = container.format.name == "avi"  # it has no others; FFmpeg's guesses go wrong where there are B-frames
+    dts_only = container.format.name == "avi"  # FFmpeg guesses a PTS for these, wrongly with B-frames
     pts = _timestamp(frame, dts_only) or 0
     duration = _duration(container, stream, float(pts * stream.time_base))
     counted = stream.frames or None
@@ -179,7 +183,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         display_matrix=_display_matrix(frame),
         field_order=int(getattr(context, "field_order", 0)),
         rate=rate,
-        # The rate of all frames, and that of the first ones; other containers tell less.
+        # The average rate is that of all frames, the base rate that of the first ones. Only MP4 has the former exactly.
         constant_rate="mp4" in container.format.name and stream.average_rate == stream.base_rate == rate,
         time_base=Fraction(stream.time_base),
         dts_only=dts_only,
@@ -200,7 +204,7 @@ def _timestamp(frame: av.VideoFrame, dts_only: bool) -> int | None:
 
 
 def _tag(*values: int, nothing: int = 2) -> int:
-    """The first value that says something; 2 is FFmpeg's "unspecified"."""
+    """The first value that is neither unspecified (2 for most tags) nor 0; else `nothing`."""
     return next((int(v) for v in values if int(v) not in (nothing, 0)), nothing)
 
 
@@ -214,7 +218,7 @@ def _is_full_range(frame: av.VideoFrame, context: Any, layout: PixelLayout) -> b
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    """Rotation and mirroring, as the container has it."""
+    """Rotation and mirroring, nine numbers, as stored in the container."""
     try:
         side_data: Any = frame.side_data
         data = side_data["DISPLAYMATRIX"]
@@ -228,13 +232,13 @@ def _duration(container: InputContainer, stream: Any, first: float) -> float | N
         return float(stream.duration * stream.time_base)
     if container.duration:
         seconds = container.duration / 1_000_000
-        return seconds - first if seconds > first else seconds  # Matroska's duration is the last instant
+        return seconds - first if seconds > first else seconds  # Matroska stores the end's timestamp
     return None
 
 
 def _end(container: InputContainer, stream: Any, first: int) -> Fraction | None:
     tag = next((v for k, v in stream.metadata.items() if k.upper().startswith("DURATION")), None)
-    if tag is not None and (clock := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", tag)):  # Matroska's is the last instant
+    if tag is not None and (clock := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", tag)):  # Matroska: the end's timestamp
         return int(clock[1]) * 3600 + int(clock[2]) * 60 + Fraction(clock[3])
     if container.format.name == "avi" and stream.duration:
         return Fraction((first + stream.duration) * stream.time_base)

@@ -1,4 +1,4 @@
-"""Frames out of a film, one by one: their luma plane and their instant."""
+"""Reads the frames of a film one by one: luma plane and timestamp."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["Frame", "FrameChecksum", "Reader"]
 
 log = logging.getLogger(__name__)
 
-SEEK_MARGIN = 10.0  # seconds before the wanted place at which decoding begins
-SEEK_WORTH = 500  # frames that are rather decoded again than looked for
-JUMP_LIMIT = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
-AGAIN_STEP = Fraction(1, 1000)  # seconds: the least that every container can tell apart
-COLORED = 4.0  # mean distance from gray, in 8-bit codes, that is no noise any more
+SEEK_MARGIN = 10.0  # seconds before the wanted position at which decoding begins
+MIN_SEEK_FRAMES = 500  # a position before this frame is reached by decoding from the start, not by seeking
+MAX_GAP = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
+MIN_STEP = Fraction(1, 1000)  # seconds: the smallest step that every container can store
+COLORED = 4.0  # mean distance from gray, in 8-bit codes, above which it is color and not noise
 
 
 @dataclass(frozen=True)
 class FrameChecksum:
-    """A frame to be known again: its instant and a checksum of its luma."""
+    """Identifies a frame: its timestamp and a CRC of its luma."""
 
     pts: int
     crc: int
@@ -39,16 +39,16 @@ class FrameChecksum:
 
 @dataclass(frozen=True)
 class Frame:
-    """A decoded frame of the part that is coloured."""
+    """A decoded frame of the part that is colored."""
 
-    number: int  # 0 is the first one coloured
-    luma: Plane  # [H,W], uint8 or uint16, the film's own bit depth
+    number: int  # 0 is the first one colored
+    luma: Plane  # [H, W], uint8 or uint16, at the film's bit depth
     pts: int  # in the film's time base, strictly increasing
-    duration: int  # of the container; 0 where it has none
-    statistics: dict[str, Any] = field(repr=False)  # of the film up to here
+    duration: int  # from the container; 0 where it has none
+    statistics: dict[str, Any] = field(repr=False)  # of the film up to and including this frame
 
     def checksum(self) -> FrameChecksum:
-        """By which a later run knows it again."""
+        """By which a resumed run recognizes this frame."""
         return FrameChecksum(self.pts, zlib.crc32(self.luma.data))
 
 
@@ -57,11 +57,11 @@ class Reader:
 
     Args:
         info: the probed film.
-        start, end: counted from the film's first frame; `end` is the first moment left out.
-        duration: counted from the first frame that is yielded, instead of `end`.
-        strict: a packet that cannot be decoded is an error.
-        on_skip: called with the number of frames passed over so far on the way to the first one.
-        advice: what a person is told to do about a packet that cannot be decoded, where that is an error.
+        start, end: counted from the film's first frame; `end` is the first position left out.
+        duration: counted from the first frame that is yielded; instead of `end`.
+        strict: damage is an error (MediaError).
+        on_skip: called with the number of frames decoded so far on the way to the first one that is yielded.
+        advice: the end of that error's sentence: what the user can do.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Reader:
         duration: Timecode | None = None,
         strict: bool = False,
         on_skip: Callable[[int], None] | None = None,
-        advice: str = "leave --strict out to go on all the same",
+        advice: str = "switch strict reading off to skip what is damaged",
     ) -> None:
         self.info = info
         self.start, self.end, self.duration = start, end, duration
@@ -80,33 +80,33 @@ class Reader:
         self.on_skip = on_skip or (lambda _: None)
         self.statistics = DecodeStatistics()
         self._last_pts: int | None = None
-        self._step = 0  # from the frame before it to the last
-        self._passed = 0  # frames of the film before `start`, where they are counted
+        self._last_step = 0  # between the last two frames
+        self._skipped = 0  # frames of the film before `start`, where they are counted
 
     def frames(
         self,
         done: int = 0,
         checksums: Sequence[FrameChecksum] = (),
         statistics: Mapping[str, Any] | None = None,
-        begin: int = 0,
+        first_pts: int = 0,
     ) -> Iterator[Frame]:
-        """The frames from number `done` on.
+        """The frames from number `done` on; the arguments describe an earlier run that is resumed.
 
         Args:
-            done: frames that an earlier run has coloured.
-            checksums: the last ones of these. With them the place is looked for near by; without, or where they are not
-                found again, the film is decoded from its beginning.
-            statistics: what the earlier run counted up to there.
-            begin: the instant of its first frame, from which a `duration` counts.
+            done: how many frames it finished.
+            checksums: those of the last of them, by which the position is found again after seeking. Without them, or
+                where the frames differ, the film is decoded from its start.
+            statistics: `Frame.statistics` of the last of them.
+            first_pts: timestamp of its first frame, from which a `duration` counts.
         """
-        if checksums and statistics is not None and done > SEEK_WORTH and self._may_seek:
+        if checksums and statistics is not None and done > MIN_SEEK_FRAMES and self._may_seek:
             raw = self._after(checksums, statistics)
             first = next(raw, None)
             if first is not None:
                 self._last_pts = checksums[-1].pts
-                yield from self._numbered(chain([first], raw), done, begin)
+                yield from self._numbered(chain([first], raw), done, first_pts)
                 return
-            log.info("the place of the last run was not found by seeking; decoding from the beginning")
+            log.info("could not find the position of the last run by seeking: decoding from the start")
         self.statistics, self._last_pts = DecodeStatistics(), None
         for frame in self._numbered(self._selected(), 0):
             if frame.number >= done:
@@ -116,11 +116,11 @@ class Reader:
 
     @property
     def _may_seek(self) -> bool:
-        """Frame numbers need every frame counted."""
+        """A range in frame numbers needs every frame counted."""
         return all(t is None or t.frame is None for t in (self.start, self.end))
 
     def _selected(self) -> Iterator[av.VideoFrame]:
-        """From `start` on; by seeking where that saves much."""
+        """Decoded frames from `start` on, by seeking where that saves much."""
         wanted = self.start.seconds if self.start is not None and self._may_seek else None
         if wanted is not None and wanted > SEEK_MARGIN:
             raw = self._decode(self.info.first_time + wanted)
@@ -132,36 +132,37 @@ class Reader:
             if self.start is None or self.start.reached(number, self._seconds(frame, number)):
                 yield frame
             else:
-                self._passed = number + 1
+                self._skipped = number + 1
                 self.on_skip(number + 1)
 
-    def _numbered(self, raw: Iterator[av.VideoFrame], number: int, begin: int | None = None) -> Iterator[Frame]:
-        """Regular frames up to `end`: one size, instants that increase."""
+    def _numbered(self, raw: Iterator[av.VideoFrame], number: int, first_pts: int | None = None) -> Iterator[Frame]:
+        """Frames up to `end`, all of one size, with increasing timestamps."""
         for frame in raw:
             self._check_strict()
             if (frame.width, frame.height) != (self.info.width, self.info.height):
                 self.statistics.resized += 1
                 continue
-            pts = self._regular_pts(frame)
-            begin = pts if begin is None else begin
+            pts = self._increasing_pts(frame)
+            first_pts = pts if first_pts is None else first_pts
             seconds = pts * self.info.time_base
-            if self.end is not None and self.end.reached(number + self._passed, seconds - self.info.first_time):
+            if self.end is not None and self.end.reached(number + self._skipped, seconds - self.info.first_time):
                 return
-            if self.duration is not None and self.duration.reached(number, seconds - begin * self.info.time_base):
+            if self.duration is not None and self.duration.reached(number, seconds - first_pts * self.info.time_base):
                 return
             yield self._frame(frame, number, pts)
             number += 1
-        self._look_for_the_end()
+        self._check_end()
         self._check_strict()
 
-    def _look_for_the_end(self) -> None:
-        """Whether the last frame comes as late as the container says."""
+    def _check_end(self) -> None:
+        """Count the frames missing at the end, where the container says when the film ends."""
         if self.info.end is None or self._last_pts is None or self.statistics.missing:
             return
-        step = max(self._step * self.info.time_base, 1 / self.info.rate)  # an AVI's rate may be that of a finer clock
-        lost = (self.info.end - self._last_pts * self.info.time_base) / step - 1
-        if lost >= 2:  # a frame may be shown longer than the others
-            self.statistics.missing = round(lost)
+        # the rate of an AVI may be that of a finer clock
+        step = max(self._last_step * self.info.time_base, 1 / self.info.rate)
+        missing = (self.info.end - self._last_pts * self.info.time_base) / step - 1
+        if missing >= 2:  # the last frame may have a longer duration than the others
+            self.statistics.missing = round(missing)
 
     def _frame(self, frame: av.VideoFrame, number: int, pts: int) -> Frame:
         layout = pixel_layout(frame.format.name)
@@ -174,25 +175,25 @@ class Reader:
             luma = convert_luma(luma, (layout.bits, self.info.layout.bits), (self.info.full_range,) * 2)
         return Frame(number, luma, pts, int(frame.duration or 0), self.statistics.as_dict())
 
-    def _regular_pts(self, frame: av.VideoFrame) -> int:
-        """The frame's own instant; one step after the last where it has none, or one that cannot be.
+    def _increasing_pts(self, frame: av.VideoFrame) -> int:
+        """The frame's own timestamp; one step after the last where it has none, or an impossible one.
 
-        One that comes again goes right behind the last: those that follow keep theirs, and the sound stays in step.
+        A repeated one is placed right after the last: the frames that follow keep theirs, so the audio stays in sync.
         """
         unit, last = self.info.time_base, self._last_pts
         pts = self.info.timestamp(frame)
-        if pts is None or (last is not None and not last < pts <= last + JUMP_LIMIT / unit):
-            again = pts is not None and last is not None and 0 <= last - pts < 1 / unit  # up to a second
-            step = max(1, round((AGAIN_STEP if again else 1 / self.info.rate) / unit))
-            if not (self.info.dts_only and frame.dts is None):  # as the last ones are, out of the emptied decoder
+        if pts is None or (last is not None and not last < pts <= last + MAX_GAP / unit):
+            repeated = pts is not None and last is not None and 0 <= last - pts < 1 / unit  # by less than a second
+            step = max(1, round((MIN_STEP if repeated else 1 / self.info.rate) / unit))
+            if not (self.info.dts_only and frame.dts is None):  # the last ones, out of the flushed decoder, have none
                 self.statistics.retimed += 1
-            pts = self.info.first_pts + self._passed * step if last is None else last + step
-        self._step = 0 if last is None else int(pts) - last
+            pts = self.info.first_pts + self._skipped * step if last is None else last + step
+        self._last_step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
         return int(pts)
 
     def _seconds(self, frame: av.VideoFrame, number: int = 0) -> Fraction:
-        """Since the film's first frame; by its number where it has no instant."""
+        """Since the film's first frame; by its number where it has no timestamp."""
         pts = self.info.timestamp(frame)
         return number / self.info.rate if pts is None else pts * self.info.time_base - self.info.first_time
 
@@ -205,7 +206,7 @@ class Reader:
             raise MediaError(f"{self.info.path}: {found}; {self.advice}.")
 
     def _after(self, checksums: Sequence[FrameChecksum], statistics: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
-        """The frames that follow the marked ones; nothing where these are not found, bit for bit."""
+        """The frames that follow those of the checksums; none where these are not found, bit for bit."""
         wanted = list(checksums)
         raw = self._decode(checksums[-1].pts * self.info.time_base)
         for seen, frame in enumerate(raw):
@@ -217,14 +218,14 @@ class Reader:
                 if FrameChecksum(pts, zlib.crc32(luma.data)) != wanted.pop(0):
                     return
                 if not wanted:
-                    self.statistics.restore(statistics)  # not anew what lies before
+                    self.statistics.restore(statistics)  # what lies before is not counted twice
                     yield from raw
                     return
             self.on_skip(seen + 1)
 
     def _decode(self, near: Fraction | None = None) -> Iterator[av.VideoFrame]:
-        """Decoded frames, from some seconds before the instant `near` (in the container's time) on, or all."""
-        last, fed = None, DecoderCounters()
+        """All decoded frames, or those from some seconds before `near` (seconds, as the container counts) on."""
+        last, counters = None, DecoderCounters()
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             if near is not None:
@@ -232,23 +233,23 @@ class Reader:
                     container.seek(int((near - int(SEEK_MARGIN)) / self.info.time_base), stream=stream)
                 except av.error.FFmpegError:
                     return
-            for frame in decoded_frames(container, stream, self.statistics, fed):
+            for frame in decoded_frames(container, stream, self.statistics, counters):
                 last = self.info.timestamp(frame)
                 yield frame
-            if self.info.has_index and fed.last is not None:
-                self.statistics.missing = sum(entry.timestamp > fed.last for entry in stream.index_entries)
-        lost = fed.packets - fed.frames - fed.errors  # packets of which the decoder made nothing, and said nothing
+            if self.info.has_index and counters.last is not None:
+                self.statistics.missing = sum(entry.timestamp > counters.last for entry in stream.index_entries)
+        lost = counters.packets - counters.frames - counters.errors  # packets that gave neither a frame nor an error
         if lost > 0 and last is not None:
             for frame in self._tail(last):
                 lost -= 1
                 yield frame
         if near is not None:
             return
-        if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # fields, and VP8's hidden frames
+        if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # one field a packet; hidden frames
             self.statistics.undecodable += lost
 
     def _tail(self, last: int) -> Iterator[av.VideoFrame]:
-        """Frames behind `last` that frame threads dropped when a damaged packet stood among the last ones."""
+        """Frames after `last`, which frame threads drop when one of the last packets is damaged."""
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             near = last * self.info.time_base - int(SEEK_MARGIN)

@@ -1,4 +1,4 @@
-"""The frames of a film as 8-bit RGB, one at a time: what evaluation and comparison look at."""
+"""The frames of a film as 8-bit RGB: for evaluation, comparison, training, and exemplars taken from a film."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from .probe import VideoInfo, open_input, probe, video_stream
 
 __all__ = ["RgbFilm", "frame_at", "rgb_to_planes"]
 
-# swscale: bilinear, chroma at every pixel, rounded properly, the same on every machine
+# swscale: bilinear, full chroma interpolation and input, accurate rounding, bit-exact on every machine
 _SCALER = 2 | 0x2000 | 0x40000 | 0x80000
 _SWS_MATRIX = {"bt709": 1, "bt601": 5, "bt2020": 9}
 _LIMITED, _FULL = 1, 2
-_SEEK_MARGIN = 10  # seconds before the wanted moment at which decoding begins
+_SEEK_MARGIN = 10  # seconds before the wanted position at which decoding begins
 
 
 class RgbFilm:
-    """A film's frames in the order they are shown, each [H, W, 3] uint8; iterating decodes it anew.
+    """A film's frames in the order they are shown, each [H, W, 3] uint8; every iteration decodes it again.
 
-    Raises MediaError where it cannot be read. A packet that cannot be decoded is an error too, at the end: a frame is
-    missing then, and all behind it would be compared with the wrong one.
+    Raises MediaError where it cannot be read. So does a packet that cannot be decoded, at the end of the iteration: a
+    frame is missing then, and all frames after it would be compared with the wrong ones.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.info: VideoInfo = probe(path)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        counts = DecodeStatistics()
+        statistics = DecodeStatistics()
         with open_input(self.info.path) as container:
-            for frame in decoded_frames(container, video_stream(container, self.info.path), counts):
+            for frame in decoded_frames(container, video_stream(container, self.info.path), statistics):
                 yield self.rgb(frame)
-        if counts.undecodable:
+        if statistics.undecodable:
             raise MediaError(
-                f"{self.info.path}: {many(counts.undecodable, 'packet')} cannot be decoded, so its frames cannot be "
-                "told apart by number: give an intact file."
+                f"{self.info.path}: {many(statistics.undecodable, 'packet')} cannot be decoded, so its frame numbers "
+                "are not reliable: give an intact file."
             )
 
     def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """A decoded frame of this film → RGB [H, W, 3], by the film's matrix and range."""
+        """A decoded frame of this film as RGB [H, W, 3], by the film's matrix and range."""
         rgb = frame.reformat(
             format="rgb24",
             src_colorspace=_SWS_MATRIX[self.info.matrix],
@@ -59,15 +59,15 @@ class RgbFilm:
         )
         return rgb.to_ndarray().astype(np.uint8, copy=False)
 
-    def shown(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """The same, upright as players show it."""
+    def upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """The same, rotated and mirrored as players show it."""
         stored = torch.from_numpy(self.rgb(frame)).movedim(-1, 0)  # [3, H, W]
         upright: NDArray[np.uint8] = self.info.turn.upright(stored).movedim(0, -1).contiguous().numpy()
         return upright
 
 
 def rgb_to_planes(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:
-    """RGB [H, W, 3] → the planes (Y′, Cb, Cr) of a planar YUV format, for an encoder."""
+    """RGB [H, W, 3] to the planes (Y′, Cb, Cr) of a planar YUV format, for an encoder."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
         format=pix_fmt,
         dst_colorspace=_SWS_MATRIX[matrix],
@@ -81,20 +81,19 @@ def rgb_to_planes(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range:
 
 
 def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
-    """The frame that is on the screen at `moment`, [H,W,3] RGB, upright as players show it.
+    """The frame that is on screen at `moment`, RGB [H, W, 3], upright.
 
-    Raises:
-        MediaError: the film cannot be read, or ends before that moment.
+    Raises MediaError: the film cannot be read, or ends before that moment.
     """
     film = RgbFilm(path)
     found = _seek(film.info, moment.seconds) if moment.seconds is not None else None
     if found is None:
         found = _count(film.info, moment)
-    return film.shown(found)
+    return film.upright(found)
 
 
 def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
-    """The frame shown `wanted` seconds after the first, by seeking; None where only counting helps."""
+    """The frame shown `wanted` seconds after the first, by seeking; None where that does not find it."""
     if wanted <= _SEEK_MARGIN:
         return None
     shown = None
@@ -102,11 +101,11 @@ def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
         if seconds > wanted:
             return shown
         shown = frame
-    return None  # behind the end, or the seek went wrong: the slow way knows
+    return None  # after the end, or the seek went wrong: decoding from the start will tell
 
 
 def _count(info: VideoInfo, moment: Timecode) -> av.VideoFrame:
-    """The frame at that moment, decoding from the beginning."""
+    """The frame at that moment, by decoding from the start."""
     shown, last, number = None, Fraction(0), -1
     for number, (seconds, frame) in enumerate(_frames(info)):
         if moment.frame == number:
@@ -115,13 +114,13 @@ def _count(info: VideoInfo, moment: Timecode) -> av.VideoFrame:
             return shown or frame
         shown, last = frame, seconds
     if shown is not None and moment.seconds is not None and moment.seconds < last + 1 / info.rate:
-        return shown  # while the last frame stands
+        return shown  # the last frame, within its duration
     end = f"{float(last + 1 / info.rate):.2f} s, {many(number + 1, 'frame')}"
     raise MediaError(f"{info.path} has no frame at {moment}: it ends after {end}.")
 
 
 def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-    """(seconds since the film's first frame, frame), from shortly before `near` on, or all."""
+    """(seconds since the film's first frame, frame) of all frames, or of those from about `near` seconds on."""
     with open_input(info.path) as container:
         stream = video_stream(container, info.path)
         if near is not None:

@@ -1,4 +1,4 @@
-"""Segments of encoded film on disk: packets with their order and timestamps, in files that are complete or absent.
+"""Segments of an encoded film on disk: packets with their order and timestamps, in files that are complete or absent.
 
 A segment is `frames` frames long (the last one may be shorter), begins with a keyframe and depends on no other one.
 So an interrupted run loses at most one segment, and the film muxed from the segments is the same whether or not the
@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
@@ -23,17 +24,26 @@ from ..wording import many
 from .encode import EncoderSpec, open_encoder
 from .pixel_formats import Plane, build_frame
 
-__all__ = ["PacketRecord", "Segment", "SegmentWriter", "read_packets", "read_segment", "segment_path"]
+__all__ = [
+    "PacketRecord",
+    "Segment",
+    "SegmentWriter",
+    "SegmentsSummary",
+    "check_segments",
+    "read_packets",
+    "read_segment",
+    "segment_path",
+]
 
 MAGIC = b"CMSEGMT1"
 
 
 @dataclass(frozen=True)
 class PacketRecord:
-    """One packet in decoding order."""
+    """One packet, in decoding order."""
 
-    frame: int  # its frame's place in the segment, in the order of display
-    size: int
+    frame: int  # number of its frame within the segment, in presentation order
+    size: int  # bytes
     key: bool
 
 
@@ -42,42 +52,49 @@ class Segment:
     """The index of a segment."""
 
     pts: tuple[int, ...]  # of its frames, in the film's time base
-    durations: tuple[int, ...]
+    durations: tuple[int, ...]  # of its frames, from the source; 0 where it has none
     packets: tuple[PacketRecord, ...]
     extradata: bytes
 
     @property
     def delay(self) -> int:
-        """How many packets a decoder takes in before it can show the first frame."""
+        """How many packets a decoder needs before it can output the first frame."""
         return max((i - p.frame for i, p in enumerate(self.packets)), default=0)
 
-    def end(self, step: int) -> int:
-        """When its last frame is over, where no segment follows; `step` is a frame's duration where nothing tells."""
-        last, gaps = self.durations[-1] or step, [after - before for before, after in pairwise(self.pts)]
-        if any(abs(gap - told) > 1 for gap, told in zip(gaps, self.durations, strict=False) if told):
-            # .mp4 with B-frames: these are durations in the order of decoding, so the last one is another frame's
+    def end(self, frame_duration: int) -> int:
+        """When its last frame ends if no segment follows; `frame_duration` is used where the source has none."""
+        last, gaps = self.durations[-1] or frame_duration, [after - before for before, after in pairwise(self.pts)]
+        if any(abs(gap - duration) > 1 for gap, duration in zip(gaps, self.durations, strict=False) if duration):
+            # MP4 with B-frames: FFmpeg gives durations in decoding order, so the last one belongs to another frame
             last = min(last, median_low(gaps))
         return self.pts[-1] + last
 
 
-def segment_path(folder: Path, number: int) -> Path:
-    """Where a segment lies; the first is number 0."""
-    return folder / f"segment-{number:06d}"
+@dataclass(frozen=True)
+class SegmentsSummary:
+    """What the segments of a film have in common."""
+
+    delay: int  # the longest of all segments
+    extradata: bytes
+    whole_milliseconds: bool  # every timestamp is one
 
 
 class SegmentWriter:
-    """Encodes frames and cuts the result into segments of `frames` frames.
+    """Encodes frames into segments of `frames` frames, each with an encoder of its own.
 
-    Every segment comes from an encoder of its own. `write` and `close` raise OSError where the disk does.
+    Args:
+        done: how many complete segments `folder` already has.
+
+    `write` and `close` raise OutputError where the encoder drops or adds frames, and OSError where the disk fails.
     """
 
     def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0) -> None:
         self.spec, self.folder, self.frames = spec, folder, frames
-        self.number = done  # segments that are whole
+        self.number = done  # complete segments
         self._open: _OpenSegment | None = None
 
     def write(self, planes: tuple[Plane, Plane, Plane], pts: int, duration: int) -> None:
-        """The next frame: (Y′, Cb, Cr) at the encoder's depth and sampling, and its instant."""
+        """The next frame: (Y′, Cb, Cr) at the encoder's depth and sampling, its timestamp and its duration."""
         if self._open is None:
             self._open = _OpenSegment(self.spec, segment_path(self.folder, self.number))
         self._open.write(build_frame(self.spec.pix_fmt, planes), pts, duration)
@@ -92,14 +109,14 @@ class SegmentWriter:
             self.number += 1
 
     def abort(self) -> None:
-        """Forget the segment that is being written."""
+        """Discard the segment that is being written."""
         if self._open is not None:
             self._open.abort()
             self._open = None
 
 
 class _OpenSegment:
-    """A segment while it is being written, in a file that gets its name when it is whole."""
+    """A segment that is being written, to a `.part` file that is renamed when it is complete."""
 
     def __init__(self, spec: EncoderSpec, path: Path) -> None:
         self.spec, self.path = spec, path
@@ -126,7 +143,7 @@ class _OpenSegment:
         self._store(self.context.encode(None))
         if sorted(p.frame for p in self.packets) != list(range(len(self.pts))):
             made = f"{many(len(self.packets), 'packet')} of {many(len(self.pts), 'frame')}"
-            raise OutputError(f"{self.spec.encoder} made {made}: choose another --codec or other options.")
+            raise OutputError(f"{self.spec.encoder} made {made}: choose another codec or other encoder options.")
         index = {
             "pts": self.pts,
             "durations": self.durations,
@@ -146,8 +163,13 @@ class _OpenSegment:
         self.part.unlink(missing_ok=True)
 
 
+def segment_path(folder: Path, number: int) -> Path:
+    """The file of a segment; the first is number 0."""
+    return folder / f"segment-{number:06d}"
+
+
 def read_segment(path: Path) -> Segment:
-    """The index of a segment. ValueError where the file is none."""
+    """The index of a segment. Raises ValueError where the file is not a complete segment."""
     with open(path, "rb") as file:
         tail = len(MAGIC) + 8
         end = file.seek(0, os.SEEK_END)
@@ -155,18 +177,34 @@ def read_segment(path: Path) -> Segment:
         footer = file.read(tail)
         length = int.from_bytes(footer[:8], "little")
         if footer[8:] != MAGIC or length > end - tail:
-            raise ValueError(f"{path} is no whole segment")
+            raise ValueError(f"{path} is not a complete segment")
         file.seek(end - tail - length)
         index = json.loads(file.read(length))
     packets = tuple(PacketRecord(frame, size, bool(key)) for frame, size, key in index["packets"])
     segment = Segment(tuple(index["pts"]), tuple(index["durations"]), packets, bytes.fromhex(index["extradata"]))
     if sum(p.size for p in packets) != end - tail - length:
-        raise ValueError(f"{path} is no whole segment")
+        raise ValueError(f"{path} is not a complete segment")
     return segment
 
 
 def read_packets(path: Path, segment: Segment) -> Iterator[bytes]:
-    """The bytes of its packets, in decoding order."""
+    """The bytes of a segment's packets, in decoding order."""
     with open(path, "rb") as file:
         for packet in segment.packets:
             yield file.read(packet.size)
+
+
+def check_segments(folder: Path, count: int, time_base: Fraction) -> SegmentsSummary:
+    """Read the index of every segment. Raises OutputError where one is damaged or comes from another encoder."""
+    delay, extradata, whole = 0, None, True
+    for number in range(count):
+        try:
+            segment = read_segment(segment_path(folder, number))
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{segment_path(folder, number)} is damaged: run again without resuming.") from error
+        delay = max(delay, segment.delay)
+        if extradata is not None and segment.extradata != extradata:
+            raise OutputError(f"The segments in {folder} do not belong together: run again without resuming.")
+        extradata = segment.extradata
+        whole = whole and all(pts * time_base.numerator * 1000 % time_base.denominator == 0 for pts in segment.pts)
+    return SegmentsSummary(delay, extradata or b"", whole)

@@ -1,4 +1,4 @@
-"""The packets of the streams beside the picture: copied, or made anew."""
+"""Packets of the streams besides the colored one: copied, converted (subtitles) or transcoded (audio)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .subtitle_text import convert_text
 
 __all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "other_packets"]
 
-LATEST = 10  # seconds that a packet may lie further on in the file than its instant
-CERTAIN = 100  # packets in a row behind the part's end; a single one may be a damaged instant
+MAX_DELAY = 10  # seconds by which a packet may come later in the file than its timestamp says
+MIN_PAST_END = 100  # packets in a row after the end of the part; a single one may have a damaged timestamp
 
 
 @dataclass(frozen=True)
 class TimeRange:
-    """The part of the film that goes out, in seconds of the source; `shift` is added to every instant."""
+    """The part of the source that is muxed, in its seconds (None: open); `shift` is added to every timestamp."""
 
     begin: Fraction | None = None
     end: Fraction | None = None
@@ -32,42 +32,44 @@ class TimeRange:
 
 
 def other_packets(
-    source: InputContainer, tracks: dict[int, CopiedStream], end: Fraction | None = None
+    source: InputContainer, copies: dict[int, CopiedStream], end: Fraction | None = None
 ) -> Iterator[tuple[Fraction, Any]]:
-    """Packets for the output in the source's order, each with its instant (decoding time, seconds).
+    """Packets for the output in the source's order, each with its decoding time in seconds.
 
-    Of a part that ends early, the rest of the source is not read: sound says where the reading is.
+    The source is not read beyond `end`; the audio packets tell when that is reached.
     """
-    streams = [source.streams[index] for index in tracks]
-    past = {stream.index: 0 for stream in streams if stream.type == "audio"}  # packets in a row behind the end
+    streams = [source.streams[index] for index in copies]
+    past = {stream.index: 0 for stream in streams if stream.type == "audio"}  # packets in a row after the end
     for packet in demuxed(source, streams):
         index = packet.stream.index
         if end is not None and index in past and packet.pts is not None:
-            past[index] = past[index] + 1 if packet.pts * packet.time_base >= end + LATEST else 0
-        yield from tracks[index].packets(packet)
-        if past and min(past.values()) >= CERTAIN:
+            past[index] = past[index] + 1 if packet.pts * packet.time_base >= end + MAX_DELAY else 0
+        yield from copies[index].packets(packet)
+        if past and min(past.values()) >= MIN_PAST_END:
             break
-    for track in tracks.values():
-        yield from track.flush()
+    for copy in copies.values():
+        yield from copy.flush()
 
 
 class CopiedStream:
-    """Packets of one stream, copied; their timestamps moved by the window's shift.
+    """Copies the packets of one stream; a base class for those that change them.
 
-    What an edit list cuts away stays away where the container has none, but for the decoder's run-up.
+    Packets that an edit list hides are dropped where the output's container has no edit lists, except for the last
+    two before the first visible one: the decoder's pre-roll.
     """
 
-    def __init__(self, stream: Any, added: Any, window: TimeRange, muxer: str) -> None:
-        self.stream, self.added, self.window = stream, added, window
+    def __init__(self, stream: Any, added: Any, part: TimeRange, muxer: str) -> None:
+        self.stream, self.added, self.part = stream, added, part
         self.drops_hidden = muxer not in ("mp4", "mov")
         self.damaged = 0
         self._last_dts: int | None = None
         self._hidden: deque[Any] = deque(maxlen=2)
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+        """What becomes of a packet of the source: (decoding time in seconds, packet of the output), any number."""
         if not packet.size:
             return
-        if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # a gap of mov_text; the muxer writes its own
+        if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # mov_text's gap; the muxer writes its own
             return
         if self.drops_hidden and packet.is_discard:
             self._hidden.append(packet)
@@ -98,26 +100,24 @@ class CopiedStream:
         yield self._out(packet)
 
     def flush(self) -> Iterator[tuple[Fraction, Any]]:
-        """What is still held back, when no packet comes any more."""
+        """What is left after the last packet."""
         yield from ()
 
     def _within(self, seconds: Fraction) -> bool:
-        begin, end = self.window.begin, self.window.end
+        begin, end = self.part.begin, self.part.end
         return (begin is None or seconds >= begin) and (end is None or seconds < end)
 
     def _out(self, packet: Any) -> tuple[Fraction, Any]:
-        """The packet as the output gets it."""
-        shift = round(self.window.shift / packet.time_base)
+        """The packet, moved to the output's stream and time."""
+        shift = round(self.part.shift / packet.time_base)
         packet.pts += shift
         packet.dts += shift
         packet.stream = self.added
         return packet.dts * packet.time_base, packet
 
     def _shorten(self, packet: Any) -> None:
-        """What is on the screen where the part begins comes there, and nothing outlasts its end."""
-        begin, end = (
-            None if at is None else ceil(at / packet.time_base) for at in (self.window.begin, self.window.end)
-        )
+        """Cut a subtitle to the part: one already on screen at its beginning starts there, none outlasts its end."""
+        begin, end = (None if at is None else ceil(at / packet.time_base) for at in (self.part.begin, self.part.end))
         if begin is not None and packet.pts < begin < packet.pts + (packet.duration or 0):
             packet.duration -= begin - packet.pts
             packet.pts = packet.dts = begin
@@ -126,14 +126,14 @@ class CopiedStream:
 
 
 class ConvertedSubtitles(CopiedStream):
-    """Text subtitles in another form."""
+    """Text subtitles in another format."""
 
-    def __init__(self, stream: Any, added: Any, window: TimeRange, muxer: str, form: str) -> None:
-        super().__init__(stream, added, window, muxer)
-        self.form = form
+    def __init__(self, stream: Any, added: Any, part: TimeRange, muxer: str, codec: str) -> None:
+        super().__init__(stream, added, part, muxer)
+        self.codec = codec
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
-        data = convert_text(bytes(packet), self.stream.codec_context.name, self.form) if packet.size else None
+        data = convert_text(bytes(packet), self.stream.codec_context.name, self.codec) if packet.size else None
         if data is None:
             return
         text: Any = av.Packet(data)
@@ -143,11 +143,11 @@ class ConvertedSubtitles(CopiedStream):
 
 
 class TranscodedAudio(CopiedStream):
-    """Audio that is encoded anew, all of it as it begins: a broadcast changes rate and channels, an encoder cannot."""
+    """Audio that is encoded again, in the format of its first frame: broadcasts change rate and channels midway."""
 
-    _first: tuple[Any, ...] | None = None  # format, layout and rate of the first frame
-    _kind: tuple[Any, ...] | None = None  # of the last one
-    _resampler: Any = None  # from the one to the other
+    _first: tuple[Any, ...] | None = None  # sample format, layout and rate of the first frame
+    _last: tuple[Any, ...] | None = None  # those of the last frame
+    _resampler: Any = None  # from the last to the first
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         try:
@@ -159,24 +159,25 @@ class TranscodedAudio(CopiedStream):
             return
         for frame in frames:
             if frame.pts is None or self._within(frame.pts * frame.time_base):
-                for alike in self._alike(frame):
-                    yield from self._encoded(alike)
+                for uniform in self._uniform(frame):
+                    yield from self._encoded(uniform)
 
-    def _alike(self, frame: Any) -> Iterator[Any]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        self._first = self._first or kind
-        if kind != self._kind:
+    def _uniform(self, frame: Any) -> Iterator[Any]:
+        """The frame in the format of the first one."""
+        format_ = (frame.format.name, frame.layout.name, frame.sample_rate)
+        self._first = self._first or format_
+        if format_ != self._last:
             yield from self._resampled(None)
-            self._kind = kind
-            self._resampler = av.AudioResampler(*self._first) if kind != self._first else None
+            self._last = format_
+            self._resampler = av.AudioResampler(*self._first) if format_ != self._first else None
         yield from [frame] if self._resampler is None else self._resampled(frame)
 
     def _resampled(self, frame: Any) -> Iterator[Any]:
-        """With the instants in the stream's clock, for the encoder knows no other; None: what is still held back."""
-        for alike in self._resampler.resample(frame) if self._resampler is not None else ():
-            alike.pts = round(alike.pts * alike.time_base / self.stream.time_base)
-            alike.time_base = self.stream.time_base
-            yield alike
+        """In the stream's time base, the only one that the encoder knows. None: the resampler's remaining frames."""
+        for resampled in self._resampler.resample(frame) if self._resampler is not None else ():
+            resampled.pts = round(resampled.pts * resampled.time_base / self.stream.time_base)
+            resampled.time_base = self.stream.time_base
+            yield resampled
 
     def flush(self) -> Iterator[tuple[Fraction, Any]]:
         for frame in self._resampled(None):
@@ -184,12 +185,12 @@ class TranscodedAudio(CopiedStream):
         yield from self._encoded(None)
 
     def _encoded(self, frame: Any) -> Iterator[tuple[Fraction, Any]]:
-        """Packets of a frame; None: those that the encoder still holds back."""
+        """The frame's packets. None: the encoder's remaining ones."""
         try:
             packets = self.added.encode(frame)
         except av.error.FFmpegError as error:
             raise OutputError(
                 f"Audio stream {self.stream.index} cannot be converted to {self.added.codec_context.name} "
-                f"({error.strerror}): run once more with --audio none, or into an .mkv, which may hold it as it is."
+                f"({error.strerror}): run again without audio, or write an .mkv, which may hold it unchanged."
             ) from error
         yield from map(self._out, packets)

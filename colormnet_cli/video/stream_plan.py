@@ -1,4 +1,4 @@
-"""The streams beside the picture: which are copied, converted or left out."""
+"""Decides which of the source's other streams are copied, converted or left out, and adds them to the output."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from av.container import InputContainer, OutputContainer
 from .metadata import copy_metadata, lost_metadata
 from .probe import StreamInfo, VideoInfo, open_input
 from .stream_packets import ConvertedSubtitles, CopiedStream, TimeRange, TranscodedAudio
-from .subtitle_text import text_form_for
+from .subtitle_text import text_codec_for
 
 __all__ = ["StreamPlan", "add_streams", "plan_streams"]
 
 log = logging.getLogger(__name__)
 
 _AUDIO_ENCODER = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
-# Names that every encoder takes, by the number of channels, for sound that does not say where its channels belong
+# Layouts that every encoder takes, by number of channels, for audio that names no layout
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _MIME = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp")}
 
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What becomes of one stream."""
+    """What happens to one stream."""
 
     stream: StreamInfo
     action: str  # "copy", "drop", "attach" (a cover picture into Matroska), or the codec it is converted to
-    note: str | None = None  # for people, where it is not simply copied
+    note: str | None = None  # a warning, where it is not copied unchanged
 
     @property
     def name(self) -> str:
-        """For people: `audio stream 1 (pcm_s16le, deu)`."""
+        """For messages: `audio stream 1 (pcm_s16le, deu)`."""
         details = ", ".join(d for d in (self.stream.codec, self.stream.language) if d and d != "und")
         return f"{self.stream.kind} stream {self.stream.index} ({details})"
 
 
 def plan_streams(container: InputContainer, info: VideoInfo, muxer: str, audio: str) -> tuple[StreamPlan, ...]:
-    """A plan for every stream but the one that is coloured."""
+    """A plan for every stream except the one that is colored."""
     plans = []
     for stream, known in zip(container.streams, info.streams, strict=True):
         plan = _plan(stream, known, muxer, audio, bool(info.chapters)) if known.index != info.index else None
@@ -53,31 +53,30 @@ def plan_streams(container: InputContainer, info: VideoInfo, muxer: str, audio: 
 
 
 def _with_lost_metadata(plan: StreamPlan, stream: Any, muxer: str) -> StreamPlan:
-    """The plan, and in its note what the stream's language or purpose loses."""
+    """The plan, with a note on the language or disposition that the container does not store."""
     lost = [] if plan.action in ("drop", "attach") else lost_metadata(stream, muxer)
     if not lost:
         return plan
-    sentence = f"{plan.name}: {_ending(muxer)} does not say {', nor '.join(lost)}."
+    sentence = f"{plan.name}: {_ending(muxer)} does not store {' or '.join(lost)}."
     return replace(plan, note=f"{plan.note} {sentence}" if plan.note else sentence)
 
 
 def _plan(stream: Any, known: StreamInfo, muxer: str, audio: str, chapters: bool) -> StreamPlan | None:
     copied = StreamPlan(known, "copy")
     if known.kind == "data" and chapters and known.codec in ("bin_data", "text", "unknown"):
-        return None  # QuickTime's chapter track: chapters are written anew
+        return None  # QuickTime's chapter track: the muxer writes chapters itself
     if known.kind == "audio":
         return _plan_audio(stream, copied, muxer, audio)
     if known.attached_picture and muxer == "matroska" and known.codec in _MIME:
         return StreamPlan(known, "attach")
     if known.kind == "video" and not known.attached_picture:
-        return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is coloured.")
+        return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is colored.")
     if _holds(muxer, stream) and not (known.attached_picture and muxer != "mp4"):
         return copied
-    form = text_form_for(muxer, known.codec)
-    if form is not None:
-        return StreamPlan(
-            known, form, f"{copied.name} was converted to {form}: {_ending(muxer)} holds no {known.codec}."
-        )
+    text = text_codec_for(muxer, known.codec)
+    if text is not None:
+        note = f"{copied.name} was converted to {text}: {_ending(muxer)} does not hold {known.codec}."
+        return StreamPlan(known, text, note)
     elsewhere = "" if muxer == "matroska" else ", .mkv may"
     return StreamPlan(known, "drop", f"{copied.name} was left out: {_ending(muxer)} cannot hold it{elsewhere}.")
 
@@ -94,10 +93,10 @@ def _plan_audio(stream: Any, copied: StreamPlan, muxer: str, audio: str) -> Stre
         return copied
     name = {"aac": "AAC", "libopus": "Opus"}[encoder]
     if stream.codec_context is None:
-        return StreamPlan(known, "drop", f"{copied.name} was left out: this FFmpeg has no decoder for it.")
+        return StreamPlan(known, "drop", f"{copied.name} was left out: this FFmpeg cannot decode it.")
     if _layout(stream, encoder) is None:
         return StreamPlan(known, "drop", f"{copied.name} was left out: {name} cannot hold its channels, .mkv may.")
-    why = "" if audio == "aac" and encoder == "aac" else f": {_ending(muxer)} does not hold it as it is"
+    why = "" if audio == "aac" and encoder == "aac" else f": {_ending(muxer)} does not hold it unchanged"
     return StreamPlan(known, encoder, f"{copied.name} was converted to {name}{why}.")
 
 
@@ -106,7 +105,7 @@ def _ending(muxer: str) -> str:
 
 
 def _holds(muxer: str, stream: Any) -> bool:
-    """Whether a header with this stream alone can be written."""
+    """Whether the muxer writes a header with this stream alone."""
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             _add_copy(trial, stream)
@@ -118,10 +117,10 @@ def _holds(muxer: str, stream: Any) -> bool:
 
 
 def add_streams(
-    output: OutputContainer, source: InputContainer, path: Path, plans: tuple[StreamPlan, ...], window: TimeRange
+    output: OutputContainer, source: InputContainer, path: Path, plans: tuple[StreamPlan, ...], part: TimeRange
 ) -> dict[int, CopiedStream]:
-    """Set up the output's streams beside the picture; the tracks that make their packets, by source index."""
-    tracks: dict[int, CopiedStream] = {}
+    """Add the planned streams to the output; returns what makes their packets, by source index."""
+    copies: dict[int, CopiedStream] = {}
     muxer = output.format.name
     for plan in plans:
         stream = source.streams[plan.stream.index]
@@ -130,14 +129,13 @@ def add_streams(
         elif plan.action == "copy":
             added = _add_copy(output, stream)
             if stream.type != "attachment":
-                tracks[stream.index] = CopiedStream(stream, added, window, muxer)
-        elif plan.stream.kind == "subtitle" and plan.action != "drop":
-            tracks[stream.index] = ConvertedSubtitles(
-                stream, _add_text(output, stream, plan.action), window, muxer, plan.action
-            )
+                copies[stream.index] = CopiedStream(stream, added, part, muxer)
+        elif plan.action != "drop" and plan.stream.kind == "subtitle":
+            added = _add_text(output, stream, plan.action)
+            copies[stream.index] = ConvertedSubtitles(stream, added, part, muxer, plan.action)
         elif plan.action != "drop":
-            tracks[stream.index] = TranscodedAudio(stream, _add_audio(output, stream, plan.action), window, muxer)
-    return tracks
+            copies[stream.index] = TranscodedAudio(stream, _add_audio(output, stream, plan.action), part, muxer)
+    return copies
 
 
 def _add_copy(output: OutputContainer, stream: Any) -> Any:
@@ -157,7 +155,7 @@ def _add_audio(output: OutputContainer, stream: Any, encoder: str) -> Any:
 
 
 def _layout(stream: Any, encoder: str) -> str | None:
-    """The film's own channel layout where the encoder opens with it, else the usual one of as many channels."""
+    """The stream's own channel layout where the encoder takes it, else the usual one of as many channels, or None."""
     own = stream.codec_context.layout
     for name in (own.name, _LAYOUTS.get(own.nb_channels)):
         if name is None:
@@ -172,8 +170,8 @@ def _layout(stream: Any, encoder: str) -> str | None:
     return None
 
 
-def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
-    added: Any = output.add_mux_stream(form)
+def _add_text(output: OutputContainer, stream: Any, codec: str) -> Any:
+    added: Any = output.add_mux_stream(codec)
     added.time_base = Fraction(1, 1000)
     copy_metadata(added, stream, output.format.name)
     return added
@@ -181,7 +179,7 @@ def _add_text(output: OutputContainer, stream: Any, form: str) -> Any:
 
 def _attach_picture(output: OutputContainer, path: Path, stream: Any) -> None:
     mime, ending = _MIME[stream.codec_context.name]
-    with open_input(path) as again:  # the source itself is to be read from its beginning later
+    with open_input(path) as again:  # `source` is read from its beginning later
         packet = next((p for p in again.demux(again.streams[stream.index]) if p.size), None)
     if packet is not None:
         output.add_attachment(stream.metadata.get("filename", f"cover.{ending}"), mime, bytes(packet))

@@ -123,8 +123,8 @@ def test_a_warning_is_said_and_stands_in_the_last_line(command):
     code, _, err = command("colorize", "colour.mp4", "-o", "again.mp4", *HOW)
     assert code == 0
     warned = [line for line in err.splitlines() if line.startswith("Warning: ")]
-    assert any("already has colour" in line for line in warned)
-    assert "Out of the ordinary: The film already has colour" in err.rstrip().splitlines()[-1]
+    assert any("already has color" in line for line in warned)
+    assert "Out of the ordinary: The film already has color" in err.rstrip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("as_json", [False, True])

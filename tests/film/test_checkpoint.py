@@ -84,7 +84,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
 
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds that were broken off after one and a half became three and a half."""
-    monkeypatch.setattr("colormnet_cli.video.reader.SEEK_WORTH", 5)
+    monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
     with pytest.raises(Interrupted, match="goes on from frame 40"):
         run(stop_at=43, start="0.2", duration="2")
     assert run(start="0.2", duration="2").frames == 50
@@ -229,7 +229,7 @@ def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
     with pytest.raises(Interrupted):
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "segment-000001").unlink()
-    with pytest.raises(OutputError, match="--no-resume"):
+    with pytest.raises(OutputError, match="without resuming"):
         run(stop_at=0)
 
 

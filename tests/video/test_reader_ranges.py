@@ -35,7 +35,7 @@ def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, mon
 def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool) -> None:
     """A resumed run that misses or repeats a frame shifts the colours of the rest."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
-    monkeypatch.setattr(reader_module, "SEEK_WORTH", 5)
+    monkeypatch.setattr(reader_module, "MIN_SEEK_FRAMES", 5)
     path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
     info = probe(path)
     whole = list(Reader(info).frames())
@@ -55,7 +55,7 @@ def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pyte
 def seeks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short films are sought in too, with a run-up of a second."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 1.0)
-    monkeypatch.setattr(reader_module, "SEEK_WORTH", 5)
+    monkeypatch.setattr(reader_module, "MIN_SEEK_FRAMES", 5)
 
 
 def gone_on(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
@@ -86,7 +86,7 @@ def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
     assert [f.pts for f in rest] == [f.pts for f in whole[45:]]
     assert reader.statistics == unbroken.statistics
     assert reader.statistics.undecodable == 3
-    with pytest.raises(MediaError, match="--strict"):
+    with pytest.raises(MediaError, match="switch strict reading off"):
         gone_on(Reader(info, strict=True), whole, 28)
 
 

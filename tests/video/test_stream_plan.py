@@ -87,7 +87,7 @@ def test_titles_and_languages_of_tracks_survive(tmp_path: Path, color: Any, endi
 
 @pytest.mark.parametrize(
     ("ending", "said", "warned"),
-    [("mkv", "bos swe", ""), ("mp4", "bos swe", 'that it is "original"'), ("mov", " sve", "its language (bos)")],
+    [("mkv", "bos swe", ""), ("mp4", "bos swe", 'its disposition "original"'), ("mov", " sve", "its language (bos)")],
 )
 def test_what_a_container_cannot_say_of_a_track_is_named(
     tmp_path: Path, color: Any, ending: str, said: str, warned: str
