@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import colormnet_cli as cm
 from colormnet_cli.networks.preview.detail import ExemplarDetail
 from colormnet_cli.train import preset, train
-from colormnet_cli.train.scenes import synthetic_clip, synthetic_pair
+from colormnet_cli.train.scenes import synthetic_clip
 from colormnet_cli.weights import read_lock
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
@@ -69,7 +69,8 @@ def by_lightness(exemplar, clip):
 
 def test_objects_keep_their_colours_in_another_arrangement(preview):
     """An exemplar that is not the first frame, which is what users mostly have, would be of no use."""
-    pairs = [tuple(map(torch.from_numpy, synthetic_pair(515, index, frames=3, size=128))) for index in range(12)]
+    clips = [torch.from_numpy(synthetic_clip(515, index, frames=4, size=128, jump=1, cut=1.0)) for index in range(12)]
+    pairs = [(clip[0], clip[1:]) for clip in clips]
     errors = []
     for (exemplar, clip), (stranger, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
         answers = {
@@ -92,12 +93,14 @@ def street():
     return cm.rgb_to_lab(torch.from_numpy(picture).permute(2, 0, 1) / 255)
 
 
-def made_up(index):
+def synthetic(index):
     return torch.from_numpy(synthetic_clip(77, index, frames=2, size=96, cut=0.0)[0])
 
 
-# Of the first forty made-up scenes, by how much of their colour lies in detail: the 31st, and the finest.
-@pytest.mark.parametrize("scene", [street, partial(made_up, 16), partial(made_up, 18)], ids=["street", "usual", "fine"])
+# Of the first forty synthetic scenes, by how much of their colour lies in detail: the 31st, and the finest.
+@pytest.mark.parametrize(
+    "scene", [street, partial(synthetic, 16), partial(synthetic, 18)], ids=["street", "usual", "fine"]
+)
 def test_a_still_scene_does_not_fade(preview, scene):
     """Every remembered frame is remembered with its own answer: a small loss each time would end in gray."""
     lab, grain = scene(), torch.Generator().manual_seed(0)
@@ -110,7 +113,9 @@ def test_a_still_scene_does_not_fade(preview, scene):
     assert chroma[300] >= 0.9 * chroma[10], [round(chroma[frame], 2) for frame in (0, 10, 100, 300)]
 
 
-@pytest.mark.parametrize("scene", [street, partial(made_up, 16), partial(made_up, 18)], ids=["street", "usual", "fine"])
+@pytest.mark.parametrize(
+    "scene", [street, partial(synthetic, 16), partial(synthetic, 18)], ids=["street", "usual", "fine"]
+)
 def test_colours_of_fine_things_do_not_run(preview, scene):
     """A striped shirt would take one colour: the memory's elements are eight pixels wide."""
     lab = scene()
