@@ -7,6 +7,7 @@ __all__ = [
     "CheckpointError",
     "ColormnetError",
     "DeviceError",
+    "DownloadError",
     "Interrupted",
     "MediaError",
     "OutputError",
@@ -37,7 +38,11 @@ class OutputError(ColormnetError):
 
 
 class WeightsError(ColormnetError):
-    """Weights cannot be had, or are not the ones that were meant."""
+    """Weights are not there, or are not the ones that weights.lock names."""
+
+
+class DownloadError(WeightsError):
+    """No source gave the weights."""
 
 
 class CheckpointError(WeightsError):

@@ -6,13 +6,16 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from .running import is_out_of_memory
 from .session import Session, sentence
+
+if TYPE_CHECKING:
+    from ..errors import ColormnetError
 
 __all__ = ["app", "main"]
 
@@ -103,7 +106,7 @@ def _explain(error: BaseException, session: Session) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if isinstance(error, ColormnetError):
-        session.say(str(error), "error")
+        session.say(_with_options(error), "error")
         return error.exit_code
     if hasattr(error, "format_message"):  # typer's own: an option that there is not, a value that cannot be
         if not error.format_message():  # no arguments at all: the help was shown
@@ -126,3 +129,14 @@ def _explain(error: BaseException, session: Session) -> int:
             f"Something went wrong that should not: {told} (the same command with --debug shows where)", "error"
         )
     return 1
+
+
+def _with_options(error: ColormnetError) -> str:
+    """The error's text, and the options that do what it advises."""
+    from ..errors import DownloadError
+
+    text = str(error)
+    if isinstance(error, DownloadError):
+        options = ["`--model preview`"] * ("'preview'" in text) + ["`--model PATH`"] * ("as the model" in text)
+        text += f" ({', '.join(options)})" if options else ""
+    return text

@@ -1,11 +1,10 @@
-"""Weights: exactly the file that weights.lock means, from the cache, the Hub or a plain URL; loaded without trust."""
+"""Weights: exactly the files that weights.lock names, from the cache, the Hub or a URL, loaded as tensors only."""
 
-from .download import FetchProgress, OnFetch, require_storage
-from .hash_cache import cache_folder
+from .download import FetchProgress, OnFetch
 from .hub import hub_cache_folder, is_offline
-from .load import config_of, load_model, model_from_file, network_from_file, weights_path
+from .load import config_of, load_model, locate, model_from_file, network_from_file, weights_path
 from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
-from .resolve import Notice, candidates, ensure, find, locate
+from .resolve import Notice, cache_folder, candidates, ensure, find, require_storage
 
 __all__ = [
     "LOCK_VARIABLE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, WeightsError
 from .download import OnFetch
-from .lock import LockEntry
-from .resolve import Notice, ensure, locate
+from .lock import LockEntry, read_lock
+from .resolve import Notice, ensure
 
 if TYPE_CHECKING:
     from ..networks.colormnet import ColorMNet, ColorMNetConfig
     from ..networks.state_dict import Network
 
-__all__ = ["config_of", "load_model", "model_from_file", "network_from_file", "weights_path"]
+__all__ = ["config_of", "load_model", "locate", "model_from_file", "network_from_file", "weights_path"]
 
 
 def load_model(
@@ -39,6 +40,20 @@ def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, prog
     """The file behind a model name or path; a file by name is exactly the one that weights.lock means."""
     found = locate(name_or_path)
     return ensure(found, notice=notice, progress=progress) if isinstance(found, LockEntry) else found
+
+
+def locate(name_or_path: str | Path) -> LockEntry | Path:
+    """The lock's entry of a model name, or the path of an existing file. Raises WeightsError for anything else."""
+    entries = read_lock()
+    if isinstance(name_or_path, str) and name_or_path in entries:
+        return entries[name_or_path]
+    path = Path(os.path.expanduser(name_or_path))
+    if os.path.isfile(path):  # pathlib's own two raise for a home that is not there, and for a name that is too long
+        return path
+    names = ", ".join(entries)
+    if os.path.isdir(path):
+        raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
+    raise WeightsError(f"There is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
 
 
 def network_from_file(path: Path, device: str = "cpu") -> Network:

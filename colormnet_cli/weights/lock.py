@@ -16,10 +16,10 @@ else:
 
 from ..errors import WeightsError
 
-__all__ = ["LOCK_VARIABLE", "HubSource", "LockEntry", "UrlSource", "default_lock_path", "read_lock"]
+__all__ = ["LOCK_VARIABLE", "HubSource", "LockEntry", "Source", "UrlSource", "default_lock_path", "read_lock"]
 
 LOCK_VARIABLE = "COLORMNET_LOCK"
-_PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ class UrlSource:
         return self.url
 
 
+Source = HubSource | UrlSource
+
+
 @dataclass(frozen=True)
 class LockEntry:
     """One model name: an exact file, its license, and either sources or a file inside the package (`bundled`)."""
@@ -66,7 +69,7 @@ class LockEntry:
     license: str
     credit: str = ""
     bundled: str = ""  # a file of the package, relative to colormnet_cli/
-    sources: tuple[HubSource | UrlSource, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
@@ -78,13 +81,17 @@ class LockEntry:
         if bool(self.bundled) == bool(self.sources):
             raise ValueError("either bundled or sources must be given, and not both")
 
+    @property
+    def bundled_path(self) -> Path:
+        return PACKAGE / self.bundled
+
 
 def default_lock_path() -> Path:
     """$COLORMNET_LOCK, or the file inside the installed package, or the one at the top of a checkout."""
     if os.environ.get(LOCK_VARIABLE):
         return Path(os.environ[LOCK_VARIABLE])
-    inside = _PACKAGE / "weights.lock"
-    return inside if inside.exists() else _PACKAGE.parent / "weights.lock"
+    inside = PACKAGE / "weights.lock"
+    return inside if inside.exists() else PACKAGE.parent / "weights.lock"
 
 
 def read_lock(path: Path | None = None) -> dict[str, LockEntry]:

@@ -1,147 +1,224 @@
-"""From a model name to exactly the file that weights.lock means: on disk, or fetched, or a sentence on why not."""
+"""From an entry of weights.lock to exactly its file: on disk, or downloaded, or an error that says why not."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ..errors import WeightsError
-from .download import OnFetch, SourceError, cached_path, fetch_from
-from .hash_cache import cache_folder, has_hash
-from .hub import is_offline
-from .lock import HubSource, LockEntry, UrlSource, read_lock
+import platformdirs
 
-__all__ = ["Notice", "describe_license", "ensure", "find", "locate"]
+from ..errors import DownloadError, WeightsError
+from ..files import file_sha256
+from .download import FetchProgress, OnFetch, SourceError, fetch_url
+from .hub import cached_in_hub, fetch_hub, hub_cache_folder, is_offline
+from .lock import HubSource, LockEntry, Source, read_lock
+
+__all__ = ["Notice", "cache_folder", "candidates", "ensure", "find", "has_hash", "require_storage"]
 
 _log = logging.getLogger(__name__)
-_PACKAGE = Path(__file__).resolve().parent.parent
+_SPARE_BYTES = 64 << 20  # to leave free on the disk
 
 Notice = Callable[[str], None]
 
 
-def locate(name_or_path: str | Path) -> LockEntry | Path:
-    """The lock's entry of a model name, or the path of an existing file."""
-    entries = read_lock()
-    if isinstance(name_or_path, str) and name_or_path in entries:
-        return entries[name_or_path]
-    path = Path(os.path.expanduser(name_or_path))
-    if os.path.isfile(path):  # pathlib's own two raise for a home that is not there, and for a name that is too long
-        return path
-    names = ", ".join(entries)
-    if os.path.isdir(path):
-        raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
-    raise WeightsError(f"There is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
+def cache_folder() -> Path:
+    """Where this program keeps files that it can download or compute again."""
+    return Path(platformdirs.user_cache_dir("colormnet", appauthor=False))
+
+
+# --- on disk --------------------------------------------------------------------------------------------------------
 
 
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:
-    """The path of the right file where it is on disk already; no request is made. None where it is not."""
-    for path in candidates(entry):
-        if has_hash(path, entry.size, entry.sha256, trust_memory=not rehash):
-            return path
-    return None
+    """The path of the right file if it is on disk; no request is made. `rehash` ignores the cache of hashes."""
+    right = (path for path in candidates(entry) if has_hash(path, entry.size, entry.sha256, rehash=rehash))
+    return next(right, None)
 
 
 def candidates(entry: LockEntry) -> list[Path]:
-    """Where the entry's file lies on disk, right or not."""
+    """Where files of the entry's name are on disk, right or not."""
     if entry.bundled:
-        return [_PACKAGE / entry.bundled]
-    found = (cached_path(entry, source) for source in entry.sources)
-    return list(dict.fromkeys(path for path in found if path))
+        return [entry.bundled_path]
+    return list(dict.fromkeys(path for source in entry.sources if (path := _downloaded(entry, source))))
+
+
+def _downloaded(entry: LockEntry, source: Source) -> Path | None:
+    if isinstance(source, HubSource):
+        return cached_in_hub(source)
+    path = _download_path(entry)
+    return path if path.exists() else None
+
+
+def _download_path(entry: LockEntry) -> Path:
+    """Where downloads from plain URLs are stored."""
+    return cache_folder() / "weights" / entry.sha256[:16] / entry.file
+
+
+def has_hash(path: Path, size: int, sha256: str, *, rehash: bool = False) -> bool:
+    """Whether `path` is a file of this size and SHA-256.
+
+    Hashing half a gigabyte takes up to a second, so a match is cached by path, size and modification time.
+    """
+    try:
+        path = path.resolve(strict=True)
+        stat = path.stat()
+        if stat.st_size != size:
+            return False
+        known = {"size": size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
+        if not rehash and _cached_hashes().get(str(path)) == known:
+            return True
+        if file_sha256(path) != sha256:
+            return False
+    except OSError as error:
+        _log.debug("%s cannot be hashed: %s", path, error)
+        return False
+    _cache_hash(path, known)
+    return True
+
+
+def _hash_cache() -> Path:
+    return cache_folder() / "hashes.json"
+
+
+def _cached_hashes() -> dict[str, Any]:
+    try:
+        cached = json.loads(_hash_cache().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cached if isinstance(cached, dict) else {}
+
+
+def _cache_hash(path: Path, known: dict[str, Any]) -> None:
+    """Failing to write only costs time: the file is hashed again next time."""
+    part = _hash_cache().with_suffix(f".{os.getpid()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        others = {name: other for name, other in _cached_hashes().items() if Path(name).exists()}
+        part.write_text(json.dumps({**others, str(path): known}, indent=1), encoding="utf-8")
+        os.replace(part, _hash_cache())
+    except OSError as error:
+        _log.debug("the hash of %s cannot be cached: %s", path, error)
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def require_storage(entry: LockEntry) -> None:
+    """Raise WeightsError where a download from the entry's first source could not be stored."""
+    hub = isinstance(entry.sources[0], HubSource)
+    folder = _existing(hub_cache_folder() if hub else _download_path(entry).parent)
+    advice = "or move the caches by setting HF_HOME and XDG_CACHE_HOME"
+    for place in (folder, _existing(cache_folder())):  # the second holds the lock of the download
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise WeightsError(
+                f"The weights {entry.name!r} cannot be stored: {place} is not writable; change that, {advice}"
+            )
+    if (free := shutil.disk_usage(folder).free) < entry.size + _SPARE_BYTES:
+        raise WeightsError(
+            f"The weights {entry.name!r} need {entry.size / 1e6:,.0f} MB in {folder}, where {free / 1e6:,.0f} MB are "
+            f"free: make room, {advice}"
+        )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest parent that exists."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
+# --- downloads ------------------------------------------------------------------------------------------------------
 
 
 def ensure(entry: LockEntry, *, notice: Notice | None = None, progress: OnFetch | None = None) -> Path:
-    """The path of the right file, fetched if need be. `notice` gets the license before the first download."""
+    """The path of the right file, downloaded if need be.
+
+    `notice` gets sentences for people, among them the license before the first download; `progress` gets the bytes.
+
+    Raises:
+        WeightsError: no source gave exactly this file, or it cannot be stored.
+    """
     if path := find(entry):
         return path
     if entry.bundled:
-        raise WeightsError(
-            f"{_PACKAGE / entry.bundled}, which comes with this program, is missing or damaged: install it anew"
-        )
+        raise WeightsError(f"{entry.bundled_path}, a file of this program, is missing or damaged: reinstall it")
     say = notice or _log.warning
     try:
         with _one_at_a_time(entry, say):
-            return find(entry) or _fetch(entry, say, progress)  # another process may have fetched it by now
+            return find(entry) or _download(entry, say, progress)  # another process may have downloaded it by now
     except OSError as error:
         raise WeightsError(f"The weights {entry.name!r} cannot be stored: {error}") from error
 
 
-def _fetch(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
+def _download(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
     if is_offline():
         sources = ", ".join(map(str, entry.sources))
-        raise WeightsError(
-            f"The weights {entry.name!r} could not be had: HF_HUB_OFFLINE is set, and keeps from asking {sources}. "
-            f"Unset it,{_other_ways(entry)}"
-        )
-    answers: list[tuple[HubSource | UrlSource, str]] = []
-    for source in entry.sources:
-        if not answers:
-            say(describe_license(entry))
-        answer = ""
-        for _ in range(2):  # the second time where the answer may have been an accident
-            try:
-                path = fetch_from(entry, source, progress)
-            except SourceError as error:
-                answer = str(error)
-                if not error.retry:
-                    break
-            else:
-                if has_hash(path, entry.size, entry.sha256, trust_memory=False):
-                    return path
-                answer = "gave a file with another sha256"
-                _forget(path)
-            _log.info("%s %s", source, answer)
-        answers.append((source, answer))
-        if source is not entry.sources[-1]:
-            say(f"{_upper(str(source))} {answer}; trying the next source.")
-    raise WeightsError(_all_failed(entry, answers))
-
-
-def _forget(path: Path) -> None:
-    """A downloaded file that is not the right one must not lie where a later run, or another program, finds it."""
-    for name in (path.resolve(), path):
-        with contextlib.suppress(OSError):
-            name.unlink()
-
-
-def describe_license(entry: LockEntry) -> str:
-    """What a person should know before the first download: size, source, license."""
+        raise _unavailable(entry, f"HF_HUB_OFFLINE is set, which forbids asking {sources}", "Unset it")
+    require_storage(entry)
     credit = f" ({entry.credit})" if entry.credit else ""
-    return (
-        f"Fetching the weights {entry.name!r}, {entry.size / 1e6:,.0f} MB, from {entry.sources[0]}. "
+    say(
+        f"Downloading the weights {entry.name!r}, {entry.size / 1e6:,.0f} MB, from {entry.sources[0]}. "
         f"Their license: {entry.license}{credit}."
     )
+    failures = []
+    for source in entry.sources:
+        try:
+            return _download_from(source, entry, progress)
+        except SourceError as error:
+            failures.append(f"{source} {error}")
+            if source is not entry.sources[-1]:
+                say(f"Downloading failed: {failures[-1]}; trying the next source.")
+    raise _unavailable(entry, "; ".join(failures), "Try again later")
 
 
-def _all_failed(entry: LockEntry, answers: list[tuple[HubSource | UrlSource, str]]) -> str:
-    told = "; ".join(f"{source} {answer}" for source, answer in answers)
-    return f"The weights {entry.name!r} could not be had: {told}. Try again later,{_other_ways(entry)}"
+def _download_from(source: Source, entry: LockEntry, progress: OnFetch | None, attempts: int = 2) -> Path:
+    """The right file from this source; SourceError where it did not come, after a retry where that may help."""
+    done = 0
+
+    def count(number: int) -> None:
+        nonlocal done
+        done += number
+        if progress:
+            progress(FetchProgress(entry.name, str(source), done, entry.size))
+
+    count(0)  # the first bytes may take a while
+    try:
+        if isinstance(source, HubSource):
+            path = fetch_hub(source, entry.size, count)
+        else:
+            path = _download_path(entry)
+            fetch_url(source, path, entry.size, count)
+        if has_hash(path, entry.size, entry.sha256, rehash=True):
+            return path
+        for wrong in (path.resolve(), path):  # neither a later run nor another program must find it
+            wrong.unlink(missing_ok=True)
+        raise SourceError("gave a file with another sha256", retry=True)
+    except SourceError as error:
+        if attempts == 1 or not error.retry:
+            raise
+        _log.info("%s %s; trying once more", source, error)
+        return _download_from(source, entry, progress, attempts - 1)
 
 
-def _other_ways(entry: LockEntry) -> str:
-    preview = " take the small model that comes along with `--model preview`," if _has_preview(entry) else ""
-    return (
-        f"{preview} or bring {entry.file} ({entry.size:,} bytes, sha256 {entry.sha256}) yourself and give it as "
-        "`--model PATH`"
-    )
-
-
-def _has_preview(entry: LockEntry) -> bool:
-    with contextlib.suppress(WeightsError):
-        return entry.name != "preview" and "preview" in read_lock()
-    return False
-
-
-def _upper(text: str) -> str:
-    return text if text.startswith("http") else text[:1].upper() + text[1:]
+def _unavailable(entry: LockEntry, why: str, remedy: str) -> DownloadError:
+    names = read_lock()
+    if entry.name in names:  # not for the weights that training starts from
+        if entry.name != "preview" and "preview" in names:
+            remedy += ", use the small model 'preview', which is part of this program"
+        remedy += (
+            f", or get {entry.file} ({entry.size:,} bytes, sha256 {entry.sha256}) from elsewhere and give its path as "
+            "the model"
+        )
+    return DownloadError(f"The weights {entry.name!r} could not be downloaded: {why}. {remedy}")
 
 
 @contextmanager
 def _one_at_a_time(entry: LockEntry, say: Notice) -> Iterator[None]:
-    """Two processes that start at once download once. The files are safe without it: each is renamed when whole."""
+    """Two processes that start together download once. Without this lock each would, and both files would be right."""
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     lock = cache_folder() / "locks" / f"{entry.sha256[:16]}.lock"
@@ -150,6 +227,6 @@ def _one_at_a_time(entry: LockEntry, say: Notice) -> Iterator[None]:
         try:
             stack.enter_context(WeakFileLock(lock, timeout=0.5))
         except TimeoutError:
-            say(f"Another process is fetching the weights {entry.name!r}; waiting for it.")
+            say(f"Another process is downloading the weights {entry.name!r}; waiting for it.")
             stack.enter_context(WeakFileLock(lock))
         yield

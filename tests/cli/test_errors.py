@@ -100,7 +100,10 @@ FAILED = [
     ("frames empty --ref photo.jpg", "empty holds no picture"),
     ("frames scans --ref gray.png", r"gray\.png is gray"),
     ("frames mixed --ref photo.jpg", r"2\.png is 64×40, but 1\.png is 64×48"),
-    ("colorize old.mp4 --ref photo.jpg", r"'colormnet' could not be had: .*HF_HUB_OFFLINE.*--model PATH"),
+    (
+        "colorize old.mp4 --ref photo.jpg",
+        r"'colormnet' could not be downloaded.*HF_HUB_OFFLINE.*--model preview`.*--model PATH",
+    ),
     ("weights path", "the weights 'colormnet' are not on disk: `colormnet weights fetch colormnet`"),
 ]
 

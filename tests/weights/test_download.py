@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from colormnet_cli.errors import WeightsError
-from colormnet_cli.weights import ensure, hash_cache
+from colormnet_cli.errors import DownloadError, WeightsError
+from colormnet_cli.weights import ensure, resolve
 from colormnet_cli.weights.lock import UrlSource
 from support.downloads import PATTERN, SIZE, entry, from_hub, get, left_behind
 from support.local_hub import Hub
@@ -31,7 +31,7 @@ def test_the_second_run_makes_no_request_and_does_not_hash(hub, monkeypatch):
     """A film a minute should not cost a question to the Hub, nor a second of hashing, each."""
     first, _, _ = get(entry(hub))
     hub.requests.clear()
-    monkeypatch.setattr(hash_cache, "file_sha256", lambda _: pytest.fail("hashed again"))
+    monkeypatch.setattr(resolve, "file_sha256", lambda _: pytest.fail("hashed again"))
     path, said, _ = get(entry(hub))
     assert path == first
     assert hub.requests == []
@@ -124,7 +124,7 @@ def test_a_plain_url_with_a_fault_ends_in_one_sentence(hub, mirror, fault, monke
     assert "the Hugging Face space someone/film answered 404" in told
     expected = {"cut": "IncompleteRead|ended after", "gated": "answered 401", "slow": "timed out", "short": "offers"}
     assert re.search(f"{re.escape(url)} .*(?:{expected.get(fault, ANSWERS[fault])})", told)
-    assert "--model PATH" in told
+    assert "give its path as the model" in told
     assert hub.sha256 in told
     assert "\n" not in told
     assert left_behind(hub) == []
@@ -159,11 +159,16 @@ def test_a_moved_plain_url_is_followed(hub, mirror):
     assert get(entry(hub, only=UrlSource(mirror.url + "/file")))[1] == []
 
 
-def test_the_sentence_suggests_the_preview(hub, tmp_path, monkeypatch):
-    """Who cannot have the weights today can still see colour, where the lock has the small model."""
+def test_the_error_suggests_the_preview(hub):
+    """Who cannot have the weights today can still see color, with the small model that is part of the program."""
     hub.fault = "404"
-    lock = tmp_path / "lock"
-    lock.write_text(f'[preview]\nbundled = "p.pt"\nsize = 3\nsha256 = "{"0" * 64}"\nlicense = "Apache-2.0"\n')
-    monkeypatch.setenv("COLORMNET_LOCK", str(lock))
-    with pytest.raises(WeightsError, match="--model preview"):
+    with pytest.raises(DownloadError, match="use the small model 'preview'"):
         get(entry(hub))
+
+
+def test_weights_for_training_are_not_suggested_as_a_model(hub):
+    """A ResNet from ImageNet is not a model that colorizes."""
+    hub.fault = "404"
+    with pytest.raises(DownloadError) as caught:
+        get(replace(entry(hub), name="resnet50"))
+    assert str(caught.value).endswith("Try again later")

@@ -12,7 +12,7 @@ import torch
 from colormnet_cli.errors import CheckpointError, WeightsError
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import save_network
-from colormnet_cli.weights import load_model
+from colormnet_cli.weights import load_model, lock
 
 
 @pytest.fixture
@@ -39,17 +39,15 @@ def test_a_file_of_the_old_format_loads(small_model, film):
 
 def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
     """`--model preview` is a file of the package, found by the lock and checked."""
-    from colormnet_cli.weights import resolve
-
     content = film.read_bytes()
-    lock = tmp_path / "lock"
-    lock.write_text(
+    path = tmp_path / "lock"
+    path.write_text(
         f'[preview]\nbundled = "film.pt"\nsize = {len(content)}\nlicense = "Apache-2.0"\n'
         f'sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
     )
-    monkeypatch.setenv("COLORMNET_LOCK", str(lock))
+    monkeypatch.setenv("COLORMNET_LOCK", str(path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(resolve, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(lock, "PACKAGE", tmp_path)
     assert isinstance(load_model("preview"), ColorMNet)
     with pytest.raises(
         WeightsError, match=r"neither a file of weights 'colormnet' nor a model of that name \(preview\)"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from colormnet_cli.errors import WeightsError
-from colormnet_cli.weights import download, ensure, find, hash_cache, resolve
+from colormnet_cli.weights import cache_folder, ensure, find, lock, resolve
 from colormnet_cli.weights.lock import LockEntry, UrlSource
 from support.downloads import SIZE, entry, get, left_behind
 from support.local_hub import COMMIT
@@ -27,7 +27,7 @@ def test_a_corrupted_cached_file_is_fetched_again(hub, remembered):
     """The Hub's library serves whatever its cache holds: a flipped bit there must never reach the network."""
     path, _, _ = get(entry(hub))
     if not remembered:
-        (hash_cache.cache_folder() / "checked.json").unlink()
+        (cache_folder() / "hashes.json").unlink()
     path.resolve().write_bytes(bytes([hub.content[0] ^ 1]) + hub.content[1:])
     assert find(entry(hub)) is None
     path, _, _ = get(entry(hub))
@@ -59,7 +59,7 @@ def test_rehash_does_not_trust_the_memory(hub):
 def test_a_broken_memory_only_costs_time(hub, text):
     """A cut-off note of ours must not stop anybody from working."""
     path, _, _ = get(entry(hub))
-    memory = hash_cache.cache_folder() / "checked.json"
+    memory = cache_folder() / "hashes.json"
     memory.write_text(text)
     assert find(entry(hub)) == path
     assert str(path.resolve()) in json.loads(memory.read_text())
@@ -67,14 +67,14 @@ def test_a_broken_memory_only_costs_time(hub, text):
 
 def test_a_bundled_file_is_checked_too(tmp_path, monkeypatch):
     """A damaged installation says so, and does not ask the network."""
-    monkeypatch.setattr(resolve, "_PACKAGE", tmp_path)
-    monkeypatch.setattr(hash_cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(lock, "PACKAGE", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "p.pt").write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     small = LockEntry("preview", "p.pt", 3, sha256, "Apache-2.0", bundled="p.pt")
     assert ensure(small) == tmp_path / "p.pt"
     (tmp_path / "p.pt").write_bytes(b"abd")
-    with pytest.raises(WeightsError, match="missing or damaged: install it anew"):
+    with pytest.raises(WeightsError, match="missing or damaged: reinstall it"):
         ensure(small)
 
 
@@ -106,7 +106,7 @@ def test_a_disk_that_fills_up_leaves_nothing(hub, mirror, kind):
 def test_what_a_killed_run_left_is_cleared(hub, mirror):
     """Half gigabytes of killed downloads must not pile up."""
     wanted = entry(hub, only=UrlSource(mirror.url + "/file"))
-    folder = download._own_path(wanted).parent
+    folder = resolve._download_path(wanted).parent
     folder.mkdir(parents=True)
     (folder / "weights.pth.99999.part").write_bytes(b"x" * 5000)
     path, _, _ = get(wanted)
