@@ -1,4 +1,4 @@
-"""Which encoder, pixel format and options a film goes out with, and whether its container takes them."""
+"""Chooses and opens the encoder of a film: codec, pixel format, quality and color tags."""
 
 from __future__ import annotations
 
@@ -43,47 +43,47 @@ ENCODERS = {
 
 
 @dataclass(frozen=True)
-class _Habit:
-    """How an encoder is asked for quality."""
+class _QualityOptions:
+    """What an encoder calls its quality options, and our defaults."""
 
-    crf: float | None = None  # our default; None: it knows no crf
+    crf: float | None = None  # default; None: it has no such option
     crf_option: str = "crf"
-    preset: str | None = None  # our default; None: it knows no preset
+    preset: str | None = None  # default; None: it has no such option
     preset_option: str = "preset"
     always: tuple[tuple[str, str], ...] = ()
 
 
-_HABITS = {
-    "libx264": _Habit(16, preset="medium"),
-    "libx265": _Habit(18, preset="medium", always=(("x265-params", "log-level=error"),)),
-    "libsvtav1": _Habit(22, preset="6"),
-    "libvpx-vp9": _Habit(20, preset="2", preset_option="cpu-used", always=(("b", "0"), ("row-mt", "1"))),
-    "h264_nvenc": _Habit(18, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
-    "hevc_nvenc": _Habit(20, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
-    "av1_nvenc": _Habit(24, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
-    "ffv1": _Habit(always=(("level", "3"), ("g", "1"), ("slicecrc", "1"))),
-    "mpeg4": _Habit(2, "q"),
-    "mpeg2video": _Habit(2, "q"),
+_QUALITY_OPTIONS = {
+    "libx264": _QualityOptions(16, preset="medium"),
+    "libx265": _QualityOptions(18, preset="medium", always=(("x265-params", "log-level=error"),)),
+    "libsvtav1": _QualityOptions(22, preset="6"),
+    "libvpx-vp9": _QualityOptions(20, preset="2", preset_option="cpu-used", always=(("b", "0"), ("row-mt", "1"))),
+    "h264_nvenc": _QualityOptions(18, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "hevc_nvenc": _QualityOptions(20, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "av1_nvenc": _QualityOptions(24, "cq", "p5", always=(("rc", "vbr"), ("b", "0"))),
+    "ffv1": _QualityOptions(always=(("level", "3"), ("g", "1"), ("slicecrc", "1"))),
+    "mpeg4": _QualityOptions(2, "q"),
+    "mpeg2video": _QualityOptions(2, "q"),
 }
-_VIDEO_LEVELS = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")  # these have no full range
+_LIMITED_RANGE_ONLY = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")
 _GRAY_RATE = 24  # frames a second of `write_gray_film`
-_HEVC_TAG = "hvc1"  # what Apple's players look for
+_HEVC_TAG = "hvc1"  # the tag that Apple's players expect
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """Everything that an encoder is opened with; every segment of a film gets the same."""
+    """Everything that an encoder is opened with: the same for every segment of a film."""
 
     encoder: str
     container: str  # FFmpeg's name of the muxer
     width: int
     height: int
-    pix_fmt: str  # of the frames we make
-    surface: str  # what the encoder calls it; the same samples, interleaved, for some hardware
+    pix_fmt: str  # of the frames that are encoded
+    encoder_pix_fmt: str  # the encoder's name for it: some hardware encoders take the same samples interleaved
     bits: int
     subsampling: tuple[int, int]
     full_range: bool
-    matrix: str  # that of the colour planes
+    matrix: str  # of the chroma planes
     range_tag: int
     matrix_tag: int
     primaries_tag: int
@@ -92,45 +92,45 @@ class EncoderSpec:
     field_order: int
     rate: Fraction
     options: tuple[tuple[str, str], ...]
-    quantizer: float | None = None  # constant quantiser of the MPEG family
+    quantizer: float | None = None  # constant quantizer of the MPEG encoders
     codec_tag: str | None = None
 
 
 def container_of(output: Path, settings: ColorizeSettings) -> str:
-    """The muxer for the output's name."""
+    """FFmpeg's muxer for the output's file name."""
     suffix = output.suffix.lower()
     if suffix not in CONTAINERS:
-        raise UsageError(f"{output.name}: give the output one of the endings {', '.join(CONTAINERS)}.")
+        raise UsageError(f"{output.name}: give the output one of the extensions {', '.join(CONTAINERS)}.")
     if settings.archive and suffix != ".mkv":
-        raise UsageError(f"--archive writes FFV1 in Matroska: name the output {output.with_suffix('.mkv').name}.")
+        raise UsageError(f"`archive` writes FFV1 in Matroska: name the output {output.with_suffix('.mkv').name}.")
     return CONTAINERS[suffix]
 
 
 def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) -> tuple[EncoderSpec, list[str]]:
-    """The encoder for a film, and what of the picture it cannot hold as it is (sentences)."""
+    """The encoder for a film, and warnings about what of its picture the encoder changes."""
     container = container_of(output, settings)
     asked = "ffv1" if settings.archive else settings.codec or ("libvpx-vp9" if container == "webm" else "libx264")
     encoder = ENCODERS.get(asked.lower(), asked)
     try:
         codec = av.Codec(encoder, "w")
     except (av.error.FFmpegError, ValueError) as error:
-        raise UsageError(f"{asked!r} is no encoder of this FFmpeg: see `colormnet doctor`.") from error
+        raise UsageError(f"This FFmpeg has no encoder {asked!r}: `colormnet doctor` lists the usual ones.") from error
     if codec.type != "video":
         raise UsageError(f"{asked!r} encodes {codec.type}, not video.")
     offered = [f.name for f in codec.video_formats or []]
     pix_fmt, notes = _choose_pix_fmt(info, offered, settings.pix_fmt, encoder)
     chosen = av.VideoFormat(pix_fmt, 64, 64)
-    full = pix_fmt.startswith("yuvj") or (info.full_range and encoder not in _VIDEO_LEVELS)
+    full = pix_fmt.startswith("yuvj") or (info.full_range and encoder not in _LIMITED_RANGE_ONLY)
     if full != info.full_range:
-        notes.append(f"{encoder} has no full range: the luma was brought to video levels.")
+        notes.append(f"{encoder} has no full range: the luma was converted to limited range.")
     quality = _quality(encoder, settings)
     options = {**dict(quality.options), **_profile(encoder, pix_fmt)}
     if encoder == "libx264" and -(-info.width // 16) % 8:
-        # x264's macroblock tree reads beyond a row of blocks that is no multiple of 8: its choices then depend on what
-        # lies in memory, and a resumed run's frames would not be those of an unbroken one.
+        # x264's macroblock tree reads beyond a row of blocks that is not a multiple of 8: its decisions then depend on
+        # what lies in memory, and a resumed run would encode other packets than an uninterrupted one.
         options["mbtree"] = "0"
     options.update(settings.encoder_options)
-    # DNxHR says BT.709 of itself, whatever it holds
+    # FFmpeg tags DNxHR as BT.709 whatever it holds
     matrix = "bt709" if encoder == "dnxhd" and info.matrix == "bt601" else info.matrix
     apple_tag = container in ("mp4", "mov") and ("265" in encoder or encoder.startswith("hevc"))
     spec = EncoderSpec(
@@ -139,7 +139,7 @@ def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) ->
         width=info.width,
         height=info.height,
         pix_fmt=pix_fmt,
-        surface=_surface(pix_fmt, offered),
+        encoder_pix_fmt=_encoder_pix_fmt(pix_fmt, offered),
         bits=chosen.components[0].bits,
         subsampling=(64 // chosen.chroma_width(64), 64 // chosen.chroma_height(64)),
         full_range=full,
@@ -165,18 +165,18 @@ def writes_aspect_ratio(spec: EncoderSpec) -> bool:
 
 
 def chroma_siting(spec: EncoderSpec) -> Literal["left", "center"]:
-    """Where players take a chroma sample to lie, across, where the film does not say, and PyAV lets nobody say it."""
+    """Horizontal chroma siting that players assume; PyAV cannot write it."""
     return "center" if spec.encoder in ("mjpeg", "mpeg1video") else "left"
 
 
 def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
-    """Open an encoder, or set up the stream `target` of an output in the very same way without opening it.
+    """Open an encoder, or set up the stream `target` of an output in the same way without opening it.
 
-    Frames are numbered for it (time base 1 / rate): their true instants stay with us, so that codecs with a coarse
-    clock do as well, and segments of a film are all encoded alike.
+    The encoder gets frame numbers as timestamps (time base 1 / rate). The true ones are set on the packets when they
+    are muxed: so codecs with a coarse time base work too, and every segment of a film is encoded in the same way.
     """
     context: Any = av.CodecContext.create(spec.encoder, "w") if target is None else target.codec_context
-    context.width, context.height, context.pix_fmt = spec.width, spec.height, spec.surface
+    context.width, context.height, context.pix_fmt = spec.width, spec.height, spec.encoder_pix_fmt
     context.framerate, context.time_base = spec.rate, 1 / spec.rate
     context.color_range, context.colorspace = spec.range_tag, spec.matrix_tag
     context.color_primaries, context.color_trc = spec.primaries_tag, spec.transfer_tag
@@ -199,14 +199,14 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
 
 def _open(context: Any, spec: EncoderSpec) -> None:
     if spec.encoder == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # errors alone: it greets on stderr each time it is opened
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: it prints a banner each time it is opened
     try:
         context.open()
     except (av.error.FFmpegError, ValueError, OSError) as error:
         what = f"{spec.width}×{spec.height} {spec.pix_fmt}"
         options = " ".join(f"{k}={v}" for k, v in spec.options) or "none"
         raise OutputError(
-            f"{spec.encoder} does not open for {what} with the options {options}: choose others, or another --codec."
+            f"{spec.encoder} does not open for {what} with the options {options}: choose others, or another codec."
         ) from error
     unknown = set(context.options) & {k for k, _ in spec.options}
     if unknown:
@@ -220,30 +220,30 @@ class _Quality:
 
 
 def _quality(encoder: str, settings: ColorizeSettings) -> _Quality:
-    habit = _HABITS.get(encoder, _Habit())
-    if settings.crf is not None and habit.crf is None:
-        raise UsageError(f"{encoder} has no --crf: use --encoder-option.")
-    if settings.preset is not None and habit.preset is None:
-        raise UsageError(f"{encoder} has no --preset: use --encoder-option.")
+    known = _QUALITY_OPTIONS.get(encoder, _QualityOptions())
+    if settings.crf is not None and known.crf is None:
+        raise UsageError(f"{encoder} has no `crf`: use encoder options.")
+    if settings.preset is not None and known.preset is None:
+        raise UsageError(f"{encoder} has no `preset`: use encoder options.")
     given = dict(settings.encoder_options)
-    asked = (("crf", settings.crf, habit.crf_option), ("preset", settings.preset, habit.preset_option))
+    asked = (("crf", settings.crf, known.crf_option), ("preset", settings.preset, known.preset_option))
     for name, value, option in asked:
         if value is not None and option in given:
-            raise UsageError(f"--{name} and --encoder-option {option}={given[option]} set the same: give one of them.")
-    crf = settings.crf if settings.crf is not None else habit.crf
-    options = dict(habit.always)
+            raise UsageError(f"`{name}` and the encoder option {option}={given[option]} set the same: give one.")
+    crf = settings.crf if settings.crf is not None else known.crf
+    options = dict(known.always)
     quantizer = None
-    if crf is not None and habit.crf_option == "q":
+    if crf is not None and known.crf_option == "q":
         quantizer = crf
     elif crf is not None:
-        options[habit.crf_option] = f"{crf:g}"
-    if habit.preset is not None:
-        options[habit.preset_option] = settings.preset or habit.preset
+        options[known.crf_option] = f"{crf:g}"
+    if known.preset is not None:
+        options[known.preset_option] = settings.preset or known.preset
     return _Quality(tuple(options.items()), quantizer)
 
 
 def _profile(encoder: str, pix_fmt: str) -> dict[str, str]:
-    """The profile that goes with the pixel format, for codecs that do not find it themselves."""
+    """The profile for the pixel format, for encoders that do not derive it."""
     if encoder == "prores_ks":
         return {"profile": "4444" if "444" in pix_fmt else "hq", "vendor": "apl0"}
     if encoder == "dnxhd":
@@ -252,7 +252,7 @@ def _profile(encoder: str, pix_fmt: str) -> dict[str, str]:
 
 
 def _matrix_tag(info: VideoInfo, matrix: str) -> int:
-    """The film's own tag; RGB, and matrices that we do not write, need one that says what is written."""
+    """The film's own tag; for RGB, and for a matrix that is not written, that of the matrix that is."""
     known = info.matrix_tag in (1, 2, 4, 5, 6, 7, 9, 10)
     if info.layout.kind == "rgb" or not known or matrix != info.matrix:
         return {"bt709": 1, "bt601": 6, "bt2020": 9}[matrix]
@@ -260,13 +260,13 @@ def _matrix_tag(info: VideoInfo, matrix: str) -> int:
 
 
 def _choose_pix_fmt(info: VideoInfo, offered: list[str], asked: str | None, encoder: str) -> tuple[str, list[str]]:
-    """The film's own sampling and depth where the encoder has it, else the next that loses nothing."""
+    """The film's own subsampling and depth where the encoder has it, else the next that loses nothing; and warnings."""
     odd_x, odd_y = info.width % 2, info.height % 2
     if asked is not None:
         if offered and asked not in offered:
-            raise UsageError(f"{encoder} has no pixel format {asked}; it has {', '.join(offered)}.")
+            raise UsageError(f"{encoder} has no pixel format {asked}: give one of {', '.join(offered)}.")
         if not _is_planar_yuv(asked):
-            raise UsageError(f"{asked} is no planar YUV with colour: for example yuv420p, yuv422p10le or yuv444p.")
+            raise UsageError(f"{asked} is not planar YUV: give for example yuv420p, yuv422p10le or yuv444p.")
         return asked, _depth_note(info.layout.bits, asked, encoder)
     if "p010le" in offered:
         offered = [*offered, "yuv420p10le"]
@@ -276,7 +276,7 @@ def _choose_pix_fmt(info: VideoInfo, offered: list[str], asked: str | None, enco
     wanted = own
     if (odd_x and own[0] > 1) or (odd_y and own[1] > 1):
         wanted = (1, 1)
-        notes.append(f"{info.width}×{info.height} is odd: the colour goes out at full size (4:4:4).")
+        notes.append(f"{info.width}×{info.height} is odd: the chroma is written at full size (4:4:4).")
     ladder = [wanted, *(s for s in ((2, 1), (1, 1), (2, 2)) if s != wanted)]
     if wanted == (2, 2):
         ladder = [(2, 2), (2, 1), (1, 1)]
@@ -286,10 +286,10 @@ def _choose_pix_fmt(info: VideoInfo, offered: list[str], asked: str | None, enco
             name = pixel_format(bits, sampling)
             if name in offered:
                 return name, notes + _depth_note(info.layout.bits, name, encoder)
-    raise OutputError(f"{encoder} takes no planar YUV, only {', '.join(offered)}: choose another --codec.")
+    raise OutputError(f"{encoder} takes no planar YUV, only {', '.join(offered)}: choose another codec.")
 
 
-def _surface(pix_fmt: str, offered: list[str]) -> str:
+def _encoder_pix_fmt(pix_fmt: str, offered: list[str]) -> str:
     return "p010le" if pix_fmt == "yuv420p10le" and pix_fmt not in offered and "p010le" in offered else pix_fmt
 
 
@@ -299,11 +299,11 @@ def _is_planar_yuv(name: str) -> bool:
 
 def _depth_note(bits: int, name: str, encoder: str) -> list[str]:
     depth = av.VideoFormat(name, 64, 64).components[0].bits
-    return [f"{encoder} holds {depth} bits in {name}: the film's {bits} were rounded."] if depth < bits else []
+    return [f"{encoder} stores {depth} bits in {name}: the film's {bits} were rounded."] if depth < bits else []
 
 
 def write_gray_film(path: Path, lumas: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> None:
-    """H.264, 8 bit, 4:2:0, at video levels; lumas [H, W], `size` (H, W) even."""
+    """Encode planes of luma [H, W] as H.264 in limited range, 8 bit, 4:2:0; `size` is (H, W), even."""
     gray = np.full((size[0] // 2, size[1] // 2), 128, np.uint8)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=_GRAY_RATE, options={"preset": "fast", "crf": "18"})

@@ -1,4 +1,4 @@
-"""What this FFmpeg can encode. NVENC is tried, not only looked up: it is compiled in where no GPU is."""
+"""What this FFmpeg can encode. NVENC is tried, not only looked up: it is compiled in on machines without a GPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 
 @dataclass(frozen=True)
 class EncoderSupport:
-    """An encoder, and why it does not work, where it does not."""
+    """An encoder, and why it does not work (empty: it does)."""
 
     name: str
     problem: str = ""
@@ -33,22 +33,22 @@ def ffmpeg_version() -> str:
 
 
 def encoder_support() -> list[EncoderSupport]:
-    """The encoders that `--codec` is likely to name."""
+    """The encoders that people are likely to choose."""
     return [EncoderSupport(name, _problem(name)) for name in _SOFTWARE + _HARDWARE]
 
 
 def try_encoder(spec: EncoderSpec) -> None:
-    """Open an encoder, to see that it does; only our own sentence says why it does not."""
+    """Open an encoder. Raises OutputError or UsageError where that fails, without the library's own messages."""
     with _silent_libraries():
         open_encoder(spec)
 
 
 @contextmanager
 def _silent_libraries() -> Iterator[None]:
-    """x264 and SVT-AV1 write to stderr themselves, past FFmpeg's log, where programs expect our JSON lines."""
+    """x264 and SVT-AV1 write to stderr themselves, bypassing FFmpeg's log: they would corrupt our JSON lines there."""
     try:
         kept = os.dup(2)
-    except OSError:  # it is closed
+    except OSError:  # stderr is closed
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -72,5 +72,5 @@ def _problem(name: str) -> str:
         try:
             context.open()
         except (av.error.FFmpegError, ValueError, OSError):
-            return "needs an NVIDIA GPU that encodes, and its driver"
+            return "needs an NVIDIA GPU with an encoder, and its driver"
     return ""

@@ -30,7 +30,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
 @pytest.mark.parametrize(
     ("output", "settings", "error", "words"),
     [("out.webm", {"codec": "h264"}, OutputError, "webm"), ("out.mp4", {"codec": "prores"}, OutputError, "mp4"),
-     ("out.xyz", {}, UsageError, "endings"), ("out.mp4", {"archive": True}, UsageError, "out.mkv"),
+     ("out.xyz", {}, UsageError, "extensions"), ("out.mp4", {"archive": True}, UsageError, "out.mkv"),
      ("out.mp4", {"codec": "nonsense"}, UsageError, "no encoder"), ("out.mp4", {"codec": "aac"}, UsageError, "audio"),
      ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "--crf"), ("film.mkv", {}, UsageError, "the input itself"),
      ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "--overwrite"),
