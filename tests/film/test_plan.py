@@ -32,7 +32,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
     [("out.webm", {"codec": "h264"}, OutputError, "webm"), ("out.mp4", {"codec": "prores"}, OutputError, "mp4"),
      ("out.xyz", {}, UsageError, "extensions"), ("out.mp4", {"archive": True}, UsageError, "out.mkv"),
      ("out.mp4", {"codec": "nonsense"}, UsageError, "no encoder"), ("out.mp4", {"codec": "aac"}, UsageError, "audio"),
-     ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "--crf"), ("film.mkv", {}, UsageError, "the input itself"),
+     ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "no `crf`"), ("film.mkv", {}, UsageError, "the input itself"),
      ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "--overwrite"),
      ("nowhere/out.mp4", {}, OutputError, "make it first"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
      ("out.mp4", {"encoder_options": {"nonsense": "1"}}, UsageError, "nonsense"),
