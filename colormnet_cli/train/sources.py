@@ -43,7 +43,7 @@ def material(settings: TrainSettings, unpacked: Path) -> Material:
         ]
         return Material(SyntheticClips(settings), [torch.from_numpy(clip) for clip in shown])
     films = find_films(settings.data, unpacked, shorter_side=2 * size, least=settings.frames)
-    learned, kept = held_back(films, settings.keep_back, settings.seed, settings.frames)
+    learned, kept = held_back(films, settings.validation_share, settings.seed, settings.frames)
     shown_films = (kept or learned)[: settings.validation_clips]
     validation = [validation_clip(film, _VALIDATION_FRAMES, size) for film in shown_films]
     return Material(FilmClips(learned, settings), validation)

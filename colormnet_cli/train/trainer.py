@@ -34,8 +34,8 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         # The mean over the last steps lies more in the middle of what is good than any one step does.
-        decay = get_ema_multi_avg_fn(settings.average)
-        self.mean = AveragedModel(model, multi_avg_fn=decay, use_buffers=True) if settings.average else None
+        decay = get_ema_multi_avg_fn(settings.ema_decay)
+        self.mean = AveragedModel(model, multi_avg_fn=decay, use_buffers=True) if settings.ema_decay else None
 
     @property
     def result(self) -> ColorMNet:

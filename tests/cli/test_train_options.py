@@ -22,14 +22,14 @@ def settings(out: Path, *assignments: str, resume: bool = False, **given: Any) -
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("avrage=0.9", "--set avrage=0.9 names no setting: perhaps average is meant"),
+        ("ema_dekay=0.9", "--set ema_dekay=0.9 names no setting: perhaps ema_decay is meant"),
         ("=3", "names no setting: there are accumulate, affine"),
         ("network.keydim=3", "perhaps network.key_dim is meant"),
         ("network.zzz=3", "there are network.coarse_step"),
         ("optimizer.lr=3", "names no setting"),
         ("lr", "--set lr says no value: write --set lr=VALUE"),
         ("half_weights=False", "half_weights must be true or false, got 'False'"),
-        ("network.key_dim=x", "network.key_dim must be a whole number"),
+        ("network.key_dim=x", "network.key_dim must be an integer"),
     ],
 )
 def test_a_slip_in_set_is_told(tmp_path: Path, assignment: str, said: str) -> None:

@@ -55,7 +55,7 @@ def test_the_small_network_learns_one_clip_by_heart():
 
 def test_the_mean_of_the_weights_is_what_a_run_gives(tmp_path):
     """The last step's weights would be written, or a mean that lags behind by its own beginning."""
-    settings = SMALL.with_overrides(steps=3, average=0.75, validate_every=3)
+    settings = SMALL.with_overrides(steps=3, ema_decay=0.75, validate_every=3)
     expected = {}
     for step in range(3):
         train(settings, tmp_path, resume=step > 0, stop_after=1)

@@ -41,7 +41,7 @@ def assert_same_end(one, other):
 # place in its schedule, the kind of loss, which clips and crops come next.
 CHANGING = SMALL.with_overrides(
     schedule="cosine", warmup=2, norm_share=0.9, matching_share=0.3, hidden_renewal=0.5, clip_norm=1.0,
-    crops=((0.0, 32), (0.6, 48)), validate_every=2, checkpoint_every=100, average=0.5,
+    crops=((0.0, 32), (0.6, 48)), validate_every=2, checkpoint_every=100, ema_decay=0.5,
 )  # fmt: skip
 
 
@@ -55,9 +55,9 @@ def test_a_broken_run_goes_on_exactly(tmp_path):
 
 
 def test_a_run_can_begin_to_average_when_it_goes_on(tmp_path):
-    """`--resume --set average=0.999` would fail, or mix in the random weights that it was made with."""
+    """`--resume --set ema_decay=0.999` would fail, or mix in the random weights that it was made with."""
     train(SMALL, tmp_path, stop_after=5)
-    train(SMALL.with_overrides(average=0.9), tmp_path, resume=True)
+    train(SMALL.with_overrides(ema_decay=0.9), tmp_path, resume=True)
     end = torch.load(tmp_path / "last.pt", weights_only=True)
     torch.testing.assert_close(load_model(tmp_path / "final.pt").state_dict(), end["model"])
 

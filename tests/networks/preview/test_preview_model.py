@@ -151,7 +151,7 @@ def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
     settings = preset("preview").with_overrides(
         data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=3, lr=3e-4,
         crops=((0.0, 64),), jumps=((0.0, 2),), warmup=10, norm_share=0.0, matching_share=0.0, precision="fp32",
-        keep_back=0.0, validate_every=200, checkpoint_every=200, affine=False,
+        validation_share=0.0, validate_every=200, checkpoint_every=200, affine=False,
     )  # fmt: skip
     train(settings, tmp_path / "run")
     tuned = cm.load_model(tmp_path / "run" / "final.pt")
