@@ -17,7 +17,7 @@ from colormnet_cli.video.reader import Reader
 
 @dataclass(frozen=True)
 class Film:
-    """What `make_film` writes. `pts` are in `time_base`; None: one frame after the other."""
+    """What `make_film` writes. `pts` are in `time_base`; None: at a constant rate."""
 
     frames: int = 12
     width: int = 64
@@ -30,12 +30,14 @@ class Film:
     options: dict[str, str] = field(default_factory=dict)
     full_range: bool = False
     matrix: int = 2
-    color: bool = False  # colour in the chroma planes, else gray
+    color: bool = False  # in the chroma planes, else gray
     bars: int = 0  # black columns on both sides
     sar: Fraction | None = None
     rotation: int | None = None
     audio: Sequence[tuple[str, str]] = ()  # (encoder, language)
-    purposes: dict[int, str] = field(default_factory=dict)  # of the audio tracks: names of FFmpeg's dispositions
+    dispositions: dict[int, str] = field(
+        default_factory=dict
+    )  # of the audio streams, by number: names of FFmpeg's dispositions
     subtitles: str | None = None  # codec
     attachment: bytes | None = None
     cover: bytes | None = None
@@ -53,7 +55,7 @@ FULL = Film(
 
 
 def picture(number: int, height: int, width: int, bits: int = 8, full: bool = False) -> np.ndarray:
-    """Luma [H,W]: a bright square that moves over a slope with some grain, at video levels or full range."""
+    """Luma [H, W]: a bright square that moves over a gradient with some grain, at limited or full range."""
     random = np.random.default_rng(number)
     y, x = np.mgrid[0:height, 0:width]
     value = (x / max(1, width - 1) * 0.6 + y / max(1, height - 1) * 0.2) + random.random((height, width)) * 0.05
@@ -95,8 +97,8 @@ def make_film(path: str | Path, film: Film | None = None, **changes: Any) -> Pat
                 ]
             )
         tracks = [_add_audio(out, *spec) for spec in film.audio]
-        for number, purpose in film.purposes.items():
-            tracks[number].disposition = getattr(av.stream.Disposition, purpose).value
+        for number, disposition in film.dispositions.items():
+            tracks[number].disposition = getattr(av.stream.Disposition, disposition).value
         text = _add_subtitles(out, film.subtitles) if film.subtitles else None
         if film.attachment is not None:
             out.add_attachment("font.ttf", "font/ttf", film.attachment)
@@ -200,20 +202,20 @@ def _mux_bytes(out: Any, stream: Any, data: bytes, milliseconds: int, duration: 
 
 
 def frames_of(path: Path) -> list[tuple[Fraction, np.ndarray]]:
-    """Every frame's instant (seconds) and luma."""
+    """Every frame's timestamp (seconds) and luma."""
     info = probe(path)
     return [(frame.pts * info.time_base, frame.luma) for frame in Reader(info).frames()]
 
 
 def packets_of(path: Path, kind: str, number: int = 0) -> list[tuple[Fraction, bytes]]:
-    """Every packet of one stream: its instant (seconds) and bytes."""
+    """Every packet of one stream: its timestamp (seconds) and bytes."""
     with av.open(str(path)) as container:
         stream = [s for s in container.streams if s.type == kind][number]
         return [(p.pts * p.time_base, bytes(p)) for p in container.demux(stream) if p.size]
 
 
 def assert_same_frames(one: Path, other: Path) -> None:
-    """Instants and luma, frame for frame."""
+    """Compare timestamps and luma, frame by frame."""
     a, b = frames_of(one), frames_of(other)
     assert [t for t, _ in a] == [t for t, _ in b]
     for number, ((_, x), (_, y)) in enumerate(zip(a, b, strict=True)):

@@ -1,4 +1,4 @@
-"""Damaged films end in a whole film with a count, or in one sentence: never a hang, a traceback or half a file."""
+"""Damaged films end in a complete output with a warning, or in one error sentence: no hang, traceback or half file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GOOD = {
     "vp9.webm": Film(codec="libvpx-vp9"),
     "prores.mov": Film(codec="prores_ks", pix_fmt="yuv422p10le", audio=[("pcm_s16le", "deu")]),
 }
-READ, COLOURED = 300, 60  # how many damaged films are read, and coloured to the end
+READ, COLORIZED = 300, 60  # how many damaged films are read, and colorized to the end
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture(autouse=True)
-def _watched() -> Iterator[None]:
-    """A hang ends the whole run, and shows where."""
+def _watchdog() -> Iterator[None]:
+    """A hang ends the test run and shows where."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -52,7 +52,7 @@ def _watched() -> Iterator[None]:
 
 
 def damaged(good: dict[str, bytes], chance: random.Random) -> tuple[str, bytes]:
-    """One of the films, cut off, with flipped bits, or with a hole."""
+    """One of the films: truncated, with flipped bits, or with a range of zeros."""
     name = chance.choice(sorted(good))
     data = bytearray(good[name])
     kind = chance.choice(["cut", "flip", "flip", "hole"])
@@ -69,9 +69,9 @@ def damaged(good: dict[str, bytes], chance: random.Random) -> tuple[str, bytes]:
 
 
 def test_hundreds_of_damaged_films_are_read(tmp_path: Path, good: dict[str, bytes]) -> None:
-    """Every one gives its frames in order, or a sentence."""
+    """A user's damaged film gives its frames in order, or one error sentence."""
     chance = random.Random(1)
-    came = Counter[str]()
+    results = Counter[str]()
     for _ in range(READ):
         name, data = damaged(good, chance)
         path = tmp_path / name
@@ -79,23 +79,23 @@ def test_hundreds_of_damaged_films_are_read(tmp_path: Path, good: dict[str, byte
         faulthandler.dump_traceback_later(60, exit=True)
         try:
             reader = Reader(probe(path))
-            instants = [frame.pts for frame in reader.frames()]
+            timestamps = [frame.pts for frame in reader.frames()]
         except MediaError:
-            came["sentence"] += 1
+            results["sentence"] += 1
             continue
-        assert instants
-        assert all(a < b for a, b in pairwise(instants))
-        came["counted" if list(reader.statistics.warnings()) else "frames"] += 1
-    assert min(came["sentence"], came["counted"], came["frames"]) > READ // 20, came
+        assert timestamps
+        assert all(a < b for a, b in pairwise(timestamps))
+        results["counted" if list(reader.statistics.warnings()) else "frames"] += 1
+    assert min(results["sentence"], results["counted"], results["frames"]) > READ // 20, results
 
 
-def test_damaged_films_are_coloured_to_the_end(tmp_path: Path, good: dict[str, bytes], small_model: Any) -> None:
-    """Whatever is left of the film comes out whole, with its sound; otherwise nothing does."""
+def test_damaged_films_are_colorized_to_the_end(tmp_path: Path, good: dict[str, bytes], small_model: Any) -> None:
+    """What can be decoded is written completely, with its audio; or there is no output at all."""
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 255, (8, 8, 3)).repeat(6, 0).repeat(6, 1))
     chance = random.Random(2)
-    came = Counter[str]()
-    for number in range(COLOURED):
+    results = Counter[str]()
+    for number in range(COLORIZED):
         name, data = damaged(good, chance)
         source, output = tmp_path / name, tmp_path / f"out{number}{chance.choice(['.mp4', '.mkv'])}"
         source.write_bytes(data)
@@ -105,16 +105,16 @@ def test_damaged_films_are_coloured_to_the_end(tmp_path: Path, good: dict[str, b
                 source, [photo], output, model=small_model, settings=ColorizeSettings(size=16), device="cpu"
             )
             assert len(frames_of(output)) == receipt.frames
-            came["film"] += 1
+            results["film"] += 1
         except ColormnetError:
             assert not output.exists()
-            came["sentence"] += 1
+            results["sentence"] += 1
         assert not list(tmp_path.glob("*.colormnet-part"))
-    assert min(came.values()) > 5, came
+    assert min(results.values()) > 5, results
 
 
-def test_an_untouched_film_gives_no_warning(tmp_path: Path, good: dict[str, bytes]) -> None:
-    """A count that is never zero says nothing."""
+def test_an_intact_film_gives_no_warning(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """Warnings about films that are intact would be ignored when they matter."""
     for name, data in good.items():
         (tmp_path / name).write_bytes(data)
         reader = Reader(probe(tmp_path / name), strict=True)

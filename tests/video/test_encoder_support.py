@@ -1,4 +1,4 @@
-"""Trying encoders: what they say themselves must not reach whoever reads our messages."""
+"""Trying encoders: their own messages must not reach stderr, where programs read JSON lines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from colormnet_cli.video.probe import probe
 from support.films import make_film
 
 
-def test_a_tuning_that_there_is_not(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """x264 writes to stderr itself: a program that reads our JSON lines there would stumble."""
+def test_an_unknown_tune_is_one_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """x264 writes to stderr itself and would break a program that reads JSON lines there."""
     info = probe(make_film(tmp_path / "film.mkv", frames=1))
     spec, _ = choose_encoder(info, Path("out.mp4"), ColorizeSettings(encoder_options=(("tune", "nonsense"),)))
     with pytest.raises(OutputError, match="tune=nonsense: choose others"):
@@ -24,8 +24,8 @@ def test_a_tuning_that_there_is_not(tmp_path: Path, capfd: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "dnxhr"])
-def test_a_film_of_one_pixel(tmp_path: Path, capfd: pytest.CaptureFixture[str], codec: str) -> None:
-    """Too small for these encoders: one sentence, and nothing of the libraries' own."""
+def test_a_film_of_one_pixel_is_one_error(tmp_path: Path, capfd: pytest.CaptureFixture[str], codec: str) -> None:
+    """Too small for these encoders: one sentence, and none of the libraries' own messages."""
     info = probe(make_film(tmp_path / "film.mkv", frames=1, width=1, height=1, pix_fmt="gray"))
     spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec=codec))
     with pytest.raises(OutputError, match=r"does not open for 1×1 .*another codec\.$"):
@@ -33,8 +33,8 @@ def test_a_film_of_one_pixel(tmp_path: Path, capfd: pytest.CaptureFixture[str], 
     assert capfd.readouterr() == ("", "")
 
 
-def test_av1_does_not_greet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Six lines of SVT-AV1's for every segment of a film would bury what is to be read."""
+def test_av1_prints_no_banner(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Six lines of SVT-AV1 for every segment of a film would hide our messages."""
     info = probe(make_film(tmp_path / "film.mkv", frames=1))
     spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec="av1"))
     open_encoder(spec)

@@ -1,4 +1,4 @@
-"""Parts of a film, and going on in one: the same frames, instants and counts as in the whole."""
+"""Parts of a film, and resuming: the same frames, timestamps and statistics as when reading all of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from colormnet_cli.video.reader import Frame, Reader
 from support.films import make_film
 
 
-def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--start` may seek; it must not begin a frame late."""
+def test_a_part_has_the_same_frames_whether_or_not_it_is_seeked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--start` that seeks must not begin a frame late."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
     path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
     info = probe(path)
@@ -32,8 +34,8 @@ def test_a_part_is_the_same_frames_wherever_it_is_looked_for(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("seek", [True, False])
-def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool) -> None:
-    """A resumed run that misses or repeats a frame shifts the colours of the rest."""
+def test_resuming_gives_the_following_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool) -> None:
+    """A resumed run that misses or repeats a frame shifts the colors of the rest."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 0.4)
     monkeypatch.setattr(reader_module, "MIN_SEEK_FRAMES", 5)
     path = make_film(tmp_path / "film.mp4", codec="libx264", frames=60, options={"g": "10", "bf": "2"})
@@ -53,24 +55,24 @@ def test_going_on_gives_the_frames_that_follow(tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture
 def seeks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short films are sought in too, with a run-up of a second."""
+    """Seek in short films too, with a margin of a second."""
     monkeypatch.setattr(reader_module, "SEEK_MARGIN", 1.0)
     monkeypatch.setattr(reader_module, "MIN_SEEK_FRAMES", 5)
 
 
-def gone_on(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
-    """The frames from number `done` on, looked for by the checksums of those before; all decoded would be an error."""
+def resumed(reader: Reader, whole: list[Frame], done: int) -> list[Frame]:
+    """The frames from number `done` on, found by seeking; fails where the film was decoded from its start instead."""
     skipped: list[int] = []
     reader.on_skip = skipped.append
     checksums = [f.checksum() for f in whole[done - 4 : done]]
     rest = list(reader.frames(done, checksums, whole[done - 1].statistics, whole[0].pts))
-    assert max(skipped) < done - 1, "it was not found by seeking"
+    assert max(skipped) < done - 1, "not found by seeking"
     return rest
 
 
 @pytest.mark.usefixtures("seeks")
-def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
-    """A resumed run passed over broken packets without a word, with --strict too; what lies before counts once."""
+def test_damage_after_the_resumed_position_is_counted(tmp_path: Path) -> None:
+    """A resumed run skipped damaged packets silently, even with --strict; those before are counted once."""
     path = make_film(tmp_path / "film.mov", codec="png", pix_fmt="rgb24", frames=80)
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -82,29 +84,29 @@ def test_damage_behind_the_place_of_going_on_is_counted(tmp_path: Path) -> None:
     info, unbroken = probe(path), Reader(probe(path))
     whole = list(unbroken.frames())
     reader = Reader(info)
-    rest = gone_on(reader, whole, 45)
+    rest = resumed(reader, whole, 45)
     assert [f.pts for f in rest] == [f.pts for f in whole[45:]]
     assert reader.statistics == unbroken.statistics
     assert reader.statistics.undecodable == 3
     with pytest.raises(MediaError, match="switch strict reading off"):
-        gone_on(Reader(info, strict=True), whole, 28)
+        resumed(Reader(info, strict=True), whole, 28)
 
 
 @pytest.mark.usefixtures("seeks")
 @pytest.mark.parametrize("start", [None, "1.2"])
 @pytest.mark.parametrize("duration", ["2.0", "f50"])
-def test_a_duration_counts_from_the_part_s_beginning(tmp_path: Path, start: str | None, duration: str) -> None:
-    """A minute that was broken off after fifty seconds became one of a hundred and ten."""
+def test_a_duration_counts_from_the_start_of_the_part(tmp_path: Path, start: str | None, duration: str) -> None:
+    """A --duration of a minute, interrupted after 50 seconds and resumed, became 110 seconds."""
     info = probe(make_film(tmp_path / "film.mp4", codec="libx264", frames=100, options={"g": "10", "bf": "2"}))
     asked = {"start": start and parse_time(start), "duration": parse_time(duration)}
     whole = list(Reader(info, **asked).frames())
     assert len(whole) == 50
-    rest = gone_on(Reader(info, **asked), whole, 45)
+    rest = resumed(Reader(info, **asked), whole, 45)
     assert [(f.number, f.pts) for f in rest] == [(f.number, f.pts) for f in whole[45:]]
 
 
-def test_a_part_of_a_raw_stream_ends_where_it_is_asked_to(tmp_path: Path) -> None:
-    """Without instants the part's own began at zero: its end, counted from the film's beginning, came too late."""
+def test_a_part_of_a_raw_stream_ends_at_its_end(tmp_path: Path) -> None:
+    """Timestamps of a part of a raw stream began at zero, so its `--end` came too late."""
     info = probe(make_film(tmp_path / "film.h264", codec="libx264", frames=40))
     part = list(Reader(info, parse_time("0.4"), parse_time("1.2")).frames())
     assert [f.pts for f in part] == [f.pts for f in list(Reader(info).frames())[10:30]]
@@ -112,8 +114,8 @@ def test_a_part_of_a_raw_stream_ends_where_it_is_asked_to(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("seeks")
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
-def test_a_cut_film_is_noticed_by_who_sought_in_it(tmp_path: Path, name: str) -> None:
-    """A resumed run, or a part, ended half an hour early without a word."""
+def test_a_truncated_film_is_noticed_after_seeking(tmp_path: Path, name: str) -> None:
+    """A resumed run, or a part, of a truncated film ended early without a warning."""
     options = {"movflags": "faststart"} if name == "film.mp4" else {}
     path = make_film(tmp_path / name, codec="mpeg4", frames=100, container_options=options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
@@ -121,7 +123,7 @@ def test_a_cut_film_is_noticed_by_who_sought_in_it(tmp_path: Path, name: str) ->
     whole = list(unbroken.frames())
     assert unbroken.statistics.missing > 20
     reader = Reader(probe(path))
-    assert gone_on(reader, whole, 40)
+    assert resumed(reader, whole, 40)
     assert reader.statistics.missing == unbroken.statistics.missing
     part = Reader(probe(path), parse_time("1.4"))
     assert list(part.frames())

@@ -1,4 +1,4 @@
-"""Sound, covers and titles that come out of one container and go into another."""
+"""Audio, subtitles, covers and titles, from one container to another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def color(small_model: Any, tmp_path: Path) -> Any:
 
 
 def add_sound(film: Path, output: Path, channels: int, title: str = "", codec: str = "pcm_s16le") -> Path:
-    """The film with a quarter of a second of sound beside it; PCM outside of .mov names no channel layout."""
+    """The film with a quarter of a second of audio added; PCM outside .mov has no channel layout."""
     names = {1: "mono", 2: "stereo", 4: "quad", 6: "5.1", 9: "hexadecagonal"}
     with av.open(str(film)) as source, av.open(str(output), "w") as out:
         video = out.add_stream_from_template(source.streams.video[0])
@@ -52,8 +52,8 @@ def add_sound(film: Path, output: Path, channels: int, title: str = "", codec: s
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])
 @pytest.mark.parametrize("ending", ["mp4", "webm"])
-def test_sound_without_a_channel_layout_is_converted(tmp_path: Path, color: Any, channels: int, ending: str) -> None:
-    """PCM in .mkv says how many channels it has, not which: such a film must not be refused."""
+def test_audio_without_a_channel_layout_is_converted(tmp_path: Path, color: Any, channels: int, ending: str) -> None:
+    """PCM in .mkv has a number of channels but no layout: such a film was refused."""
     film = make_film(tmp_path / "film.mp4", codec="libx264", frames=3)
     source = add_sound(film, tmp_path / "film.mkv", channels)
     with av.open(str(source)) as container:
@@ -67,15 +67,15 @@ def test_sound_without_a_channel_layout_is_converted(tmp_path: Path, color: Any,
         assert np.abs(wave).max() > 0.1
 
 
-def test_more_channels_than_the_encoder_has_are_named_before_the_first_frame(tmp_path: Path, color: Any) -> None:
-    """Found out when hours of colour are done, it would cost them."""
+def test_too_many_channels_for_the_encoder_are_reported_in_the_plan(tmp_path: Path, color: Any) -> None:
+    """Found only when muxing, it would cost hours of coloring."""
     source = add_sound(make_film(tmp_path / "film.mp4", codec="libx264", frames=2), tmp_path / "film.mkv", 9)
     assert any("cannot hold its channels" in warning for warning in color(source, tmp_path / "out.mp4").warnings)
 
 
 @pytest.mark.parametrize(("ending", "language"), [("mp4", "deu"), ("mov", "ger"), ("mkv", "deu")])
-def test_titles_and_languages_of_tracks_survive(tmp_path: Path, color: Any, ending: str, language: str) -> None:
-    """.mp4 gives a track's title back under another name than it takes it by; .mov knows German as "ger" only."""
+def test_titles_and_languages_of_streams_are_kept(tmp_path: Path, color: Any, ending: str, language: str) -> None:
+    """Users could not tell their audio tracks apart: .mp4 renames titles, .mov calls German "ger"."""
     film = make_film(tmp_path / "film.mp4", codec="libx264", frames=2)
     source = add_sound(film, tmp_path / "source.mp4", 2, "Kommentar", "aac")
     color(source, tmp_path / f"out.{ending}")
@@ -89,13 +89,13 @@ def test_titles_and_languages_of_tracks_survive(tmp_path: Path, color: Any, endi
     ("ending", "said", "warned"),
     [("mkv", "bos swe", ""), ("mp4", "bos swe", 'its disposition "original"'), ("mov", " sve", "its language (bos)")],
 )
-def test_what_a_container_cannot_say_of_a_track_is_named(
+def test_metadata_that_a_container_cannot_store_is_reported(
     tmp_path: Path, color: Any, ending: str, said: str, warned: str
 ) -> None:
-    """Which track is the original's is not to be heard; .mov knows no Bosnian, and Swedish by a name of its own."""
+    """Lost dispositions and languages would go unnoticed; .mov knows no Bosnian, and Swedish under its own name."""
     source = tmp_path / "film.mkv"
     sound = [("aac", "bos"), ("aac", "swe")]
-    make_film(source, codec="libx264", frames=8, audio=sound, purposes={0: "original"})
+    make_film(source, codec="libx264", frames=8, audio=sound, dispositions={0: "original"})
     warnings = color(source, tmp_path / f"out.{ending}").warnings
     with av.open(str(tmp_path / f"out.{ending}")) as container:
         assert " ".join(s.metadata.get("language", "") for s in container.streams.audio) == said
@@ -103,7 +103,7 @@ def test_what_a_container_cannot_say_of_a_track_is_named(
     assert warned in " ".join(warnings)
 
 
-def test_a_swedish_track_of_a_mov_is_swedish_elsewhere(tmp_path: Path, color: Any) -> None:
+def test_swedish_of_a_mov_is_swedish_in_an_mp4(tmp_path: Path, color: Any) -> None:
     """FFmpeg reads QuickTime's Swedish as "sve", which no player knows in an .mp4."""
     source = make_film(tmp_path / "film.mov", codec="libx264", frames=8, audio=[("aac", "sve")])
     color(source, tmp_path / "out.mp4")
@@ -111,8 +111,8 @@ def test_a_swedish_track_of_a_mov_is_swedish_elsewhere(tmp_path: Path, color: An
         assert container.streams.audio[0].metadata["language"] == "swe"
 
 
-def test_sound_that_an_edit_list_cuts_away_stays_away(tmp_path: Path, color: Any) -> None:
-    """A clip trimmed on a phone keeps what was cut off; in .mkv that would be heard before the picture begins."""
+def test_audio_that_an_edit_list_hides_stays_hidden(tmp_path: Path, color: Any) -> None:
+    """A clip trimmed on a phone still contains the rest; in .mkv it would be heard before the picture starts."""
     whole = make_film(tmp_path / "film.mp4", codec="libx264", frames=50, audio=[("aac", "deu")], options={"g": "50"})
     cut = tmp_path / "cut.mp4"
     with av.open(str(whole)) as source, av.open(str(cut), "w") as out:
@@ -134,8 +134,10 @@ def test_sound_that_an_edit_list_cuts_away_stays_away(tmp_path: Path, color: Any
 
 
 @pytest.mark.parametrize(("source", "output"), [("mkv", "mkv"), ("mp4", "mp4"), ("mkv", "mp4"), ("mp4", "mkv")])
-def test_a_subtitle_on_the_screen_at_the_cut_stays(tmp_path: Path, color: Any, source: str, output: str) -> None:
-    """The first line that is spoken in the part would have no words; what is over by then has no place in it."""
+def test_a_subtitle_on_screen_at_the_start_of_a_part_is_kept(
+    tmp_path: Path, color: Any, source: str, output: str
+) -> None:
+    """The first line spoken in a part would have no subtitle; earlier ones must not appear."""
     text = {"mkv": "subrip", "mp4": "mov_text"}[source]
     film = make_film(tmp_path / f"film.{source}", codec="libx264", frames=12, subtitles=text)  # 0.2 to 0.35 s: line 1
     color(film, tmp_path / f"out.{output}", start="f7")
@@ -146,7 +148,7 @@ def test_a_subtitle_on_the_screen_at_the_cut_stays(tmp_path: Path, color: Any, s
 
 
 def test_no_subtitle_outlasts_the_part(tmp_path: Path, color: Any) -> None:
-    """Players would show the film as longer than it is, its last picture standing under a line of text."""
+    """Players would show the last frame under a subtitle after the film has ended."""
     film = make_film(tmp_path / "film.mkv", codec="libx264", frames=12, subtitles="subrip")  # 0.2 to 0.35 s: line 1
     color(film, tmp_path / "out.mkv", end="f7")
     with av.open(str(tmp_path / "out.mkv")) as container:
@@ -155,8 +157,8 @@ def test_no_subtitle_outlasts_the_part(tmp_path: Path, color: Any) -> None:
         assert (last.pts + last.duration) * last.time_base == Fraction(280, 1000)
 
 
-def test_a_cover_is_kept_or_named(tmp_path: Path, color: Any) -> None:
-    """.mov has no place for a cover: the muxer takes it, and writes nothing."""
+def test_a_cover_is_kept_or_reported(tmp_path: Path, color: Any) -> None:
+    """A cover would be lost silently: the .mov muxer accepts it and writes nothing."""
     cover = av.CodecContext.create("mjpeg", "w")
     cover.width, cover.height, cover.pix_fmt, cover.time_base = 64, 48, "yuvj420p", Fraction(1)
     picture = bytes(cover.encode(av.VideoFrame(64, 48, "yuvj420p"))[0])
@@ -178,8 +180,8 @@ def ac3(layout: str, rate: int, begin: Fraction) -> list[Any]:
 
 
 @pytest.mark.parametrize("then", [("5.1", 48000), ("stereo", 44100)])
-def test_sound_that_changes_midway_is_converted(tmp_path: Path, color: Any, then: tuple[str, int]) -> None:
-    """Broadcasts go from stereo to surround for the film: at the very end of a night's work came a traceback."""
+def test_audio_that_changes_format_midway_is_converted(tmp_path: Path, color: Any, then: tuple[str, int]) -> None:
+    """Broadcasts that switch from stereo to surround ended with a traceback when muxing."""
     film, source = make_film(tmp_path / "film.mp4", codec="libx264", frames=3), tmp_path / "film.ts"
     with av.open(str(film)) as pictures, av.open(str(source), "w") as out:
         video, sound = out.add_stream_from_template(pictures.streams.video[0]), out.add_stream("ac3", rate=48000)
