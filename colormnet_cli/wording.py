@@ -1,8 +1,17 @@
-"""Numbers in sentences."""
+"""Numbers and suggestions in sentences."""
 
 from __future__ import annotations
 
-__all__ = ["many"]
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["did_you_mean", "many"]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'preview'?``, or nothing where no known word is close."""
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def many(number: int, what: str) -> str:

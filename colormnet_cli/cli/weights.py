@@ -36,13 +36,14 @@ def register(app: typer.Typer) -> None:
 
 
 def entry_named(name: str) -> LockEntry:
-    """The lock's entry; a name that it does not have is wrong usage."""
+    """The lock's entry of that name; an unknown name is a usage error."""
     from ..errors import UsageError
     from ..weights import read_lock
+    from ..wording import did_you_mean
 
     lock = read_lock()
     if name not in lock:
-        raise UsageError(f"weights.lock has no {name!r}: it has {', '.join(lock)}")
+        raise UsageError(f"weights.lock has no model {name!r}, but {', '.join(lock)}{did_you_mean(name, lock)}")
     return lock[name]
 
 

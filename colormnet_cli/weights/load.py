@@ -1,7 +1,8 @@
-"""From a model name or a file to a network that is ready to run."""
+"""From a model name or a file to a network with weights."""
 
 from __future__ import annotations
 
+import glob
 import os
 import pickle
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, WeightsError
+from ..wording import did_you_mean
 from .download import OnFetch
 from .lock import LockEntry, read_lock
 from .resolve import Notice, ensure
@@ -29,15 +31,19 @@ def load_model(
     notice: Notice | None = None,
     progress: OnFetch | None = None,
 ) -> Network:
-    """The network with weights: a name in weights.lock (fetched and checked if need be), or a file.
+    """A network with weights, by a name in weights.lock (downloaded and verified if need be) or from a file.
 
-    `notice` gets sentences for people, such as the weights' license before the first download; `progress` the bytes.
+    `notice` gets sentences for people, among them the license before the first download; `progress` gets the bytes.
+
+    Raises:
+        WeightsError: there is no such model or file, or it cannot be downloaded.
+        CheckpointError: the file is not one of weights, or not of a known network.
     """
     return network_from_file(weights_path(name_or_path, notice=notice, progress=progress), device)
 
 
 def weights_path(name_or_path: str | Path, *, notice: Notice | None = None, progress: OnFetch | None = None) -> Path:
-    """The file behind a model name or path; a file by name is exactly the one that weights.lock means."""
+    """The file of a model, by its name in weights.lock (exactly that file, downloaded if need be) or its own path."""
     found = locate(name_or_path)
     return ensure(found, notice=notice, progress=progress) if isinstance(found, LockEntry) else found
 
@@ -48,16 +54,18 @@ def locate(name_or_path: str | Path) -> LockEntry | Path:
     if isinstance(name_or_path, str) and name_or_path in entries:
         return entries[name_or_path]
     path = Path(os.path.expanduser(name_or_path))
-    if os.path.isfile(path):  # pathlib's own two raise for a home that is not there, and for a name that is too long
+    if os.path.isfile(path):  # unlike Path's methods these raise nothing for an unknown ~user or a name too long
         return path
     names = ", ".join(entries)
     if os.path.isdir(path):
-        raise WeightsError(f"{path} is a folder: give a file of weights, or one of the names {names}")
-    raise WeightsError(f"There is neither a file of weights {str(name_or_path)!r} nor a model of that name ({names})")
+        raise WeightsError(f"{path} is a folder: give a weight file, or the name of a model ({names})")
+    files = map(os.path.normpath, glob.glob(os.path.join(glob.escape(str(path.parent)), "*.pt*")))
+    advice = did_you_mean(str(path), [*entries, *files])
+    raise WeightsError(f"{str(name_or_path)!r} is neither a model ({names}) nor an existing file{advice}")
 
 
 def network_from_file(path: Path, device: str = "cpu") -> Network:
-    """The network of a file: of our own form, with its sizes, or a published checkpoint."""
+    """The network in a file of this program, which holds its configuration, or in a published checkpoint."""
     from ..networks.weight_file import network_from_content
 
     content = _read_tensors(path)
@@ -69,7 +77,7 @@ def network_from_file(path: Path, device: str = "cpu") -> Network:
 
 
 def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
-    """The ColorMNet of a file; a CheckpointError where it is of another network."""
+    """The same for ColorMNet alone; CheckpointError where the file is of another network."""
     from ..networks.colormnet import ColorMNet
 
     network = network_from_file(path, device)
@@ -79,26 +87,26 @@ def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
 
 
 def config_of(path: Path) -> ColorMNetConfig:
-    """The sizes of the network in a file; its tensors are mapped, not read."""
+    """The configuration of the ColorMNet in a file; its tensors are mapped, not read."""
     from ..networks.colormnet import ColorMNetConfig
 
     sizes = _read_tensors(path).get("config", {})
     try:
         return ColorMNetConfig(**sizes)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has network sizes that are not ours: {error}") from error
+        raise CheckpointError(f"{path} has an unknown network configuration ({error})") from error
 
 
 def _read_tensors(path: Path) -> Mapping[str, Any]:
-    """The file's content, read without running anything in it."""
+    """The content of a weight file. Only tensors and plain values are read: nothing in the file can run."""
     import torch
 
     try:
-        with warnings.catch_warnings():  # about pickle protocols, which say nothing to a person with a wrong file
+        with warnings.catch_warnings():  # about pickle protocols: no help with a wrong file
             warnings.simplefilter("ignore", UserWarning)
             try:
                 content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            except RuntimeError:  # files of before PyTorch 1.6 cannot be mapped
+            except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if match := re.search(r"GLOBAL (\S+)", str(error)):
@@ -110,7 +118,7 @@ def _read_tensors(path: Path) -> Mapping[str, Any]:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
     except MemoryError:
         raise
-    except Exception as error:  # torch.load has no one class for a damaged file
+    except Exception as error:  # torch.load raises many classes for a damaged file
         raise CheckpointError(f"{path} is not a file of PyTorch weights, or it is damaged") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__} instead of named tensors")

@@ -58,7 +58,8 @@ WRONG_USAGE = [
     (f"{FRAMES} -o scans", "scans is the input itself"),
     (f"{FRAMES} --codec h264", "No such option: --codec"),
     ("weights --json fetch", "--json goes with the list alone"),
-    ("weights path nonsense", "weights.lock has no 'nonsense': it has colormnet"),
+    ("weights path nonsense", "weights.lock has no model 'nonsense', but colormnet"),
+    ("weights path prevew", r"did you mean 'preview'\?"),
 ]
 
 EMPTY = {
@@ -89,11 +90,8 @@ FAILED = [
     ("colorize old.mp4 --ref photo.jpg --start f5 --end 0.2", r"holds no frame.* from f5 up to 0\.2; give a later end"),
     ("colorize old.mp4 --ref photo.jpg --start 0.1 --end f3", r"holds no frame.* from 0\.1 up to f3"),  # no weights yet
     (f"{COLORIZE} --codec prores -o out.webm", "prores.*webm|webm.*prores"),
-    (
-        "colorize old.mp4 --ref photo.jpg --model gone.pt",
-        r"neither a file of weights .* nor a model",
-    ),
-    ("colorize old.mp4 --ref photo.jpg --model scans", "scans is a folder: give a file of weights"),
+    ("colorize old.mp4 --ref photo.jpg --model gone.pt", "'gone.pt' is neither a model"),
+    ("colorize old.mp4 --ref photo.jpg --model scans", "scans is a folder: give a weight file"),
     ("colorize old.mp4 --ref photo.jpg --model photo.jpg", r"photo\.jpg is not a file of PyTorch weights"),
     ("frames gone --ref photo.jpg", "gone does not exist: check its name"),
     ("frames old.mp4 --ref photo.jpg", r"old\.mp4.*for a film there is `colormnet colorize`"),

@@ -1,7 +1,7 @@
-"""A small Hugging Face Hub on 127.0.0.1, and a plain file server beside it, with the faults that real ones have.
+"""A small Hugging Face Hub on 127.0.0.1, which is a plain file server too, with the faults that real ones have.
 
-It speaks what `huggingface_hub` asks for a file: HEAD and GET of /spaces/USER/REPO/resolve/COMMIT/PATH, answered as the
-Hub does for a large file, with a redirect to a store of blobs (here /blobs/SHA256, on the same server).
+It answers what `huggingface_hub` requests for a file: HEAD and GET of /spaces/USER/REPO/resolve/COMMIT/PATH, as the Hub
+does for a large file: with a redirect to a storage host (here /blobs/SHA256 on the same server).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """What the server holds, which fault it has, and what it was asked."""
+    """The server's file, its fault, and the requests it got."""
 
     content: bytes
     repo: str = "spaces/someone/film"
     path: str = "saves/weights.pth"
     fault: str = ""  # cut, short, corrupt, corrupt-once, 404, gated, gone, moved, error, slow or other; see _Handler
-    pause: float = 0.0  # seconds between pieces of the body
+    pause: float = 0.0  # seconds between chunks of the body
     requests: list[str] = field(default_factory=list)
     bodies: int = 0
-    tokens: list[str] = field(default_factory=list)  # "/path token" of every request that brought one
+    tokens: list[str] = field(default_factory=list)  # "/path token" of every request with one
 
     def __post_init__(self) -> None:
         handler = type("Handler", (_Handler,), {"hub": self})
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _plain(self) -> None:
-        """A plain URL, as a release page has it."""
+        """A plain URL, like a file on a release page."""
         match self.hub.fault:
             case "404" | "gone":
                 self._status(404)
@@ -117,10 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._status(503)
             case "moved":
                 self._status(302, {"Location": f"/blobs/{self.hub.sha256}"})
-            case "mute" | "hangs up" | "other tongue":
+            case "mute" | "hangs up" | "not HTTP":
                 if self.hub.fault == "mute":
                     time.sleep(3)
-                if self.hub.fault == "other tongue":
+                if self.hub.fault == "not HTTP":
                     self.wfile.write(b"220 ready\r\n")
                 self.close_connection = True
             case _:
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        # "cut" gives the first half of the file and then, however often it is asked, not a byte more
+        # "cut" sends the first half of the file and, however often it is retried, not a byte more
         sent = body[: max(0, len(self.hub.content) // 2 - start)] if fault == "cut" else body
         try:
             for at in range(0, len(sent), 8192):
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(self.hub.pause)
             if fault == "slow":
                 time.sleep(3)
-        except OSError:  # the client went away
+        except OSError:  # the client closed the connection
             self.close_connection = True
         if fault == "cut":
             self.close_connection = True

@@ -1,4 +1,4 @@
-"""Getting exactly the file that weights.lock means, with the real huggingface_hub against a local Hub."""
+"""Downloads of exactly the file that weights.lock names, with the real huggingface_hub and a local Hub."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.local_hub import Hub
 
 
 def test_the_first_run_downloads_with_license_and_progress(hub):
-    """People must learn the license before the download, and see that something happens."""
+    """People must see the license before the download, and its progress."""
     path, said, counts = get(entry(hub))
     assert path.read_bytes() == hub.content
     assert len(said) == 1
@@ -28,7 +28,7 @@ def test_the_first_run_downloads_with_license_and_progress(hub):
 
 
 def test_the_second_run_makes_no_request_and_does_not_hash(hub, monkeypatch):
-    """A film a minute should not cost a question to the Hub, nor a second of hashing, each."""
+    """A run should not cost a request to the Hub, nor a second of hashing."""
     first, _, _ = get(entry(hub))
     hub.requests.clear()
     monkeypatch.setattr(resolve, "file_sha256", lambda _: pytest.fail("hashed again"))
@@ -38,8 +38,8 @@ def test_the_second_run_makes_no_request_and_does_not_hash(hub, monkeypatch):
     assert said == []
 
 
-def test_offline_works_from_the_cache_and_asks_nobody_without(hub, mirror, monkeypatch):
-    """On a train the second film must work, and the first one fail at once."""
+def test_offline_works_from_the_cache_and_makes_no_request(hub, mirror, monkeypatch):
+    """Without a network a second run must work, and a first one fail at once."""
     import huggingface_hub.constants as constants
 
     wanted = entry(hub, UrlSource(mirror.url + "/file"))
@@ -51,11 +51,11 @@ def test_offline_works_from_the_cache_and_asks_nobody_without(hub, mirror, monke
     said: list[str] = []
     with pytest.raises(WeightsError, match=rf"HF_HUB_OFFLINE is set.* {mirror.url}/file\. Unset it"):
         ensure(wanted, notice=said.append)
-    assert hub.requests == mirror.requests == said == []  # nor is anything said to be fetched
+    assert hub.requests == mirror.requests == said == []  # and no download is announced
 
 
-def test_a_login_opens_a_gated_repository_and_stays_at_the_hub(hub, monkeypatch):
-    """HF_TOKEN works as everywhere; the store of blobs, on another host, must not be told it."""
+def test_a_token_opens_a_gated_repository_and_is_sent_to_the_hub_alone(hub, monkeypatch):
+    """HF_TOKEN works as usual, and is not sent to the host that stores the files."""
     hub.fault = "gated"
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     path, _, _ = get(entry(hub))
@@ -65,8 +65,8 @@ def test_a_login_opens_a_gated_repository_and_stays_at_the_hub(hub, monkeypatch)
 
 
 @pytest.mark.parametrize("fault", ["moved", "corrupt-once"])
-def test_a_fault_that_one_source_overcomes(hub, fault):
-    """A renamed repository is followed; one broken download is repeated before another source is asked."""
+def test_a_fault_that_needs_no_other_source(hub, fault):
+    """A redirect is followed; one broken download is repeated before the next source is tried."""
     hub.fault = fault
     path, said, _ = get(entry(hub))
     assert path.read_bytes() == hub.content
@@ -87,7 +87,7 @@ ANSWERS = {
 }
 
 
-def break_(hub: Hub, fault: str, monkeypatch) -> None:
+def set_fault(hub: Hub, fault: str, monkeypatch) -> None:
     import huggingface_hub
     import huggingface_hub.constants as constants
 
@@ -100,19 +100,19 @@ def break_(hub: Hub, fault: str, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_a_hub_with_a_fault_ends_in_the_next_source(hub, mirror, fault, monkeypatch):
-    """Whatever the Hub does, the authors' own release still gives the file, soon, and the person learns of it."""
-    break_(hub, fault, monkeypatch)
+def test_after_a_fault_of_the_hub_the_next_source_is_tried(hub, mirror, fault, monkeypatch):
+    """Whatever the Hub does, the authors' own release still gives the file, soon, and a notice says so."""
+    set_fault(hub, fault, monkeypatch)
     started = time.monotonic()
     path, said, _ = get(entry(hub, UrlSource(mirror.url + "/file")))
-    assert time.monotonic() - started < 15  # left alone, huggingface_hub tries a dead server for 23 s
+    assert time.monotonic() - started < 15  # huggingface_hub alone retries a dead server for 23 s
     assert path.read_bytes() == hub.content
     assert re.search(ANSWERS[fault] + ".*; trying the next source", said[-1])
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_a_plain_url_with_a_fault_ends_in_one_sentence(hub, mirror, fault, monkeypatch):
-    """The last source fails too: one sentence with every source, its answer, and what to do; no file is left."""
+def test_a_fault_of_the_last_source_ends_in_one_sentence(hub, mirror, fault, monkeypatch):
+    """The error names every source, what it answered and what to do; no file is left."""
     hub.fault = "404"
     mirror.fault = fault
     if fault == "slow":
@@ -120,29 +120,29 @@ def test_a_plain_url_with_a_fault_ends_in_one_sentence(hub, mirror, fault, monke
     url = "http://127.0.0.1:9/file" if fault == "down" else mirror.url + "/file"
     with pytest.raises(WeightsError) as caught:
         get(entry(hub, UrlSource(url)))
-    told = str(caught.value)
-    assert "the Hugging Face space someone/film answered 404" in told
+    message = str(caught.value)
+    assert "the Hugging Face space someone/film answered 404" in message
     expected = {"cut": "IncompleteRead|ended after", "gated": "answered 401", "slow": "timed out", "short": "offers"}
-    assert re.search(f"{re.escape(url)} .*(?:{expected.get(fault, ANSWERS[fault])})", told)
-    assert "give its path as the model" in told
-    assert hub.sha256 in told
-    assert "\n" not in told
+    assert re.search(f"{re.escape(url)} .*(?:{expected.get(fault, ANSWERS[fault])})", message)
+    assert "give its path as the model" in message
+    assert hub.sha256 in message
+    assert "\n" not in message
     assert left_behind(hub) == []
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [("mute", "timed out"), ("hangs up", "Disconnected"), ("other tongue", "BadStatusLine")]
+    ("fault", "reason"), [("mute", "timed out"), ("hangs up", "Disconnected"), ("not HTTP", "BadStatusLine")]
 )
-def test_a_plain_url_that_does_not_answer_ends_in_the_next_source(hub, mirror, fault, told):
-    """A mirror behind a broken proxy was taken for a full disk, or ended the program."""
+def test_after_a_url_that_does_not_answer_the_next_source_is_tried(hub, mirror, fault, reason):
+    """A mirror behind a broken proxy was reported as a full disk, or ended the program."""
     mirror.fault = fault
     path, said, _ = get(replace(entry(hub), sources=(UrlSource(mirror.url + "/file"), from_hub(hub))))
     assert path.read_bytes() == hub.content
-    assert re.search(told + ".*; trying the next source", said[-1])
+    assert re.search(reason + ".*; trying the next source", said[-1])
 
 
-def test_a_proxy_that_is_no_address_is_said(mirror, monkeypatch):
-    """A slip in HTTPS_PROXY ended in a traceback of urllib."""
+def test_a_proxy_that_is_not_a_url_is_reported(mirror, monkeypatch):
+    """A mistake in HTTPS_PROXY ended in a traceback from urllib."""
     monkeypatch.setattr("urllib.request._opener", None)
     monkeypatch.setenv("http_proxy", "http:/proxy:3128")
     monkeypatch.setenv("no_proxy", "")
@@ -150,8 +150,8 @@ def test_a_proxy_that_is_no_address_is_said(mirror, monkeypatch):
         get(entry(mirror, only=UrlSource(mirror.url + "/x.pth")))
 
 
-def test_a_moved_plain_url_is_followed(hub, mirror):
-    """Release pages redirect to a store: that is the normal case."""
+def test_a_redirected_url_is_followed(hub, mirror):
+    """Release pages redirect to a storage host: that is the normal case."""
     mirror.fault = "moved"
     path, _, counts = get(entry(hub, only=UrlSource(mirror.url + "/file")))
     assert path.read_bytes() == hub.content

@@ -1,4 +1,4 @@
-"""Weight files that people give: good ones load, bad ones are refused in a sentence that names them."""
+"""Weight files: good ones load, bad ones end in one sentence that names them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def film(small_model, tmp_path):
 
 
 def test_our_own_file_loads_with_its_sizes(small_model, film):
-    """What `train` writes must come back as the same network, ready to run."""
+    """What `train` writes is loaded as the same network, ready to run."""
     loaded = load_model(film)
     assert loaded.config == small_model.config
     assert not loaded.training
@@ -32,13 +32,13 @@ def test_our_own_file_loads_with_its_sizes(small_model, film):
 
 
 def test_a_file_of_the_old_format_loads(small_model, film):
-    """Files of before PyTorch 1.6 cannot be mapped into memory; they load all the same."""
+    """Files from before PyTorch 1.6 cannot be mapped into memory; they load too."""
     torch.save(torch.load(film, weights_only=True), film, _use_new_zipfile_serialization=False)
     assert load_model(str(film)).config == small_model.config
 
 
 def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
-    """`--model preview` is a file of the package, found by the lock and checked."""
+    """`--model preview` is a file in the package, found through the lock and verified."""
     content = film.read_bytes()
     path = tmp_path / "lock"
     path.write_text(
@@ -49,9 +49,7 @@ def test_a_name_loads_the_file_of_the_lock(film, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(lock, "PACKAGE", tmp_path)
     assert isinstance(load_model("preview"), ColorMNet)
-    with pytest.raises(
-        WeightsError, match=r"neither a file of weights 'colormnet' nor a model of that name \(preview\)"
-    ):
+    with pytest.raises(WeightsError, match=r"'colormnet' is neither a model \(preview\) nor an existing file"):
         load_model("colormnet")
 
 
@@ -62,7 +60,7 @@ class Evil:
 
 @pytest.mark.parametrize("form", ["zip", "old", "pickle"])
 def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch, form):
-    """A weight file from a stranger must not be able to run anything."""
+    """A downloaded weight file must not be able to run code."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "evil.pt"
     if form == "pickle":
@@ -76,7 +74,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch, form):
 
 
 def test_wrong_shapes_and_names_are_named(film):
-    """Someone who mixes up two files needs to see which tensor differs, and how."""
+    """Who mixes up two files needs to see which tensor differs, and how."""
     content = torch.load(film, weights_only=True)
     first, second = sorted(content["state"])[:2]
     content["state"][first] = torch.zeros(3, 1, 4)
@@ -89,8 +87,8 @@ def test_wrong_shapes_and_names_are_named(film):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
-def test_values_that_are_no_numbers(film, value):
-    """A film would come out gray or black after hours, and nobody would know why."""
+def test_values_that_are_not_finite(film, value):
+    """A film would be gray or black after hours of work, and nobody would know why."""
     content = torch.load(film, weights_only=True)
     name = sorted(content["state"])[5]
     content["state"][name].view(-1)[-1] = value
@@ -101,8 +99,8 @@ def test_values_that_are_no_numbers(film, value):
 
 
 @pytest.mark.parametrize("config", [{"vit_dim": 7}, {"colour": 3}, {"trunk_block": "other"}, 5])
-def test_sizes_that_no_network_has(film, config):
-    """A file of a later version, or a damaged one, is not guessed at."""
+def test_a_configuration_that_no_network_has(film, config):
+    """A file of a later version, or a damaged one, must not load as something else."""
     content = torch.load(film, weights_only=True)
     torch.save({**content, "config": config}, film)
     with pytest.raises(CheckpointError, match=r"film\.pt"):
@@ -110,11 +108,11 @@ def test_sizes_that_no_network_has(film, config):
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "png", "cut", "list", "digit", "letter"])
-def test_a_file_that_is_no_weights(film, kind):
-    """Giving the photo as --model happens: say so, instead of a traceback of an unpickler."""
+def test_a_file_that_is_not_one_of_weights(film, kind):
+    """A photo given as --model ends in a sentence, not in a traceback from the unpickler."""
     whole = film.read_bytes()
     contents = {"empty": b"", "text": b"hello world\n", "png": b"\x89PNG\r\n\x1a\n" + whole[:300], "cut": whole[:-100]}
-    contents |= {"digit": b"0", "letter": b"\x80\x02G0"}  # unpicklers stumble over these in words of their own
+    contents |= {"digit": b"0", "letter": b"\x80\x02G0"}  # the unpickler raises other errors for these
     if kind == "list":
         torch.save([torch.zeros(2)], film)
     else:
@@ -124,10 +122,18 @@ def test_a_file_that_is_no_weights(film, kind):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_and_a_name_that_is_nothing(tmp_path):
-    """The sentence lists the names there are."""
-    with pytest.raises(WeightsError, match=r"is a folder: give a file of weights, or one of the names colormnet"):
+def test_a_folder_or_an_unknown_name(tmp_path):
+    """The error lists the names that there are."""
+    with pytest.raises(WeightsError, match=r"is a folder: give a weight file, or the name of a model \(colormnet"):
         load_model(tmp_path)
-    for name in ("colormet", "~nobody/colormet.pth", 300 * "colormet"):
-        with pytest.raises(WeightsError, match=rf"'{name}' nor a model of that name \(colormnet"):
+    for name in ("nonsense", "~nobody/nonsense.pth", 300 * "nonsense"):
+        with pytest.raises(WeightsError, match=rf"'{name}' is neither a model \(colormnet.*\) nor an existing file$"):
             load_model(name)
+
+
+def test_a_mistyped_name_or_file_gets_a_suggestion(film, monkeypatch):
+    """A letter too few should not cost a look into the manual."""
+    monkeypatch.chdir(film.parent)
+    for typed, meant in (("prevew", "preview"), ("flim.pt", "film.pt"), (film.with_name("flm.pt"), film)):
+        with pytest.raises(WeightsError, match=f"; did you mean '{meant}'[?]$"):
+            load_model(typed)

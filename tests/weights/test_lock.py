@@ -1,4 +1,4 @@
-"""weights.lock: the exact files it means, and how a slip in it is told."""
+"""weights.lock: the files it names, and the errors for mistakes in a lock file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_lock_names_the_published_file():
-    """A slip in these figures would make every user's download fail, or take another file for the right one."""
+    """A mistake in these figures would make every download fail, or accept another file."""
     published = read_lock(ROOT / "weights.lock")["colormnet"]
     assert published.size == 494_884_817
     assert published.sha256 == "eaf6301d1a088c0d7133008079a83b5fac1fc0f791061b2cf1b657602013457a"
@@ -51,7 +51,7 @@ def test_the_lock_names_ddcolor(name, size, beginning):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "named"),
     [
         ("494884817", "0", "size"),
         ("eaf6301d", "EAF6301D", "sha256"),
@@ -66,18 +66,18 @@ def test_the_lock_names_ddcolor(name, size, beginning):
         ("[colormnet]", '[colormnet]\nbundled = "x.pt"', "bundled"),
     ],
 )
-def test_a_wrong_lock_file_is_named(tmp_path, old, new, told):
-    """A mirror's hand-made lock file with a slip must say where the slip is."""
+def test_a_wrong_lock_file_is_named(tmp_path, old, new, named):
+    """Who writes a lock file for a mirror must see where a mistake is."""
     text = (ROOT / "weights.lock").read_text()
     assert old in text
     path = tmp_path / "my.lock"
     path.write_text(text.replace(old, new, 1))
-    with pytest.raises(WeightsError, match=rf"my\.lock.*{told}"):
+    with pytest.raises(WeightsError, match=rf"my\.lock.*{named}"):
         read_lock(path)
 
 
-def test_the_lock_file_can_be_another(tmp_path, monkeypatch):
-    """Whoever has a mirror says so in a file, not in the code; a lock that is not there is one sentence."""
+def test_another_lock_file_can_be_used(tmp_path, monkeypatch):
+    """A mirror is set in a lock file of one's own; a missing file is one sentence."""
     monkeypatch.setenv("COLORMNET_LOCK", str(tmp_path / "no.lock"))
     assert default_lock_path() == tmp_path / "no.lock"
     with pytest.raises(WeightsError, match=r"no\.lock cannot be read .*COLORMNET_LOCK"):

@@ -22,11 +22,11 @@ from support.local_hub import COMMIT
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("remembered", [True, False])
-def test_a_corrupted_cached_file_is_fetched_again(hub, remembered):
-    """The Hub's library serves whatever its cache holds: a flipped bit there must never reach the network."""
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_corrupted_cached_file_is_fetched_again(hub, cached):
+    """huggingface_hub returns whatever its cache holds: a flipped bit must never reach the network."""
     path, _, _ = get(entry(hub))
-    if not remembered:
+    if not cached:
         (cache_folder() / "hashes.json").unlink()
     path.resolve().write_bytes(bytes([hub.content[0] ^ 1]) + hub.content[1:])
     assert find(entry(hub)) is None
@@ -35,7 +35,7 @@ def test_a_corrupted_cached_file_is_fetched_again(hub, remembered):
 
 
 def test_a_corrupted_cached_file_is_not_used_offline(hub, monkeypatch):
-    """Better no film than one coloured by broken weights."""
+    """No film is better than one colored with broken weights."""
     import huggingface_hub.constants as constants
 
     path, _, _ = get(entry(hub))
@@ -45,28 +45,28 @@ def test_a_corrupted_cached_file_is_not_used_offline(hub, monkeypatch):
         get(entry(hub))
 
 
-def test_rehash_does_not_trust_the_memory(hub):
+def test_rehash_ignores_the_hash_cache(hub):
     """`weights verify` exists to find what size and time do not show."""
     path, _, _ = get(entry(hub))
     blob, before = path.resolve(), path.stat()
     blob.write_bytes(bytes(SIZE))
     os.utime(blob, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert find(entry(hub)) == path  # what remembering costs
+    assert find(entry(hub)) == path  # the price of the cache
     assert find(entry(hub), rehash=True) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"x": 1}'])
-def test_a_broken_memory_only_costs_time(hub, text):
-    """A cut-off note of ours must not stop anybody from working."""
+def test_a_broken_hash_cache_only_costs_time(hub, text):
+    """A truncated cache file must not stop a run."""
     path, _, _ = get(entry(hub))
-    memory = cache_folder() / "hashes.json"
-    memory.write_text(text)
+    hashes = cache_folder() / "hashes.json"
+    hashes.write_text(text)
     assert find(entry(hub)) == path
-    assert str(path.resolve()) in json.loads(memory.read_text())
+    assert str(path.resolve()) in json.loads(hashes.read_text())
 
 
-def test_a_bundled_file_is_checked_too(tmp_path, monkeypatch):
-    """A damaged installation says so, and does not ask the network."""
+def test_a_bundled_file_is_verified_too(tmp_path, monkeypatch):
+    """A damaged installation is reported without any request."""
     monkeypatch.setattr(lock, "PACKAGE", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "p.pt").write_bytes(b"abc")
@@ -78,8 +78,8 @@ def test_a_bundled_file_is_checked_too(tmp_path, monkeypatch):
         ensure(small)
 
 
-def test_too_little_room_is_said_before_the_download(hub, mirror, monkeypatch):
-    """Half a gigabyte into a full disk helps nobody."""
+def test_too_little_disk_space_is_reported_before_the_download(hub, mirror, monkeypatch):
+    """Half a gigabyte should not be downloaded onto a full disk."""
     usage = namedtuple("usage", "total used free")(10, 10, 5_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     for wanted in (entry(hub), entry(hub, only=UrlSource(mirror.url + "/file"))):
@@ -90,7 +90,7 @@ def test_too_little_room_is_said_before_the_download(hub, mirror, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["hub", "url"])
 def test_a_disk_that_fills_up_leaves_nothing(hub, mirror, kind):
-    """The write fails half way: one sentence, no file that a later run would trust, and a later run mends it."""
+    """The write fails half way: one sentence, no file that a later run would trust, and a later run succeeds."""
     wanted = entry(hub) if kind == "hub" else entry(hub, only=UrlSource(mirror.url + "/file"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, hard))
@@ -103,8 +103,8 @@ def test_a_disk_that_fills_up_leaves_nothing(hub, mirror, kind):
     assert get(wanted)[0].read_bytes() == hub.content
 
 
-def test_what_a_killed_run_left_is_cleared(hub, mirror):
-    """Half gigabytes of killed downloads must not pile up."""
+def test_what_a_killed_run_left_is_deleted(hub, mirror):
+    """Parts of killed downloads, half a gigabyte each, must not pile up."""
     wanted = entry(hub, only=UrlSource(mirror.url + "/file"))
     folder = resolve._download_path(wanted).parent
     folder.mkdir(parents=True)
@@ -122,8 +122,8 @@ print(ensure(read_lock()["film"], notice=lambda s: print(s, file=sys.stderr)))
 
 
 @pytest.mark.parametrize("kind", ["hub", "url"])
-def test_two_processes_at_once_both_end_well(hub, mirror, kind, tmp_path):
-    """Two films started together on a fresh machine: one download, two right files; no request but for the file."""
+def test_two_processes_at_once_both_succeed(hub, mirror, kind, tmp_path):
+    """Two runs started together on a new machine: one download, both get the file; no other request is made."""
     server = hub if kind == "hub" else mirror
     server.pause = 0.1
     source = f'hub = "someone/film"\ntype = "space"\ncommit = "{COMMIT}"\npath = "{hub.path}"'
