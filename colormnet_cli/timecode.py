@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from .errors import UsageError
 
-__all__ = ["Timecode", "parse_time"]
+__all__ = ["Timecode", "format_time", "parse_time"]
 
 _FRAME = re.compile(r"f(\d+)", re.ASCII)
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)|(\d+(?:\.\d*)?|\.\d+))", re.ASCII)
@@ -55,3 +55,10 @@ def parse_time(text: str | int | float) -> Timecode:
     if Fraction(seconds) >= 60 or (hours is not None and int(minutes) >= 60):
         raise UsageError(f"{stripped!r} is no time; minutes and seconds of a clock go up to 59 (00:01:02.5).")
     return Timecode(seconds=int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(seconds))
+
+
+def format_time(seconds: float, digits: int = 3) -> str:
+    """Write seconds as ``0:01:02.500``, which `parse_time` reads; digits: decimals of the seconds."""
+    whole, rest = divmod(round(seconds * 10**digits), 10**digits)
+    fraction = f".{rest:0{digits}}" if digits else ""
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{fraction}"

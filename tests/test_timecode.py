@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from colormnet_cli.errors import UsageError
-from colormnet_cli.timecode import Timecode, parse_time
+from colormnet_cli.timecode import Timecode, format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,16 @@ def test_it_reads_back_what_it_says() -> None:
     """Receipts name the moment as the user would type it."""
     for text in ["12.5", "f1500", "0", "5025.125"]:
         assert str(parse_time(text)) == text
+
+
+def test_times_are_written_as_they_are_read() -> None:
+    """A time copied from the report would not be accepted by --start."""
+    for seconds, text in (
+        (0, "0:00:00.000"),
+        (62.5, "0:01:02.500"),
+        (3599.9996, "1:00:00.000"),
+        (36_000, "10:00:00.000"),
+    ):
+        assert format_time(seconds) == text
+        assert parse_time(text).seconds == round(Fraction(seconds), 3)
+    assert format_time(59.7, digits=0) == "0:01:00"

@@ -1,29 +1,29 @@
-"""`colormnet evaluate`: measure results against references, or the model on a benchmark."""
+"""`colormnet evaluate`: measure results against references, or the network on a benchmark."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..wording import many
 from . import options as o
 from .progress import Reporter
 from .session import Session
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
-    from ..evaluation.evaluate import EvaluateSettings, Evaluation, EvaluationProgress
+    from ..evaluation.evaluate import EvaluateSettings, Evaluation
+    from ..evaluation.tables import Table
 
 __all__ = ["register"]
 
-WHAT, BENCHMARK = "What is measured", "Benchmark"
+METRICS, BENCHMARK = "Metrics", "Benchmark"
 ONLY_BENCHMARK = (
     "output", "overwrite", "model", "precision", "size", "guided", "gamma", "ns", "ne", "m", "top_k", "long_term",
 )  # fmt: skip
-CLIP_MEASURES = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
+CLIP_METRICS = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
 
 Result = Annotated[
     Path | None,
@@ -40,27 +40,14 @@ Reference = Annotated[
         metavar="REFERENCE",
         parser=o.path,
         show_default=False,
-        help="The same in true color: as many, as large, same names.",
+        help="The same in its true colors: as many frames of the same size; clips have the same names.",
     ),
-]
-Benchmark = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
-                 help="Color every clip of a folder from its first frame, as the papers do, and measure that."),
-]  # fmt: skip
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FOLDER", parser=o.path, rich_help_panel=BENCHMARK, show_default=False,
-                 help="Keep the colored frames, as PNG."),
-]  # fmt: skip
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel=BENCHMARK, help="Replace frames that --output holds already.")
 ]
 Paper = Annotated[
     bool,
     typer.Option(
         "--paper",
-        rich_help_panel=WHAT,
+        rich_help_panel=METRICS,
         help="Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap).",
     ),
 ]
@@ -68,22 +55,68 @@ Perceptual = Annotated[
     bool,
     typer.Option(
         "--perceptual",
-        rich_help_panel=WHAT,
+        rich_help_panel=METRICS,
         help="Also LPIPS and FID; needs torchmetrics\\[image] and downloads the weights of their networks.",
     ),
 ]
-WithPublished = Annotated[
-    bool, typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Print the papers' figures beside one's own.")
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        parser=o.path,
+        rich_help_panel=o.OUTPUT,
+        show_default=False,
+        help="Write one page with a verdict, tables, charts and the worst frames; it works offline.",
+    ),
 ]
 Csv = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", parser=o.path, rich_help_panel=o.OUTPUT, show_default=False,
-                              help="Every frame's figures."),
-]  # fmt: skip
-Report = Annotated[
-    Path | None, typer.Option("--report", metavar="FILE.html", parser=o.path, rich_help_panel=o.OUTPUT,
-                              show_default=False, help="One page with curves and the worst frames; needs no network."),
-]  # fmt: skip
-Worst = Annotated[int, typer.Option("--worst", min=0, rich_help_panel=o.OUTPUT, help="Frames shown in the report.")]
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        parser=o.path,
+        rich_help_panel=o.OUTPUT,
+        show_default=False,
+        help="Write the metrics of every frame.",
+    ),
+]
+WithPublished = Annotated[
+    bool,
+    typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Also print the figures that papers published."),
+]
+Worst = Annotated[int, typer.Option(min=0, rich_help_panel=o.OUTPUT, help="Number of worst frames in the report.")]
+WorstBy = Annotated[
+    Literal["ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error"],
+    typer.Option(
+        metavar="METRIC",
+        rich_help_panel=o.OUTPUT,
+        help="Metric that says which frames are worst: ciede2000, psnr, ssim, ab_psnr, lpips or warp_error.",
+    ),
+]
+Benchmark = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        parser=o.path,
+        rich_help_panel=BENCHMARK,
+        show_default=False,
+        help="Colorize every clip of a folder from its first frame, as the papers do, and measure that.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        parser=o.path,
+        rich_help_panel=BENCHMARK,
+        show_default=False,
+        help="Keep the colorized frames, as PNG files.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel=BENCHMARK, help="Replace frames that are in --output already.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -93,7 +126,8 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     ctx: typer.Context, result: Result = None, reference: Reference = None,
     paper: Paper = False, perceptual: Perceptual = False,
-    report: Report = None, csv: Csv = None, with_published: WithPublished = False, worst: Worst = 6,
+    report: Report = None, csv: Csv = None, with_published: WithPublished = False,
+    worst: Worst = 6, worst_by: WorstBy = "ciede2000",
     benchmark: Benchmark = None, output: Output = None, overwrite: Overwrite = False,
     model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
     size: o.Size = "480", guided: o.Guided = True,
@@ -101,7 +135,7 @@ def evaluate(
     progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Measure how near colors are to the true ones, and how steady they are.
+    """Measure how accurate, strong and steady colors are, compared with a reference in its true colors.
 
     Examples:  [bold]colormnet evaluate out.mp4 true.mp4 --report out.html[/bold]
 
@@ -120,9 +154,9 @@ def evaluate(
 
         inputs = [path for path in (result, reference, benchmark) if path is not None]
         for path in (report, csv):
-            if path is not None:  # known before hours of measuring, not behind them
+            if path is not None:  # now, not after hours of measuring
                 check_output(path, inputs, overwrite=True)
-        settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst)
+        settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst, worst_by=worst_by)
         if benchmark is not None:
             from ..evaluation.benchmark import BenchmarkSettings
 
@@ -136,8 +170,8 @@ def evaluate(
     _write(session, found, report, csv, with_published)
     if as_json:
         session.result(found.to_json(**_published(with_published)))
-        return
-    _print(found, with_published)
+    else:
+        _print(found, with_published)
 
 
 def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None, benchmark: Path | None) -> None:
@@ -146,30 +180,33 @@ def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None
     if benchmark is None and (result is None or reference is None):
         raise UsageError("give a RESULT and its REFERENCE, or --benchmark DIR")
     if benchmark is not None and result is not None:
-        raise UsageError("--benchmark makes its own results: give it alone, without RESULT and REFERENCE")
+        raise UsageError("--benchmark makes its own results: give it without RESULT and REFERENCE")
     if benchmark is None:
         sources = {f"--{name.replace('_', '-')}": ctx.get_parameter_source(name) for name in ONLY_BENCHMARK}
         given = ", ".join(option for option, source in sources.items() if source and source.name == "COMMANDLINE")
         if given:
-            raise UsageError(f"{given}: that is for what --benchmark colors, and has no use without it")
+            raise UsageError(f"{given}: works with --benchmark only")
+    if ctx.params["worst_by"] == "lpips" and not ctx.params["perceptual"]:
+        raise UsageError("--worst-by lpips needs --perceptual")
 
 
 def _benchmark(
-    session: Session, reporter: Reporter, folder: Path, how: tuple[str, str, str], settings: EvaluateSettings,
+    session: Session,
+    reporter: Reporter,
+    folder: Path,
+    how: tuple[str, str, str],
+    settings: EvaluateSettings,
     more: dict[str, Any],
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     from dataclasses import replace
 
     from ..evaluation.benchmark import benchmark, check_results
     from .running import make_ready
 
-    check_results(folder, more["output"], more["overwrite"])  # before half a gigabyte is fetched
+    check_results(folder, more["output"], more["overwrite"])  # before weights are downloaded
     ready = make_ready(session, reporter, *how)
-    progress: EvaluationProgress = reporter.film
-    found = benchmark(
-        folder, model=ready.model, settings=settings, device=ready.device, precision=ready.precision, progress=progress,
-        **more,
-    )  # fmt: skip
+    where: dict[str, Any] = {"device": ready.device, "precision": ready.precision, "progress": reporter.film}
+    found = benchmark(folder, model=ready.model, settings=settings, **where, **more)
     return replace(found, settings={**found.settings, "weights": ready.weights()})
 
 
@@ -196,73 +233,33 @@ def _published(wanted: bool) -> dict[str, Any]:
 
 
 def _print(found: Evaluation, with_published: bool) -> None:
-    """The tables on stdout; as wide as they need to be where that is no terminal."""
+    """The tables on stdout; as wide as they need to be where that is not a terminal."""
     import sys
 
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(_overall(found))
+    from ..evaluation.tables import clip_table, overall_table, published_table
+    from ..evaluation.verdict import verdict
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    _print_table(console, overall_table(found))
     if len(found.clips) > 1:
-        console.print(_clips(found))
+        _print_table(console, clip_table(found, CLIP_METRICS, worst_frame=False))
+        console.print("--report and --json have all metrics of each clip.")
     if with_published:
-        from ..evaluation.tables import NOTE
-
-        console.print(_beside_published(found))
-        console.print(NOTE, markup=False)
+        _print_table(console, published_table(found))
+    console.print(*verdict(found), sep="\n")
 
 
-def _overall(found: Evaluation) -> Table:
-    from rich.table import Table
+def _print_table(console: Console, table: Table) -> None:
+    from rich.table import Table as RichTable
+    from rich.text import Text
 
-    from ..evaluation.tables import METRICS, figure_text
-
-    clips = f", mean of {len(found.clips)} clips" if len(found.clips) > 1 else ""
-    table = Table(title=f"{many(found.frames, 'frame')}{clips}", title_justify="left")
-    table.add_column("Metric")
-    table.add_column("Result", justify="right")
-    table.add_column("Reference", justify="right")
-    table.add_column("")
-    for key, value in found.overall.items():
-        if key.endswith("_reference"):
-            continue
-        measure = METRICS[key]
-        reference = found.overall.get(f"{key}_reference")
-        theirs = "" if reference is None else figure_text(reference, measure.digits)
-        better = f"{measure.better} is better; " if measure.better else ""
-        table.add_row(measure.label, figure_text(value, measure.digits), theirs, better + measure.about)
-    return table
-
-
-def _clips(found: Evaluation) -> Table:
-    from rich.table import Table
-
-    from ..evaluation.tables import METRICS, figure_text
-
-    keys = [key for key in found.measures if key in CLIP_MEASURES]
-    table = Table(title="Clips (--report and --json have all measures)", title_justify="left")
-    table.add_column("Clip", overflow="fold")
-    table.add_column("Frames", justify="right")
-    for key in keys:
-        table.add_column(METRICS[key].label, justify="right")
-    for clip in found.clips:
-        means = clip.means()
-        table.add_row(clip.name, f"{clip.frames:,}", *(figure_text(means[key], METRICS[key].digits) for key in keys))
-    return table
-
-
-def _beside_published(found: Evaluation) -> Table:
-    from rich.table import Table
-
-    from ..evaluation.tables import DIGITS, METRICS, PUBLISHED, figure_text
-
-    table = Table(title="Published figures", title_justify="left")
-    table.add_column("Method")
-    table.add_column("Data set")
-    for key in DIGITS:
-        table.add_column(METRICS[key].label, justify="right")
-    ours = (figure_text(found.overall.get(key, float("nan")), digits) for key, digits in DIGITS.items())
-    table.add_row("Yours", Path(found.reference).name, *ours, style="bold", end_section=True)
-    for row in PUBLISHED:
-        table.add_row(row.method, row.dataset, *(figure_text(row.figures[key], DIGITS[key]) for key in DIGITS))
-    return table
+    shown = RichTable(title=table.title, title_justify="left")
+    for i, head in enumerate(table.heads):
+        shown.add_column(Text(head), justify="left" if i in table.left else "right", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
+    if table.note:
+        console.print(table.note)

@@ -1,4 +1,4 @@
-"""Which result belongs to which reference, and that they fit together."""
+"""Which result is measured against which reference, and that they fit together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ClipPair", "pair_clips"]
 
 @dataclass(frozen=True)
 class ClipPair:
-    """A result and what it should be; iterating reads both side by side."""
+    """A result and its reference; iterating reads both, frame by frame."""
 
     result: Clip
     reference: Clip
@@ -34,16 +34,26 @@ class ClipPair:
             for one, other in zip(ours, theirs, strict=True):
                 if one.stem != other.stem:
                     raise MediaError(
-                        f"{one.name} in {self.result.path} stands where {self.reference.path} has {other.name}: "
-                        "frames that belong together must have the same names."
+                        f"{one.name} in {self.result.path} is in the place of {other.name} in {self.reference.path}: "
+                        "the frames of both folders must have the same names."
                     )
 
     @property
     def name(self) -> str:
         return self.result.name
 
+    @property
+    def frames(self) -> int | None:
+        """How many, if one of the two says so."""
+        return self.reference.frames if self.result.frames is None else self.result.frames
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second of the film; None if both are folders of pictures."""
+        return next((clip.rate for clip in (self.result, self.reference) if not clip.pictures), None)
+
     def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
-        """(result, reference), frame by frame. Raises MediaError where one ends before the other."""
+        """(result, reference) frames. Raises MediaError if one ends before the other."""
         count = 0
         ours, theirs = iter(self.result), iter(self.reference)
         for result, reference in zip_longest(ours, theirs):
@@ -52,13 +62,13 @@ class ClipPair:
                 raise _different_counts(self, *((count, longer) if result is None else (longer, count)))
             if result.shape != reference.shape:
                 raise MediaError(
-                    f"Frame {count} is {_size(result)} in {self.result.path} and {_size(reference)} in "
-                    f"{self.reference.path}: they must have the same size."
+                    f"Frame {count} is {_size(result.shape[:2])} in {self.result.path} and "
+                    f"{_size(reference.shape[:2])} in {self.reference.path}: they must have the same size."
                 )
             yield result, reference
             count += 1
         if count == 0:
-            raise MediaError(f"{self.result.path} and {self.reference.path} hold no frame.")
+            raise MediaError(f"{self.result.path} and {self.reference.path} hold no frames.")
 
 
 def _different_counts(pair: ClipPair, ours: int, theirs: int) -> MediaError:
@@ -68,28 +78,29 @@ def _different_counts(pair: ClipPair, ours: int, theirs: int) -> MediaError:
     )
 
 
-def _size(of: Frame | tuple[int, int]) -> str:
-    height, width = of if isinstance(of, tuple) else of.shape[:2]
-    return f"{width}×{height}"
+def _size(size: tuple[int, ...]) -> str:
+    return f"{size[1]}×{size[0]}"
 
 
 def pair_clips(result: str | Path, reference: str | Path) -> list[ClipPair]:
-    """Two films, two folders of frames, or two folders of clips (by name) → what is to be measured against what.
+    """Pair a film with a film, a folder of frames with another, or two folders of clips by the names of the clips.
 
-    Raises MediaError where names, sizes or counts do not fit.
+    Raises MediaError if names, sizes or numbers of frames do not fit.
     """
     result, reference = Path(result), Path(reference)
-    sides = [_clips_by_name(path) for path in (result, reference)]
-    ours, theirs = sides
+    ours, theirs = (_clips_by_name(path) for path in (result, reference))
     if ours is None and theirs is None:
         return [ClipPair(open_clip(result), open_clip(reference))]
     if ours is None or theirs is None:
-        many, one = (reference, result) if ours is None else (result, reference)
-        raise MediaError(f"{many} is a folder of clips and {one} is one clip: give two of a kind.")
-    if missing := [name for name in theirs if name not in ours]:
-        raise MediaError(f"{result} lacks {_listed(missing)}, which {reference} has.")
-    if extra := [name for name in ours if name not in theirs]:
-        raise MediaError(f"{reference} lacks {_listed(extra)}, which {result} has.")
+        folder, clip = (reference, result) if ours is None else (result, reference)
+        raise MediaError(f"{folder} is a folder of clips and {clip} is one clip: give two of the same kind.")
+    for one, other, missing in (
+        (result, reference, [name for name in theirs if name not in ours]),
+        (reference, result, [name for name in ours if name not in theirs]),
+    ):
+        if missing:
+            more = f" and {len(missing) - 3} more clips" if len(missing) > 3 else ""
+            raise MediaError(f"{one} lacks {', '.join(missing[:3])}{more}, which {other} has.")
     return [ClipPair(open_clip(ours[name]), open_clip(theirs[name])) for name in theirs]
 
 
@@ -101,8 +112,3 @@ def _clips_by_name(path: Path) -> dict[str, Path] | None:
     if not clips:
         raise MediaError(f"{path}: the folder holds neither pictures nor clips.")
     return clips
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more clips"

@@ -1,4 +1,4 @@
-"""Measure results against references, in a stream: one clip or many, or a benchmark that is colored on the way."""
+"""Measure results against references, frame by frame: one clip or many; `benchmark` feeds it clips as they are made."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import MediaError, OutputError
+from ..errors import MediaError, OutputError, UsageError
 from ..film.prefetch import Ahead
 from ..film.progress import Pace
 from ..film.receipt import versions
@@ -23,47 +23,53 @@ from ..media.clips import Frame
 from ..settings import Progress
 from ..wording import many
 from .clip_metrics import ClipMeter, ClipMetrics, batches, mean_of
-from .clip_pairs import ClipPair, pair_clips
+from .clip_pairs import pair_clips
 from .perceptual import PerceptualNetworks, load_networks
 from .tables import METRICS
 from .worst_frames import WorstFrame, WorstFrames
 
 __all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "FramePairs", "evaluate", "measure"]
 
-EvaluationProgress = Callable[[str, Progress], None]  # the clip's name, how far it is
-SMALLEST = 12  # pixels: optical flow needs them
+EvaluationProgress = Callable[[str, Progress], None]  # name of the clip, its progress
+SMALLEST = 12  # pixels, width and height: the least that optical flow takes
+WORST_BY = ("ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error")  # metrics that each frame has
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What is measured, besides what always is."""
+    """What is measured in addition to the usual metrics, and how."""
 
-    paper: bool = False  # also the PSNR and the colorfulness exactly as the authors' script computes them
+    paper: bool = False  # also PSNR and colorfulness exactly as the authors' script computes them
     perceptual: bool = False  # also LPIPS and FID
-    worst: int = 6  # frames kept for a look at them
+    worst: int = 6  # number of worst frames kept for the report
+    worst_by: str = "ciede2000"  # metric that says which frames are worst
     batch: int | None = None  # frames at once; None: 1 on the CPU (its caches are small), 8 elsewhere
 
     def __post_init__(self) -> None:
         if self.worst < 0:
-            raise ValueError(f"worst is {self.worst}, meant is a number of frames, 0 or more")
+            raise ValueError(f"worst must be 0 or more frames, got {self.worst}")
+        if self.worst_by not in WORST_BY:
+            raise ValueError(f"worst_by must be one of {', '.join(WORST_BY)}, got {self.worst_by!r}")
+        if self.worst_by == "lpips" and not self.perceptual:
+            raise UsageError("the worst frames by LPIPS are not known, since LPIPS is not measured: turn it on as well")
         if self.batch is not None and self.batch < 1:
-            raise ValueError(f"batch is {self.batch}, meant is a number of frames, 1 or more")
+            raise ValueError(f"batch must be 1 or more frames, got {self.batch}")
 
 
 @dataclass(frozen=True)
 class FramePairs:
-    """A clip to measure: its name, its frames (result, reference), how many if known, and where they come from."""
+    """A clip to measure."""
 
     name: str
-    pairs: Iterable[tuple[Frame, Frame]]
-    size: tuple[int, int]
-    frames: int | None
-    rate: float
+    pairs: Iterable[tuple[Frame, Frame]]  # (result, reference), each [H, W, 3] uint8 RGB
+    size: tuple[int, int]  # H, W
+    frames: int | None  # None if not known before the end
+    rate: float | None  # frames per second; None for pictures
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured. Overall figures are means over the clips; by_frame, over all frames."""
+    """All results. `overall` holds means over the clips, `by_frame` means over all frames."""
 
     result: str
     reference: str
@@ -75,19 +81,26 @@ class Evaluation:
     versions: dict[str, str]
     device: str
     seconds: float
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    worst_by: str = "ciede2000"  # metric that says which frames are worst
 
     @property
     def frames(self) -> int:
         return sum(clip.frames for clip in self.clips)
 
-    @property
-    def measures(self) -> list[str]:
-        """What was measured, in the order of the tables."""
-        return list(self.overall)
+    def worst_frame(self) -> tuple[ClipMetrics, int] | None:
+        """Clip and number of the worst frame of all; None if no frame has a value."""
+        frames = [(clip, frame) for clip in self.clips if (frame := clip.worst_frame(self.worst_by)) is not None]
+        badness = METRICS[self.worst_by].badness
+        return max(frames, key=lambda one: badness(one[0].columns[self.worst_by][one[1]]), default=None)
+
+    def rank(self, worst: WorstFrame) -> int:
+        """Place of a frame among all frames, the worst one being 1."""
+        badness = METRICS[self.worst_by].badness
+        return 1 + sum(badness(v) > badness(worst.value) for clip in self.clips for v in clip.columns[self.worst_by])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without the frames' own figures (these are what `write_csv` writes)."""
+        """Plain values, without those of single frames (which `write_csv` writes)."""
         return {
             "result": self.result,
             "reference": self.reference,
@@ -95,7 +108,7 @@ class Evaluation:
             "overall": _plain(self.overall),
             "overall_by_frame": _plain(self.by_frame),
             "clips": [{"name": c.name, "frames": c.frames, **_plain(c.means())} for c in self.clips],
-            "worst": [{"clip": w.clip, "frame": w.frame, "ciede2000": w.ciede2000} for w in self.worst],
+            "worst": [{"clip": w.clip, "frame": w.frame, self.worst_by: w.value} for w in self.worst],
             "settings": self.settings,
             "versions": self.versions,
             "device": self.device,
@@ -104,11 +117,11 @@ class Evaluation:
         }
 
     def to_json(self, indent: int | None = 2, **more: Any) -> str:
-        """JSON; what is not known is null, an infinite PSNR (identical pictures) the string "inf"."""
+        """JSON. A value that is not known is null; an infinite PSNR (identical pictures) is the string "inf"."""
         return json.dumps(self.to_dict() | more, indent=indent, ensure_ascii=False, allow_nan=False)
 
     def write_csv(self, path: str | Path) -> None:
-        """One line a frame: clip, frame, and every measure that frames have."""
+        """One line per frame: clip, frame number, and all metrics of single frames. Raises OutputError."""
         keys = [key for key in METRICS if key in self.clips[0].columns]
         try:
             with open(path, "w", newline="", encoding="utf-8") as file:
@@ -136,22 +149,19 @@ def evaluate(
 ) -> Evaluation:
     """Measure a film against a film, a folder of frames against another, or a folder of clips against another.
 
+    result, reference: of the same number and size of frames.
     networks: used for LPIPS and FID instead of AlexNet and Inception-v3.
     Raises MediaError where sizes, counts or names do not fit, or a file cannot be read.
     """
     pairs = pair_clips(result, reference)
     return measure(
-        [FramePairs(pair.name, pair, pair.result.size, _count(pair), pair.result.rate) for pair in pairs],
+        [FramePairs(pair.name, pair, pair.result.size, pair.frames, pair.rate) for pair in pairs],
         (str(result), str(reference)),
         settings=settings,
         device=device,
         networks=networks,
         progress=progress,
     )
-
-
-def _count(pair: ClipPair) -> int | None:
-    return pair.reference.frames if pair.result.frames is None else pair.result.frames
 
 
 def measure(
@@ -163,23 +173,23 @@ def measure(
     networks: PerceptualNetworks | None = None,
     progress: EvaluationProgress | None = None,
 ) -> Evaluation:
-    """The loop over clips and frames; `evaluate` and `benchmark` say where the frames come from."""
+    """Measure clips whose frames come from anywhere; names: what result and reference are called in the output."""
     settings = settings or EvaluateSettings()
     for clip in clips:
         if min(clip.size) < SMALLEST:
             raise MediaError(
-                f"{clip.name} is {clip.size[1]}×{clip.size[0]}: at least {SMALLEST}×{SMALLEST} can be measured."
+                f"{clip.name} is {clip.size[1]}×{clip.size[0]}: frames must have at least {SMALLEST}×{SMALLEST} pixels."
             )
     on = resolve_device(device)
     networks = (networks or load_networks(on)) if settings.perceptual else None
     if networks is not None:
         networks.fid.reset()
-    worst, began = WorstFrames(settings.worst), time.monotonic()
+    worst, began = WorstFrames(settings.worst, METRICS[settings.worst_by]), time.monotonic()
     found = []
     for clip in clips:
         meter = ClipMeter(paper=settings.paper, networks=networks)
-        _measure_clip(clip, meter, worst, on, settings.batch or (1 if on.type == "cpu" else 8), progress)
-        found.append(meter.figures(clip.name))
+        _measure_clip(clip, meter, worst, settings, on, progress)
+        found.append(meter.compute(clip.name, clip.rate))
     overall = _means(clip.means() for clip in found)
     by_frame = _means_of_frames(found)
     if networks is not None:
@@ -196,6 +206,7 @@ def measure(
         device=describe_device(on),
         seconds=time.monotonic() - began,
         warnings=tuple(_warnings(found)),
+        worst_by=settings.worst_by,
     )
 
 
@@ -204,29 +215,30 @@ def _measure_clip(
     clip: FramePairs,
     meter: ClipMeter,
     worst: WorstFrames,
+    settings: EvaluateSettings,
     device: torch.device,
-    size: int,
     progress: EvaluationProgress | None,
 ) -> None:
     pace = Pace(clip.frames, None if progress is None else partial(progress, clip.name), device, every=0)
-    with Ahead(batches(clip.pairs, size), depth=2) as ready:  # read and find the motion while others are measured
+    size = settings.batch or (1 if device.type == "cpu" else 8)
+    with Ahead(batches(clip.pairs, size), depth=2) as ready:  # frames are read and their flow found in the background
         for batch in ready:
             tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
-            differences = meter.update(*(tensor.to(device) for tensor in tensors)).tolist()
-            for i, difference in enumerate(differences):
+            values = meter.update(*(tensor.to(device) for tensor in tensors))[settings.worst_by]
+            for i, value in enumerate(values):
                 frames = (batch.result[i], batch.reference[i])
-                worst.offer(clip.name, batch.first + i, difference, *(f.permute(1, 2, 0).numpy() for f in frames))
-            pace.report("measure", batch.first + len(differences))
+                worst.offer(clip.name, batch.first + i, value, *(f.permute(1, 2, 0).numpy() for f in frames))
+            pace.report("measure", batch.first + len(values))
 
 
 def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Mean over clips; each counts once."""
+    """Mean over clips, whatever their length."""
     rows = list(figures)
     return {key: mean_of(row[key] for row in rows) for key in rows[0]}
 
 
 def _means_of_frames(clips: Sequence[ClipMetrics]) -> dict[str, float]:
-    """Mean over all frames; long clips count more."""
+    """Mean over all frames, so that long clips count more."""
     return {key: mean_of(value for clip in clips for value in clip.columns[key]) for key in clips[0].columns}
 
 
@@ -234,4 +246,4 @@ def _warnings(clips: Sequence[ClipMetrics]) -> Iterable[str]:
     identical = sum(clip.identical for clip in clips)
     if identical:
         same = "is identical to its" if identical == 1 else "are identical to their"
-        yield f"{many(identical, 'frame')} {same} reference: an infinite PSNR, which the means leave out."
+        yield f"{many(identical, 'frame')} {same} reference; their infinite PSNR is left out of the means."

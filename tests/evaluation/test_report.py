@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 import re
@@ -10,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,12 +19,9 @@ import pytest
 from colormnet_cli.errors import OutputError
 from colormnet_cli.evaluation.clip_metrics import ClipMetrics
 from colormnet_cli.evaluation.evaluate import Evaluation
-from colormnet_cli.evaluation.report import write_report
-from colormnet_cli.evaluation.report.charts import Curve, chart
-from colormnet_cli.evaluation.report.page import render
-from colormnet_cli.evaluation.report.pictures import TOP_OF_SCALE, data_uri, views
-from colormnet_cli.evaluation.tables import figure_text
-from colormnet_cli.evaluation.worst_frames import WorstFrame
+from colormnet_cli.evaluation.report import render, write_report
+from colormnet_cli.evaluation.tables import METRICS, figure_text
+from colormnet_cli.evaluation.worst_frames import WorstFrames
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # What Chromium does of its own accord is switched off: its own look-ups would hide one of the page's.
@@ -43,13 +40,14 @@ def evaluation(clips: int = 2, frames: int = 30) -> Evaluation:
         columns = {key: array("d", rng.uniform(1, 40, frames)) for key in keys}
         columns["warp_error"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
         columns["warp_error_reference"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
-        found.append(ClipMetrics(f"clip <{number}>", columns, {"cdc": 0.004, "cdc_reference": 0.003}))
+        found.append(ClipMetrics(f"clip <{number}>", columns, {"cdc": 0.004, "cdc_reference": 0.003}, 25))
     overall = found[0].means()
     picture = np.zeros((60, 80, 3), np.uint8)
     picture[:, 40:] = (200, 60, 30)
-    worst = WorstFrame("clip <0>", 17, 12.5, np.full_like(picture, 90), picture)
+    worst = WorstFrames(1, METRICS["ciede2000"])
+    worst.offer("clip <0>", 17, found[0].columns["ciede2000"][min(17, frames - 1)], np.full_like(picture, 90), picture)
     return Evaluation(
-        "result/film.mp4", "truth & more/film.mp4", tuple(found), overall, overall, (worst,), {"paper": False},
+        "result/film.mp4", "truth & more/film.mp4", tuple(found), overall, overall, worst.frames(), {"paper": False},
         {"colormnet": "0.1.0"}, "cpu", 1.5, ("2 frames are identical to their reference.",),
     )  # fmt: skip
 
@@ -68,67 +66,79 @@ def test_the_page_shows_what_was_measured() -> None:
     """Figures, clips or warnings would be missing, or a file's name would break the page."""
     found = evaluation()
     page = render(found, with_published=True)
-    assert f"<b>{found.overall['psnr']:.2f}</b>" in page
+    assert f">{found.overall['psnr']:.2f}</td>" in page
     assert "clip &lt;1&gt;" in page
     assert "clip <1>" not in page
     assert "truth &amp; more" in page
     assert "2 frames are identical" in page
     assert "BiSTNet" in page
     assert "25.55" in page
-    assert "clip &lt;0&gt;, frame 17" in page
-    assert page.count('<svg viewBox="0 0') == 2 * 6
+    value, rank = (
+        found.worst[0].value,
+        sum(v >= found.worst[0].value for c in found.clips for v in c.columns["ciede2000"]),
+    )
+    assert f"clip &lt;0&gt;, 0:00:00.680, frame 17: CIEDE2000 {value:.3f}, rank {rank} of 60 frames" in page
+    worst = max((v, i) for i, v in enumerate(found.clips[1].columns["ciede2000"]))
+    assert f"frame {worst[1]} ({worst[0]:.3f})" in page  # in the row of the second clip
+    assert page.count("<svg") == 2 * 6
+    assert page.index("Accuracy: ") < page.index("<table")
     assert "BiSTNet" not in render(found)
     assert "prefers-color-scheme: dark" in page
 
 
-def test_curves_have_gaps_where_nothing_is_known() -> None:
-    """A frame without a value would be drawn as zero, or break the line's coordinates."""
-    drawing = chart("PSNR", [Curve("result", [1.0, 2.0, math.nan, math.inf, 3.0, 4.0])], 2)
-    assert drawing.count("<polyline") == 2
-    assert "nan" not in drawing
-    assert "inf" not in drawing
-    assert 'data-result="0:1.00 1:2.00 4:3.00 5:4.00"' in drawing
-    assert "no frame has a value" in chart("PSNR", [Curve("result", [math.inf] * 3)], 2)
-    assert "<circle" in chart("PSNR", [Curve("result", [5.0])], 2)
-    flat = chart("SSIM", [Curve("result", [1.0] * 5)], 4)
-    points = [tuple(map(float, p.split(","))) for p in re.search(r'polyline[^>]*points="([^"]*)', flat)[1].split()]
-    assert len({y for _, y in points}) == 1
-    assert all(0 < y < 210 for _, y in points)
+def curves(columns: dict[str, list[float]], rate: float | None = None) -> tuple[str, list[list[tuple[float, float]]]]:
+    """The first chart of a page on one clip, and its curves as (frame, value)."""
+    found = evaluation(clips=1, frames=len(columns["psnr"]))
+    clip = replace(found.clips[0], columns=found.clips[0].columns | columns, rate=rate)
+    page = render(replace(found, clips=(clip,), worst=()))
+    chart = page[page.index('<div class="charts">') : page.index("</figure>")]
+    points = re.findall(r'<polyline class="result" points="([^"]*)"', chart)
+    pairs = [[tuple(map(float, pair.split(","))) for pair in line.split()] for line in points]
+    return chart, [[(frame, -value) for frame, value in line] for line in pairs]
+
+
+def test_curves_have_gaps_where_values_are_not_finite() -> None:
+    """A frame without a value would be drawn as zero, or break the coordinates of the line."""
+    chart, lines = curves({"psnr": [1.0, 2.0, math.nan, math.inf, 3.0, 4.0]})
+    assert lines == [[(0, 1), (1, 2)], [(4, 3), (5, 4)]]
+    assert not re.search(r"\bnan\b|\binf\b", chart)
+    assert "No frame has a value" in curves({"psnr": [math.inf] * 3})[0]
+    assert curves({"psnr": [5.0]})[1] == [[(0, 5), (0, 5)]]  # a dot
+    chart, (line,) = curves({"psnr": [1.0] * 5})
+    top, height = (float(re.search(r'viewBox="0 (\S+) 4 (\S+)"', chart)[i]) for i in (1, 2))
+    assert top < -line[0][1] < top + height
 
 
 def test_long_clips_are_drawn_small_and_keep_their_extremes() -> None:
     """The page of a feature film would be hundreds of megabytes, or hide its one broken frame."""
     values = [30.0] * 100_000
-    values[54_321] = 5.0
-    drawing = chart("PSNR", [Curve("result", values)], 2)
-    assert len(drawing) < 60_000
-    ys = [float(y) for y in re.findall(r",([\d.]+)", re.search(r'polygon[^>]*points="([^"]*)', drawing)[1])]
-    assert max(ys) - min(ys) > 100  # the range behind the curve reaches down to it
+    values[54_321], values[54_330] = 5.0, 60.0
+    chart, (line,) = curves({"psnr": values}, rate=24)
+    assert len(chart) < 60_000
+    assert (54_321, 5.0) in line
+    assert (54_330, 60.0) in line
 
 
-def test_views_of_a_worst_frame() -> None:
-    """The error map would be of something else, or the input would show color."""
-    (_, gray), (_, result), (_, reference), (_, error) = views(evaluation().worst[0])
-    pictures = [_picture(uri) for uri in (gray, result, reference, error)]
-    assert (pictures[0].max(-1).astype(int) - pictures[0].min(-1)).max() < 6
-    assert pictures[2][30, 70, 0] > 180
-    left, right = (pictures[3][:, part].astype(float).mean() for part in (slice(5, 30), slice(50, 75)))
-    assert right > left + 20  # gray 90 is nearer to black than to red
-    black = np.zeros((8, 8, 3), np.uint8)
-    same = WorstFrame("a", 0, 0.0, black, black)
-    assert _picture(views(same)[3][1]).max() < 12
-    assert TOP_OF_SCALE == 30
-
-
-def _picture(uri: str) -> np.ndarray:
-    data = np.frombuffer(base64.b64decode(uri.split(",", 1)[1]), np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+def test_axes_have_time_codes_and_units() -> None:
+    """Nobody could find the moment of a dip in the film, or tell what the numbers are."""
+    labels = re.compile(r'<span class="(x|y)" style="(?:left|top):([\d.]+)%">([^<]*)')
+    chart, _ = curves({"psnr": [20.0 + i % 10 for i in range(25 * 90)]}, rate=25)
+    assert "PSNR (dB)" in chart
+    assert "time (h:mm:ss)" in chart
+    found = {(axis, text): float(place) for axis, place, text in labels.findall(chart)}
+    assert found["x", "0:00:20"] == pytest.approx(100 * 500 / 2249, abs=0.01)
+    assert ("x", "0:01:20") in found
+    assert found["y", "24"] == pytest.approx(100 * (0.05 * 9 + 5) / 9.9, abs=0.01)
+    chart, _ = curves({"psnr": [20.0, 21.0, 23.0]}, rate=24)
+    assert [text for axis, _, text in labels.findall(chart) if axis == "x"] == ["0:00:00.0"]
+    chart, _ = curves({"psnr": [20.0 + i for i in range(11)]})  # a folder of pictures has no frame rate
+    assert [text for axis, _, text in labels.findall(chart) if axis == "x"] == ["0", "5", "10"]
+    assert ">frame<" in chart
 
 
 def test_figures_as_text() -> None:
     """nan and inf would stand in tables."""
     assert [figure_text(x, 2) for x in (1.239, math.inf, math.nan)] == ["1.24", "∞", "–"]
-    assert data_uri(np.zeros((4, 4, 3), np.uint8)).startswith("data:image/jpeg;base64,")
 
 
 def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -163,7 +173,7 @@ def test_it_opens_in_chromium(tmp_path: Path, width: int) -> None:
     """The page would be blank, or its curves dead, in a real browser."""
     page = render(evaluation(), with_published=True)
     probe = """<script>
-      const svg = document.querySelector("svg.chart"), box = svg.getBoundingClientRect();
+      const svg = document.querySelector(".plot"), box = svg.getBoundingClientRect();
       svg.dispatchEvent(new PointerEvent("pointermove", {clientX: box.right - 2, clientY: box.top + 20}));
       const broken = [...document.images].filter((image) => image.complete && !image.naturalWidth).length;
       document.body.dataset.seen = `${document.images.length} pictures, ${broken} broken, ` +
@@ -177,7 +187,7 @@ def test_it_opens_in_chromium(tmp_path: Path, width: int) -> None:
     assert code == 0, said[-2000:]
     assert "Uncaught" not in said
     assert 'data-seen="4 pictures, 0 broken, fits"' in page_seen
-    assert re.search(r'class="readout"[^>]*>frame 29: \d', page_seen)
+    assert re.search(r"<output>0:00:01.160, frame 29: result \d", page_seen)
     picture = cv2.imread(str(shot))
     assert picture is not None
     assert picture.std() > 10  # something is there
