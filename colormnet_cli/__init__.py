@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
     from .networks.ddcolor import DDColor as DDColor
+    from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import Progress as Progress
@@ -48,6 +49,7 @@ _EXPORTS = {
     "ColorizeSettings": "settings",
     "Colorizer": "inference.colorizer",
     "DDColor": "networks.ddcolor",
+    "DeepExemplar": "networks.deep_exemplar",
     "FilmPlan": "film.plan",
     "MemoryConfig": "inference.memory",
     "Progress": "settings",
@@ -68,6 +70,7 @@ __all__ = [
     "ColorizeSettings",
     "Colorizer",
     "DDColor",
+    "DeepExemplar",
     "FilmPlan",
     "MemoryConfig",
     "Progress",

@@ -18,6 +18,7 @@ __all__ = ["network_from_content", "save_network"]
 _NETWORKS = {
     "ColorMNet": ("colormnet", "key_encoder."),
     "DDColor": ("ddcolor", "encoder.arch."),
+    "DeepExemplar": ("deep_exemplar", "warp."),
     "BlindConsistency": ("blind_consistency", "convlstm."),
 }
 

@@ -91,3 +91,17 @@ def unpack_frames(packed: Mapping[str, np.ndarray], name: str) -> list[np.ndarra
     ends = packed[f"{name}_length"].cumsum()
     pictures = np.split(packed[f"{name}_webp"], ends[:-1])
     return [cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy() for data in pictures]
+
+
+def deep_exemplar_state() -> dict[str, Tensor]:
+    """Deep Exemplar's golden checkpoint."""
+    return make_golden_state("deep_exemplar_state_dict", rows=_deep_exemplar_rows)
+
+
+def _deep_exemplar_rows(name: str, shape: list[int], n: np.ndarray) -> np.ndarray | None:
+    if not name.endswith(".weight"):
+        return None
+    if len(shape) == 1:
+        return 0.25 + 0.05 * n
+    scale = np.sqrt((1 if "norm_ss" in name else 2) / fan_in(shape))
+    return n * scale * (0.02 if name == "color.conv10_ab.weight" else 1)

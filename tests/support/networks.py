@@ -39,6 +39,12 @@ def make_small_ddcolor(seed: int = 0) -> cm.DDColor:
     )  # fmt: skip
 
 
+def make_small_deep_exemplar(seed: int = 0) -> cm.DeepExemplar:
+    """A small Deep Exemplar with seeded random weights."""
+    torch.manual_seed(seed)
+    return cm.DeepExemplar(width=8)
+
+
 def random_key(generator: torch.Generator, batch: int, dim: int, h: int, w: int) -> Key:
     """Keys, shrinkage and selection of pictures that show nothing."""
     return Key(
