@@ -28,6 +28,7 @@ class DecodeStatistics:
     missing: int = 0  # frames that the container announces and the file does not hold
     resized: int = 0  # frames of another size than the first, skipped
     retimed: int = 0  # frames whose timestamp was missing or not after the one before
+    late_streams: bool = False  # a stream begins later than where FFmpeg looks for streams
     interlaced: bool = False
     colored: bool = False
 
@@ -59,6 +60,8 @@ class DecodeStatistics:
             yield f"The film has {many(self.damaged, 'frame')} that the decoder reports as damaged."
         if self.missing:
             yield f"The film ends early: about {many(self.missing, 'frame')} that its header announces are missing."
+        if self.late_streams:
+            yield "The film has a stream that begins only later in the file: left out."
         if self.resized:
             yield f"The film has {many(self.resized, 'frame')} of another size than the first: left out."
         if self.retimed:
@@ -114,10 +117,14 @@ def demuxed(container: InputContainer, streams: list[Any], statistics: DecodeSta
     while streams and errors < MAX_READ_ERRORS:  # without streams, PyAV would demux all of them
         try:
             for packet in container.demux(streams):
-                if packet.size:
+                if packet.size:  # PyAV's own flush packets are replaced by those below
                     errors = 0
-                yield packet
-            return
+                    yield packet
+            break
+        except IndexError:  # after the last packet: PyAV flushes all streams, and has no object for a late one
+            if statistics is not None:
+                statistics.late_streams = True
+            break
         except av.error.FFmpegError as error:
             errors += 1
             if errors == 1 and statistics is not None:
