@@ -1,4 +1,4 @@
-"""What can be asked of `colorize_video`, and what it reports while it runs. Nothing heavy is imported here."""
+"""What can be set for a run, and what it reports while it runs. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -10,70 +10,117 @@ from typing import Literal
 from .errors import UsageError
 from .timecode import Timecode, parse_time
 
-__all__ = ["ColorizeSettings", "Progress", "ProgressCallback"]
+__all__ = [
+    "ColorizeSettings",
+    "EncodingSettings",
+    "NetworkSettings",
+    "PicturesSettings",
+    "Progress",
+    "ProgressCallback",
+    "RangeSettings",
+    "RunSettings",
+]
 
 AUDIO = ("copy", "aac", "none")
 
 
 @dataclass(frozen=True)
-class ColorizeSettings:
-    """Everything that can be set for one film, besides the model, the memory and the device."""
+class NetworkSettings:
+    """How frames reach the network, and how its color comes back to full size."""
 
-    size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
+    size: int | Literal["source"] = 480  # working resolution: the shorter side; never enlarges
     lookahead: int | None = None  # frames given to the network at once; None: by device
-    guided: bool = True  # ab brought to full size along the edges of the luma; False: bilinear
-
-    start: str | float | None = None  # "12.5", "00:01:02.5", "f1500"; None: the beginning
-    end: str | float | None = None  # the first instant or frame that is left out
-    duration: str | float | None = None  # instead of `end`
-    ref_is_first: bool | None = None  # is the exemplar the film's first frame? None: found out by comparing their L
-
-    # "h264", "hevc", "av1", "vp9", "prores", "dnxhr", "ffv1" or the name of an FFmpeg encoder; None: by container
-    codec: str | None = None
-    crf: float | None = None  # None: 16 for libx264, as good for others
-    preset: str | None = None  # None: "medium" for libx264
-    encoder_options: tuple[tuple[str, str], ...] = ()  # also given as a dict; last word over our own choices
-    pix_fmt: str | None = None  # None: the source's sampling and bit depth
-    archive: bool = False  # FFV1 in .mkv
-
-    audio: Literal["copy", "aac", "none"] = "copy"
-    overwrite: bool = False  # replace an existing output
-    resume: bool = True  # go on from a broken run's progress; False: start anew
-    strict: bool = False  # a packet that cannot be decoded ends the run
+    guided: bool = True  # ab upsampled along the edges of the luma; False: bilinear
+    ref_is_first: bool | None = None  # is the exemplar the first frame? None: decided by comparing their L
 
     def __post_init__(self) -> None:
-        if isinstance(self.encoder_options, Mapping):
-            object.__setattr__(self, "encoder_options", tuple(self.encoder_options.items()))
-        pairs = tuple((str(k), str(v)) for k, v in self.encoder_options)
-        object.__setattr__(self, "encoder_options", pairs)
         if self.size != "source" and (isinstance(self.size, (bool, str)) or self.size < 16):
             raise UsageError(f"size is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
         if self.lookahead is not None and self.lookahead < 1:
-            raise UsageError(f"lookahead is {self.lookahead}: at least one frame at a time.")
-        if self.audio not in AUDIO:
-            raise UsageError(f"audio is {self.audio!r}: one of {', '.join(AUDIO)}.")
+            raise UsageError(f"lookahead is {self.lookahead}: give at least one frame.")
+
+
+@dataclass(frozen=True)
+class RangeSettings:
+    """Which part of a film is colorized."""
+
+    start: str | float | None = None  # "12.5", "00:01:02.5", "f1500"; None: the beginning
+    end: str | float | None = None  # the first timestamp or frame that is left out
+    duration: str | float | None = None  # instead of `end`
+
+    def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
             raise UsageError("Give an end or a duration, not both.")
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise UsageError(f"crf is {self.crf}: between 0 and 63.")
-        if self.archive and any((self.codec, self.crf is not None, self.preset)):
-            raise UsageError("--archive means FFV1: it goes with no --codec, --crf or --preset.")
-        start, end, duration = (None if t is None else parse_time(t) for t in (self.start, self.end, self.duration))
+        start, end, duration = self.timecodes
         begin = start or Timecode(frame=0)
         if end is not None and end.reached(begin.frame or 0, begin.seconds or Fraction(0)):
-            raise UsageError(f"The end ({end}) is not behind the start ({begin}): give a later end.")
+            raise UsageError(f"The end ({end}) is not after the start ({begin}): give a later end.")
         if duration is not None and duration.reached(0, Fraction(0)):
-            raise UsageError(f"A duration of {duration} holds no frame: give a longer one.")
+            raise UsageError(f"A duration of {duration} contains no frame: give a longer one.")
+
+    @property
+    def timecodes(self) -> tuple[Timecode | None, Timecode | None, Timecode | None]:
+        """Start, end and duration."""
+        start, end, duration = (None if t is None else parse_time(t) for t in (self.start, self.end, self.duration))
+        return start, end, duration
+
+
+@dataclass(frozen=True)
+class EncodingSettings:
+    """How a film is written."""
+
+    # "h264", "hevc", "av1", "vp9", "prores", "dnxhr", "ffv1" or the name of an FFmpeg encoder; None: by container
+    codec: str | None = None
+    crf: float | None = None  # None: 16 for libx264, a similar quality for others
+    preset: str | None = None  # None: "medium" for libx264
+    encoder_options: tuple[tuple[str, str], ...] = ()  # also given as a dict; override our own choices
+    pix_fmt: str | None = None  # None: the source's chroma subsampling and bit depth
+    archive: bool = False  # FFV1 in .mkv
+    audio: Literal["copy", "aac", "none"] = "copy"
+
+    def __post_init__(self) -> None:
+        options = self.encoder_options
+        pairs = options.items() if isinstance(options, Mapping) else options
+        object.__setattr__(self, "encoder_options", tuple((str(k), str(v)) for k, v in pairs))
+        if self.audio not in AUDIO:
+            raise UsageError(f"audio is {self.audio!r}: give one of {', '.join(AUDIO)}.")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise UsageError(f"crf is {self.crf}: give a value between 0 and 63.")
+        if self.archive and any((self.codec, self.crf is not None, self.preset)):
+            raise UsageError("`archive` means FFV1: it cannot be combined with `codec`, `crf` or `preset`.")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What happens to an existing output, to the progress of an interrupted run, and at damaged input."""
+
+    overwrite: bool = False  # replace an existing output
+    resume: bool = True  # continue an interrupted run; False: start again
+    strict: bool = False  # fail at input that cannot be decoded, instead of skipping it
+
+
+@dataclass(frozen=True)
+class PicturesSettings(NetworkSettings, RunSettings):
+    """Everything that can be set for a folder of pictures, besides the model, the memory and the device."""
+
+
+@dataclass(frozen=True)
+class ColorizeSettings(NetworkSettings, RangeSettings, EncodingSettings, RunSettings):
+    """Everything that can be set for a film, besides the model, the memory and the device."""
+
+    def __post_init__(self) -> None:
+        for part in (NetworkSettings, RangeSettings, EncodingSettings):
+            part.__post_init__(self)
 
 
 @dataclass(frozen=True)
 class Progress:
     """One report of a running job."""
 
-    phase: Literal["seek", "color", "join", "measure"]  # finding the beginning; colouring; writing the file; evaluating
-    frame: int  # frames done of `total`, those of an earlier, broken run included
-    total: int | None  # None where the container does not say; an estimate where it says only the duration
-    fps: float  # frames coloured a second, over the last few seconds of this run; 0 where that cannot be told yet
+    phase: Literal["seek", "color", "join", "measure"]  # seeking the start; coloring; muxing the output; evaluating
+    frame: int  # frames done of `total`, including those of an earlier, interrupted run
+    total: int | None  # None where the container does not say; estimated where it gives only a duration
+    fps: float  # frames per second over the last few seconds of this run; 0 where not known yet
     elapsed: float  # seconds of this run
     remaining: float | None  # seconds, estimated
     device_memory: int | None  # peak bytes on the device so far; None on the CPU

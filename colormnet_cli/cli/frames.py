@@ -46,9 +46,9 @@ def frames(
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
     """
-    from ..settings import ColorizeSettings
+    from ..settings import PicturesSettings
 
-    settings = ColorizeSettings(
+    settings = PicturesSettings(
         size=o.parse_size(size), lookahead=lookahead, guided=guided, ref_is_first=ref_is_first, overwrite=overwrite,
         resume=resume, strict=strict,
     )  # fmt: skip

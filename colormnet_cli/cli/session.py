@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import sys
 import textwrap
@@ -102,9 +103,29 @@ def _wrapped(line: str, width: int, hang: int) -> str:
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
+_SETTING = re.compile(r"`([a-z][a-z_]*)(=True|=False)?`")
+_OPTIONS = {
+    "references": "--ref",
+    "ref_is_first": "--ref-is-first-frame",
+    "encoder_options": "--encoder-option",
+    "n_s": "--ns",
+    "n_e": "--ne",
+}
+
+
+def named_options(text: str) -> str:
+    """The library's messages name settings as in Python (`overwrite=True`); here they are options (--overwrite)."""
+
+    def option(match: re.Match[str]) -> str:
+        name = _OPTIONS.get(match[1], f"--{match[1].replace('_', '-')}")
+        return name.replace("--", "--no-", 1) if match[2] == "=False" else name
+
+    return _SETTING.sub(option, text)
+
+
 def sentence(text: str) -> str:
-    """With an end, as errors of every module are shown."""
-    text = text.strip()
+    """A message as it is shown: options by their names, and a full stop."""
+    text = named_options(text.strip())
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 

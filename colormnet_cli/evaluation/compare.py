@@ -24,7 +24,7 @@ from ..film.progress import Pace
 from ..film.receipt import FileRecord, versions
 from ..media.clips import Clip, open_clip
 from ..media.clips import Frame as Picture
-from ..settings import ColorizeSettings, ProgressCallback
+from ..settings import EncodingSettings, ProgressCallback
 from ..video.encode import EncoderSpec, choose_encoder
 from ..video.encoder_support import try_encoder
 from ..video.mux import check_header, mux_film
@@ -44,7 +44,7 @@ SEGMENT_FRAMES = 240  # frames
 
 
 @dataclass(frozen=True)
-class CompareSettings:
+class CompareSettings(EncodingSettings):
     """How the grid looks, and how it is written."""
 
     split: bool = False  # two pictures in one place, divided by a line that moves
@@ -53,13 +53,10 @@ class CompareSettings:
     labels: tuple[str, ...] = ()  # of the results; none: their names
     columns: int | None = None  # None: up to three in a row, then as square as can be
     width: int | None = None  # of the whole, in pixels, at most; None: 3840
-    codec: str | None = None
-    crf: float | None = None
-    preset: str | None = None
-    audio: str = "copy"
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.seconds < math.inf:
             raise UsageError(f"the line takes {self.seconds} seconds: give more than none.")
         if self.columns is not None and self.columns < 1:
@@ -106,11 +103,8 @@ def compare(
     info, clips = probe(source), [open_clip(path) for path in results]
     check_output(output, [info.path, *(clip.path for clip in clips)], settings.overwrite)
     grid = _plan(info, clips, settings)
-    encoding = ColorizeSettings(
-        codec=settings.codec, crf=settings.crf, preset=settings.preset, audio=settings.audio  # type: ignore[arg-type]
-    )  # fmt: skip
     canvas = _canvas(info, grid)
-    spec, notes = choose_encoder(canvas, output, encoding)
+    spec, notes = choose_encoder(canvas, output, settings)
     try_encoder(spec)
     with open_input(info.path) as container:
         streams = plan_streams(container, info, spec.container, settings.audio)

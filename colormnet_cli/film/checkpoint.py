@@ -27,7 +27,7 @@ from torch import Tensor
 from ..errors import OutputError, UsageError
 from ..files import file_identity, sync_folder, write_whole
 from ..media.exemplar import split_reference
-from ..settings import ColorizeSettings
+from ..settings import NetworkSettings
 from ..video.reader import Frame, FrameChecksum
 from .receipt import versions
 
@@ -78,7 +78,7 @@ class Checkpoint:
 
 def fingerprint(
     references: Sequence[str],
-    settings: ColorizeSettings,
+    settings: NetworkSettings,
     memory: MemoryConfig,
     weights: str,
     device: Sequence[Any],

@@ -16,7 +16,7 @@ from ..color.lab import rgb_to_lab
 from ..inference.colorizer import Colorizer
 from ..media.exemplar import Exemplar, show_exemplars
 from ..media.image_file import to_rgb
-from ..settings import ColorizeSettings
+from ..settings import PicturesSettings
 from .pictures_io import Picture, check_size
 
 __all__ = ["PicturePainter"]
@@ -29,7 +29,7 @@ _COLORED = 3.0  # mean Lab chroma above which a picture is not black and white; 
 class PicturePainter:
     """Colours the pictures of one folder, in order."""
 
-    def __init__(self, colorizer: Colorizer, exemplars: Sequence[Exemplar], settings: ColorizeSettings) -> None:
+    def __init__(self, colorizer: Colorizer, exemplars: Sequence[Exemplar], settings: PicturesSettings) -> None:
         self.colorizer, self.exemplars, self.settings = colorizer, exemplars, settings
         self.size: tuple[int, int] | None = None  # (H, W) of every picture
         self.first = Path()  # the one that has set it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,11 @@ from ..errors import MediaError, OutputError, UsageError
 from ..media.clips import PICTURES, folder_pictures
 from ..media.exemplar import Exemplar, read_exemplar
 from ..media.image_header import size_by_header
-from ..settings import ColorizeSettings
+from ..settings import EncodingSettings, PicturesSettings
 from .checkpoint import progress_folder
 from .pictures_io import check_size, open_picture
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
-
-# What a folder of pictures heeds of the settings; the others belong to films.
-_HEEDED = frozenset({"size", "lookahead", "guided", "ref_is_first", "overwrite", "resume", "strict"})
-
 
 @dataclass(frozen=True)
 class PicturesPlan:
@@ -32,7 +28,7 @@ class PicturesPlan:
     pictures: tuple[Path, ...]
     size: tuple[int, int]  # H, W of each
     references: tuple[str, ...]
-    settings: ColorizeSettings
+    settings: PicturesSettings
     exemplars: tuple[Exemplar, ...] = field(repr=False)
 
     def target(self, picture: Path) -> Path:
@@ -65,16 +61,15 @@ def plan_pictures(
     references: Sequence[str | Path],
     output: str | Path | None = None,
     *,
-    settings: ColorizeSettings | None = None,
+    settings: PicturesSettings | None = None,
 ) -> PicturesPlan:
     """Look at a folder, its exemplars and its output, and say what `colorize_pictures` would do.
 
     Raises MediaError, OutputError or UsageError for everything that can be known before the first picture.
     """
-    settings, folder = settings or ColorizeSettings(), Path(folder)
-    alien = [f.name for f in fields(settings) if f.name not in _HEEDED and getattr(settings, f.name) != f.default]
-    if alien:
-        raise UsageError(f"{', '.join(alien)}: that is for films; a folder of pictures has no use for it.")
+    settings, folder = settings or PicturesSettings(), Path(folder)
+    if isinstance(settings, EncodingSettings):
+        raise UsageError("These settings are for films (range, codec, audio): give PicturesSettings for a folder.")
     if isinstance(references, (str, Path)) or not references:
         raise UsageError("Give at least one colour picture as the exemplar (--ref).")
     pictures = find_pictures(folder)

@@ -23,7 +23,7 @@ from ..inference.memory import MemoryConfig
 from ..media.exemplar import split_reference
 from ..media.image_file import to_pixels
 from ..networks.colormnet import ColorMNet
-from ..settings import ColorizeSettings, ProgressCallback
+from ..settings import PicturesSettings, ProgressCallback
 from .checkpoint import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot
 from .pictures_colorizer import PicturePainter
 from .pictures_io import Picture, Writer, read_ahead
@@ -42,7 +42,7 @@ def colorize_pictures(
     output: str | Path | None = None,
     *,
     model: ColorMNet,
-    settings: ColorizeSettings | None = None,
+    settings: PicturesSettings | None = None,
     memory: MemoryConfig | None = None,
     device: str | torch.device = "auto",
     precision: str = "auto",

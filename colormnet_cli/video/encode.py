@@ -15,7 +15,7 @@ from av.codec.context import Flags
 from numpy.typing import NDArray
 
 from ..errors import OutputError, UsageError
-from ..settings import ColorizeSettings
+from ..settings import EncodingSettings
 from .pixel_formats import build_frame, pixel_format
 from .probe import VideoInfo
 
@@ -96,7 +96,7 @@ class EncoderSpec:
     codec_tag: str | None = None
 
 
-def container_of(output: Path, settings: ColorizeSettings) -> str:
+def container_of(output: Path, settings: EncodingSettings) -> str:
     """FFmpeg's muxer for the output's file name."""
     suffix = output.suffix.lower()
     if suffix not in CONTAINERS:
@@ -106,7 +106,7 @@ def container_of(output: Path, settings: ColorizeSettings) -> str:
     return CONTAINERS[suffix]
 
 
-def choose_encoder(info: VideoInfo, output: Path, settings: ColorizeSettings) -> tuple[EncoderSpec, list[str]]:
+def choose_encoder(info: VideoInfo, output: Path, settings: EncodingSettings) -> tuple[EncoderSpec, list[str]]:
     """The encoder for a film, and warnings about what of its picture the encoder changes."""
     container = container_of(output, settings)
     asked = "ffv1" if settings.archive else settings.codec or ("libvpx-vp9" if container == "webm" else "libx264")
@@ -219,7 +219,7 @@ class _Quality:
     quantizer: float | None
 
 
-def _quality(encoder: str, settings: ColorizeSettings) -> _Quality:
+def _quality(encoder: str, settings: EncodingSettings) -> _Quality:
     known = _QUALITY_OPTIONS.get(encoder, _QualityOptions())
     if settings.crf is not None and known.crf is None:
         raise UsageError(f"{encoder} has no `crf`: use encoder options.")

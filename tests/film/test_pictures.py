@@ -21,14 +21,14 @@ from colormnet_cli.film.pictures_run import colorize_pictures
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.media.image_file import read_image, to_rgb
 from colormnet_cli.networks.colormnet import ColorMNet
-from colormnet_cli.settings import ColorizeSettings, Progress
+from colormnet_cli.settings import ColorizeSettings, PicturesSettings, Progress
 from support.scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame, rgb_frame
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def settings(**kwargs: Any) -> ColorizeSettings:
-    return ColorizeSettings(**kwargs)
+def settings(**kwargs: Any) -> PicturesSettings:
+    return PicturesSettings(**kwargs)
 
 
 def lightness(pixels: NDArray[Any]) -> NDArray[np.float64]:
@@ -226,7 +226,8 @@ def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: 
     fails(UsageError, "is the input itself", target=tmp_path / "empty" / ".." / "in")
     fails(OutputError, "is a file", target=tmp_path / "file")
     fails(OutputError, "is not there", target=tmp_path / "no" / "where")
-    fails(UsageError, "for films", codec="h264", archive=False)
+    with pytest.raises(UsageError, match="for films"):
+        plan_pictures(folder, [exemplar], settings=ColorizeSettings(codec="h264"))
     fails(UsageError, "at least one colour picture", references=[])
     fails(MediaError, "is gray", references=[folder / "scan0.png"])
     if os.geteuid():

@@ -25,7 +25,7 @@ from colormnet_cli.film.receipt import Receipt
 from colormnet_cli.media.image_file import read_image, write_png
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import save_network
-from colormnet_cli.settings import ColorizeSettings, Progress
+from colormnet_cli.settings import PicturesSettings, Progress
 from support.killed_folder import colorize_folder
 from support.scans import HEIGHT, WIDTH, bytes_of, folder_of, gray_frame
 
@@ -65,13 +65,13 @@ def test_another_command_does_not_go_on_with_it(lively: ColorMNet, tmp_path: Pat
     """Half in one size and half in another would be worse than an error; --no-resume starts anew."""
     folder = folder_of(tmp_path / "in", 4)
     interrupted_run(folder, exemplar, lively, 2)
-    other = ColorizeSettings(size=32)
+    other = PicturesSettings(size=32)
     with pytest.raises(UsageError, match="another settings"):
         colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=other)
     cv2.imwrite(str(folder / "scan3.png"), gray_frame(7))
     with pytest.raises(UsageError, match="another pictures"):
         colorize_pictures(folder, [exemplar], model=lively, device="cpu")
-    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=ColorizeSettings(resume=False))
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=PicturesSettings(resume=False))
     assert (receipt.frames, receipt.resumed_at) == (4, 0)
 
 
