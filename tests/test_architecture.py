@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 # From the bottom up: a part imports from its own row and those before it. A new part needs a place here.
 ROWS = (
-    "errors wording timecode files settings",
+    "_version errors wording timecode files settings",
     "color networks",
     "metrics video weights inference media",
     "film evaluation train bench",

@@ -70,7 +70,7 @@ def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _versions() -> list[Finding]:
-    from .. import __version__
+    from .._version import __version__
 
     findings = [
         Finding("version", f"colormnet {__version__}, Python {platform.python_version()}, {platform.platform()}")

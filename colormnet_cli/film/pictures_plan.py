@@ -19,6 +19,7 @@ from .pictures_io import check_size, open_picture
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
+
 @dataclass(frozen=True)
 class PicturesPlan:
     """A folder, where it goes, and how: everything is looked at and checked, nothing is written."""

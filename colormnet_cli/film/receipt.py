@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from .._version import __version__
 from ..files import file_sha256
 
 __all__ = ["FileRecord", "Receipt", "versions"]
@@ -16,8 +17,6 @@ __all__ = ["FileRecord", "Receipt", "versions"]
 
 def versions() -> dict[str, str]:
     """Of what the result depends on."""
-    from .. import __version__
-
     found = {"colormnet": __version__, "python": platform.python_version()}
     for package in ("torch", "torchvision", "av", "opencv-python", "numpy"):
         try:

@@ -80,7 +80,7 @@ def fetch_url(source: UrlSource, path: Path, size: int, count: Count) -> None:
 
 def _chunks(source: UrlSource, size: int) -> Iterator[bytes]:
     """The response's body. Raises SourceError for everything that the server or the network does."""
-    from .. import __version__
+    from .._version import __version__
 
     request = urllib.request.Request(source.url, headers={"User-Agent": f"colormnet/{__version__}"})
     try:
