@@ -24,11 +24,12 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
-    from .film.pictures_run import colorize_pictures as colorize_pictures
+    from .film.colorize import colorize as colorize
+    from .film.colorize import colorize_pictures as colorize_pictures
+    from .film.colorize import colorize_video as colorize_video
     from .film.plan import FilmPlan as FilmPlan
     from .film.plan import plan_video as plan_video
     from .film.receipt import Receipt as Receipt
-    from .film.run import colorize_video as colorize_video
     from .inference.colorizer import Colorizer as Colorizer
     from .inference.memory import MemoryConfig as MemoryConfig
     from .networks.blind_consistency import BlindConsistency as BlindConsistency
@@ -54,8 +55,8 @@ _EXPORTS = {
     "MemoryConfig": "inference.memory",
     "Progress": "settings",
     "Receipt": "film.receipt",
-    "colorize_pictures": "film.pictures_run",
-    "colorize_video": "film.run",
+    "colorize_pictures": "film.colorize",
+    "colorize_video": "film.colorize",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",

@@ -26,13 +26,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import colormnet_cli as cm
 from colormnet_cli.bench import BenchSettings, bench
 from colormnet_cli.bench.film import make_film
 from colormnet_cli.bench.material import FILM_PLANES, made_up_exemplar, made_up_lightness, made_up_luma
 from colormnet_cli.bench.scaling import scale_area, scale_length
-from colormnet_cli.film.frame_colorizer import Painter
+from colormnet_cli.film.transfer import ChromaPlanes, download_chroma, upload_luma
+from colormnet_cli.inference.frame_colorizer import FrameColorizer
 from colormnet_cli.video.rgb import RgbFilm
 from support.networks import make_small_model
 
@@ -114,7 +116,7 @@ def test_resumed_is_unbroken(precision: str) -> None:
     resumed = cm.Colorizer(make_small_model(), MEMORY, DEVICE, precision)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     found = torch.stack([resumed.step(L) for L in Ls[11:]])
-    # Counts of use are summed in any order, so a prototype may differ where two are used almost equally.
+    # DecodeStatistics of use are summed in any order, so a prototype may differ where two are used almost equally.
     assert float((found - expected[11:]).abs().mean()) <= (1e-3 if precision == "fp32" else 0.1)
     assert float(expected.abs().mean()) > 0.1  # colours at all, in Lab units
 
@@ -158,25 +160,31 @@ def test_recordings_are_made_on_any_thread(caplog: pytest.LogCaptureFixture) -> 
     assert not caplog.records
 
 
+def paint(frames: FrameColorizer, lumas: list[NDArray[np.uint8]]) -> ChromaPlanes:
+    """The film's path on the device: luma planes in, chroma planes out."""
+    Ls = [upload_luma(luma, FILM_PLANES, frames.colorizer.device) for luma in lumas]
+    return download_chroma(Ls, frames.steps(Ls), FILM_PLANES)
+
+
 def test_nothing_waits_for_the_device() -> None:
     """Fails where a frame's value is looked at in the middle of a film: then the device waits for the CPU each time."""
     colorizer = cm.Colorizer(make_small_model(), cm.MemoryConfig(gamma=2), DEVICE)  # no prototypes yet: they wait once
     colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
-    painter = Painter(colorizer, SIZE, FILM_PLANES, FILM_PLANES, True)
+    frames = FrameColorizer(colorizer, size=min(SIZE))
     pairs = [[made_up_luma(i, (216, 384)), made_up_luma(i + 1, (216, 384))] for i in range(0, 14, 2)]
     for pair in pairs[:5]:
-        painter.paint(pair).numpy()
+        paint(frames, pair).numpy()
     torch.cuda.set_sync_debug_mode("error")
     try:
         for pair in pairs[5:]:
-            painter.paint(pair)
+            paint(frames, pair)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_film_broken_off_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where Ctrl-C on a GPU machine costs the film, or the seam shows."""
-    monkeypatch.setattr("colormnet_cli.film.run.SEGMENT_FRAMES", {"cpu": 8, "cuda": 8})
+    monkeypatch.setattr("colormnet_cli.film.film_run.SEGMENT_FRAMES", {"cpu": 8, "cuda": 8})
     plan = make_film(tmp_path, 32, (144, 256), SIZE, 4)
     model, films = make_small_model(), []
 
@@ -207,8 +215,8 @@ def test_colour_planes_are_the_cpus() -> None:
     """Fails where luma, upsampling or chroma are computed otherwise on the device: a cast over the whole film."""
     film = (216, 384)
     lumas = [made_up_luma(i, film) for i in range(4)]
-    painters = [Painter(colorizer_on(device), SIZE, FILM_PLANES, FILM_PLANES, True) for device in ("cpu", DEVICE)]
-    for ours, theirs in zip(*(painter.paint(lumas).numpy() for painter in painters), strict=True):
+    both = [FrameColorizer(colorizer_on(device), size=min(SIZE)) for device in ("cpu", DEVICE)]
+    for ours, theirs in zip(*(paint(frames, lumas).numpy() for frames in both), strict=True):
         for mine, other in zip(ours, theirs, strict=True):
             difference = np.abs(mine.astype(int) - other)
             assert difference.mean() <= 0.02

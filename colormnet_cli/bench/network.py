@@ -9,8 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..film.frame_colorizer import Painter
+from ..film.transfer import ChromaPlanes, download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
+from ..inference.frame_colorizer import FrameColorizer
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import MemoryFigures, Times
 from .material import FILM_PLANES, made_up_luma
@@ -68,17 +69,22 @@ def time_stages(
     colorizer: Colorizer, film: tuple[int, int], size: tuple[int, int], frames: int, batch: int
 ) -> StageTimes:
     """What the parts of a frame take between decoder and encoder: the network's, and colour at the film's size."""
-    painter = Painter(colorizer, size, FILM_PLANES, FILM_PLANES, guided=True)
+    frame_colorizer = FrameColorizer(colorizer, size=min(size))
+
+    def paint(lumas: list[NDArray[Any]]) -> ChromaPlanes:
+        with stages.span("paint"):
+            Ls = [upload_luma(luma, FILM_PLANES, colorizer.device) for luma in lumas]
+            return download_chroma(Ls, frame_colorizer.steps(Ls), FILM_PLANES)
+
     numbers = range(0, frames, batch)
     lumas = [[made_up_luma(i + k, film) for k in range(batch)] for i in range(0, min(frames, 8 * batch), batch)]
     with StageClock(Clock(colorizer.device)) as stages:
-        stages.watch("paint", painter, "paint")
         stages.watch("steps", colorizer, "steps")
         watch_parts(stages, colorizer)
-        painter.paint(lumas[0]).numpy()
+        paint(lumas[0]).numpy()
         stages.forget()
         for i in range(len(numbers)):
-            planes = painter.paint(lumas[i % len(lumas)])
+            planes = paint(lumas[i % len(lumas)])
         found = {stage: seconds / frames for stage, seconds in stages.seconds().items()}
-    paint, steps = found.pop("paint"), found.pop("steps")
-    return StageTimes({**found, "other": steps - sum(found.values()), "colour": paint - steps}, planes.numpy())
+    whole, steps = found.pop("paint"), found.pop("steps")
+    return StageTimes({**found, "other": steps - sum(found.values()), "colour": whole - steps}, planes.numpy())

@@ -156,7 +156,7 @@ class _Bench:
                 encode = time_encoder(plan, folder, stages.planes, self.frames)
                 beside = {"decode": time_decoder(plan.info.path), "encode": encode}
             self.notice("Measuring from end to end")
-            film = time_film(plan, self.model, self.memory, self.device, self.precision, warm=warm, batch=self.batch)
+            film = time_film(plan, self.model, self.memory, self.device, self.precision, warm=warm)
         return film, beside
 
     def area(self) -> AreaScaling:

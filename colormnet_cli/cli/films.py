@@ -47,7 +47,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> tuple[list
     for film, output in request.jobs:
         try:
             plan = plan_video(
-                film, request.references, output, settings=request.settings, makes_folder=request.folder is not None
+                film, request.references, output, settings=request.settings, creates_folder=request.folder is not None
             )
             plans.append(plan)
         except ColormnetError as error:
@@ -93,14 +93,18 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
 
 
 def _colorize_one(reporter: Reporter, request: Request, ready: Ready, plan: FilmPlan) -> Receipt:
-    from ..film.run import colorize_video
+    from ..film.colorize import colorize
 
     film = plan.info.path
     with tell_what_fits(ready, request.memory, plan.working_size, request.settings.lookahead):
-        return colorize_video(
-            film, request.references, plan.output, model=ready.model, settings=request.settings, memory=request.memory,
-            device=ready.device, precision=ready.precision, progress=lambda p: reporter.film(film.name, p),
-        )  # fmt: skip
+        return colorize(
+            plan,
+            ready.model,
+            memory=request.memory,
+            device=ready.device,
+            precision=ready.precision,
+            progress=lambda p: reporter.film(film.name, p),
+        )
 
 
 def show_plans(session: Session, reporter: Reporter, request: Request) -> None:

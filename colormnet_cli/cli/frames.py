@@ -56,8 +56,8 @@ def frames(
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
+        from ..film.colorize import colorize
         from ..film.pictures_plan import plan_pictures
-        from ..film.pictures_run import colorize_pictures
 
         reporter.step("Looking at the pictures")
         plan = plan_pictures(folder, ref, output, settings=settings)
@@ -66,10 +66,14 @@ def frames(
             return
         ready = make_ready(session, reporter, model, device, precision.value)
         with tell_what_fits(ready, memory, plan.working_size, settings.lookahead):
-            receipt = colorize_pictures(
-                folder, ref, output, model=ready.model, settings=settings, memory=memory, device=ready.device,
-                precision=ready.precision, progress=lambda p: reporter.film(folder.name, p, "pictures"),
-            )  # fmt: skip
+            receipt = colorize(
+                plan,
+                ready.model,
+                memory=memory,
+                device=ready.device,
+                precision=ready.precision,
+                progress=lambda p: reporter.film(folder.name, p, "pictures"),
+            )
         reporter.message(summary(receipt, "picture"))
         if as_json:
             session.result(named(receipt, ready).to_json())

@@ -1,4 +1,4 @@
-"""How a film's pictures are turned to be looked at: phones store them lying and say so beside them."""
+"""The orientation of a film's frames: phones store them rotated, with a display matrix beside them."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Turn"]
+__all__ = ["Orientation"]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """From the stored picture to the one that players show: rows and columns change places, then it is mirrored."""
+class Orientation:
+    """From the stored frame to the one that players show: transposed, then mirrored."""
 
-    swapped: bool = False
-    across: bool = False  # left and right change places
-    down: bool = False  # top and bottom do
+    transposed: bool = False
+    flipped_x: bool = False  # left and right are exchanged
+    flipped_y: bool = False  # top and bottom are exchanged
 
     @classmethod
-    def of(cls, matrix: Sequence[int] | None) -> Turn:
-        """The turn that comes nearest to a container's display matrix (nine numbers, row by row); None turns nothing.
+    def of(cls, matrix: Sequence[int] | None) -> Orientation:
+        """The orientation nearest to a container's display matrix (nine numbers, row by row); None: upright.
 
-        The matrix takes a stored pixel (column, row) to (a·column + c·row, b·column + d·row).
+        The matrix maps a stored pixel (column, row) to (a·column + c·row, b·column + d·row).
         """
         if matrix is None:
             return cls()
         a, b, _, c, d = matrix[:5]
-        swapped = abs(b) + abs(c) > abs(a) + abs(d)
-        return cls(swapped, across=(c if swapped else a) < 0, down=(b if swapped else d) < 0)
+        transposed = abs(b) + abs(c) > abs(a) + abs(d)
+        return cls(transposed, flipped_x=(c if transposed else a) < 0, flipped_y=(b if transposed else d) < 0)
 
-    def upright(self, picture: Tensor) -> Tensor:
-        """A stored picture [..., H, W] as it is shown, [..., W, H] where rows and columns change places."""
-        return self._mirrored(picture.transpose(-1, -2) if self.swapped else picture)
+    def upright(self, frame: Tensor) -> Tensor:
+        """A stored frame [..., H, W] as it is shown; [..., W, H] where it is transposed."""
+        return self._flipped(frame.transpose(-1, -2) if self.transposed else frame)
 
-    def stored(self, picture: Tensor) -> Tensor:
-        """The way back from `upright`."""
-        mirrored = self._mirrored(picture)
-        return mirrored.transpose(-1, -2) if self.swapped else mirrored
+    def stored(self, frame: Tensor) -> Tensor:
+        """The inverse of `upright`."""
+        flipped = self._flipped(frame)
+        return flipped.transpose(-1, -2) if self.transposed else flipped
 
-    def _mirrored(self, picture: Tensor) -> Tensor:
-        axes = [axis for axis, mirrored in ((-1, self.across), (-2, self.down)) if mirrored]
-        return picture.flip(axes) if axes else picture
+    def _flipped(self, frame: Tensor) -> Tensor:
+        axes = [axis for axis, flipped in ((-1, self.flipped_x), (-2, self.flipped_y)) if flipped]
+        return frame.flip(axes) if axes else frame

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 
-from ..color.chroma import resize, upsample_ab, working_size
 from ..color.lab import lab_to_rgb, rgb_to_lab
 from ..errors import MediaError, OutputError, UsageError
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, resolve_device, resolve_precision
+from ..inference.exemplar import Exemplar
+from ..inference.frame_colorizer import FrameColorizer
 from ..inference.memory import MemoryConfig
 from ..media.clips import Clip, Frame, clips_by_name, open_clip
-from ..media.exemplar import Exemplar
 from ..media.image_file import to_pixels, to_rgb, write_png
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, FramePairs, measure
 from .perceptual import PerceptualNetworks
@@ -118,26 +119,20 @@ class _ColorizedClip:
 
     def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
         self.colorizer.reset()
+        exemplars: list[Exemplar] = []
+        colorizer = FrameColorizer(
+            self.colorizer, exemplars, size=self.settings.size, guided=self.settings.guided, ref_is_first=True
+        )
         frames, number = iter(self.clip), 0
         lookahead = default_lookahead(self.colorizer.device)
         while group := list(islice(frames, lookahead)):
-            for result, frame in zip(self._colorize(group, first=number == 0), group, strict=True):
+            labs = [rgb_to_lab(to_rgb(frame, self.colorizer.device)) for frame in group]  # [3, H, W] each
+            if number == 0:
+                exemplars.append(Exemplar(labs[0], self.clip.name))
+            for result, frame in zip(_colorized(colorizer, labs), group, strict=True):
                 self._save(result, number)
                 yield result, frame
                 number += 1
-
-    @torch.inference_mode()
-    def _colorize(self, frames: list[Frame], first: bool) -> list[Frame]:
-        """K frames [H, W, 3] → their colors as the network gives them, on the frames' own lightness."""
-        lab = rgb_to_lab(torch.stack([to_rgb(frame, self.colorizer.device) for frame in frames]))  # [K, 3, H, W]
-        lightness = lab[:, :1]
-        size = working_size(self.clip.size, self.settings.size)
-        if first:
-            exemplar = Exemplar(lab[0], self.clip.name).at_size(size, first_frame=True)
-            self.colorizer.set_exemplar(exemplar, first_frame=True)
-        small = resize(lightness, size)
-        ab = upsample_ab(self.colorizer.steps(small), small, lightness, guided=self.settings.guided)
-        return [to_pixels(rgb, 8) for rgb in lab_to_rgb(torch.cat((lightness, ab), 1))]
 
     def _save(self, frame: Frame, number: int) -> None:
         if self.output is None:
@@ -146,3 +141,10 @@ class _ColorizedClip:
         folder.mkdir(parents=True, exist_ok=True)
         name = self.clip.pictures[number].stem if self.clip.pictures else f"{number:05d}"
         write_png(folder / f"{name}.png", frame)
+
+
+@torch.inference_mode()
+def _colorized(colorizer: FrameColorizer, labs: list[Tensor]) -> list[Frame]:
+    """Lab [3, H, W] of each frame to [H, W, 3] with its own lightness and the network's color."""
+    abs_ = colorizer.steps([lab[:1] for lab in labs])
+    return [to_pixels(lab_to_rgb(torch.cat((lab[:1], ab))), 8) for lab, ab in zip(labs, abs_, strict=True)]

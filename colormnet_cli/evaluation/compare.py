@@ -19,8 +19,8 @@ import numpy as np
 from ..errors import MediaError, UsageError
 from ..files import cannot_write
 from ..film.plan import check_output
-from ..film.prefetch import Ahead, Behind
-from ..film.progress import Pace
+from ..film.prefetch import BackgroundWriter, Prefetch
+from ..film.progress import ProgressMeter
 from ..film.receipt import FileRecord, versions
 from ..media.clips import Clip, open_clip
 from ..media.clips import Frame as Picture
@@ -169,13 +169,16 @@ class _Writing:
     def draw(self, with_input: bool) -> int:
         """Every frame of the grid, encoded into segments; how many."""
         writer = SegmentWriter(self.spec, self.folder, SEGMENT_FRAMES)
-        done, pace = 0, Pace(self.info.frames, self.progress)
+        done, meter = 0, ProgressMeter(self.info.frames, self.progress)
         try:
-            with Ahead(self._pictures(with_input), 4) as frames, Behind(partial(self._encode, writer), 4) as film:
+            with (
+                Prefetch.of(self._pictures(with_input), 4) as frames,
+                BackgroundWriter(partial(self._encode, writer), 4) as film,
+            ):
                 for frame, pictures in frames:
                     film.put((frame, self.grid.draw(done, pictures)))
                     done += 1
-                    pace.report("color", done)
+                    meter.report("color", done)
         except BaseException:
             writer.abort()
             raise
@@ -211,7 +214,7 @@ class _Writing:
         """Segments and the film's sound → the output, under its own name at once."""
         path = self.folder / f"muxed{output.suffix}"
         segments = len(list(self.folder.glob("segment-*")))
-        report = partial(Pace(None, self.progress).report, "join")
+        report = partial(ProgressMeter(None, self.progress).report, "join")
         notes = mux_film(self.canvas, self.spec, self.streams, self.folder, segments, path, TimeRange(), report)
         os.replace(path, output)
         return notes

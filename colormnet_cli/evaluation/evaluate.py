@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import MediaError, OutputError, UsageError
-from ..film.prefetch import Ahead
-from ..film.progress import Pace
+from ..film.prefetch import Prefetch
+from ..film.progress import ProgressMeter
 from ..film.receipt import versions
 from ..inference.device import describe_device, resolve_device
 from ..media.clips import Frame
@@ -219,16 +219,19 @@ def _measure_clip(
     device: torch.device,
     progress: EvaluationProgress | None,
 ) -> None:
-    pace = Pace(clip.frames, None if progress is None else partial(progress, clip.name), device, every=0)
+    report = None if progress is None else partial(progress, clip.name)
+    progress_meter = ProgressMeter(clip.frames, report, device, every=0)
     size = settings.batch or (1 if device.type == "cpu" else 8)
-    with Ahead(batches(clip.pairs, size), depth=2) as ready:  # frames are read and their flow found in the background
+    with Prefetch.of(
+        batches(clip.pairs, size), depth=2
+    ) as ready:  # frames are read and their flow found in the background
         for batch in ready:
             tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
             values = meter.update(*(tensor.to(device) for tensor in tensors))[settings.worst_by]
             for i, value in enumerate(values):
                 frames = (batch.result[i], batch.reference[i])
                 worst.offer(clip.name, batch.first + i, value, *(f.permute(1, 2, 0).numpy() for f in frames))
-            pace.report("measure", batch.first + len(values))
+            progress_meter.report("measure", batch.first + len(values))
 
 
 def _means(figures: Iterable[dict[str, float]]) -> dict[str, float]:

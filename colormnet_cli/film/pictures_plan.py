@@ -1,4 +1,4 @@
-"""What would be done with a folder of pictures: everything is looked at and checked, nothing is written."""
+"""Planning a folder of pictures: everything is checked, nothing is written."""
 
 from __future__ import annotations
 
@@ -6,31 +6,43 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..color.chroma import working_size
+from ..color.orientation import Orientation
 from ..errors import MediaError, OutputError, UsageError
+from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
-from ..media.exemplar import Exemplar, read_exemplar
 from ..media.image_header import size_by_header
+from ..media.picture import check_size, open_picture
+from ..media.reference import read_exemplar
 from ..settings import EncodingSettings, PicturesSettings
-from .checkpoint import progress_folder
-from .pictures_io import check_size, open_picture
+from ..video.stream_plan import StreamPlan
+from .plan import as_references
+from .progress_folder import progress_folder
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
 
 @dataclass(frozen=True)
 class PicturesPlan:
-    """A folder, where it goes, and how: everything is looked at and checked, nothing is written."""
+    """A folder, its output, and how it is made; `colorize` does it."""
+
+    orientation: ClassVar[Orientation] = Orientation()  # pictures are read upright
+    streams: ClassVar[tuple[StreamPlan, ...]] = ()
 
     folder: Path
     output: Path
     pictures: tuple[Path, ...]
     size: tuple[int, int]  # H, W of each
+    first: Path  # the first readable picture, which sets the size
     references: tuple[str, ...]
     settings: PicturesSettings
     exemplars: tuple[Exemplar, ...] = field(repr=False)
+
+    @property
+    def frames(self) -> int:
+        return len(self.pictures)
 
     def target(self, picture: Path) -> Path:
         """Where a picture goes."""
@@ -59,35 +71,34 @@ class PicturesPlan:
 
 def plan_pictures(
     folder: str | Path,
-    references: Sequence[str | Path],
+    references: str | Path | Sequence[str | Path],
     output: str | Path | None = None,
     *,
     settings: PicturesSettings | None = None,
 ) -> PicturesPlan:
-    """Look at a folder, its exemplars and its output, and say what `colorize_pictures` would do.
+    """List a folder, read its exemplars, check its output, and plan what `colorize` does.
 
     Raises MediaError, OutputError or UsageError for everything that can be known before the first picture.
     """
     settings, folder = settings or PicturesSettings(), Path(folder)
     if isinstance(settings, EncodingSettings):
         raise UsageError("These settings are for films (range, codec, audio): give PicturesSettings for a folder.")
-    if isinstance(references, (str, Path)) or not references:
-        raise UsageError("Give at least one colour picture as the exemplar (--ref).")
+    references = as_references(references)
     pictures = find_pictures(folder)
     target = default_output(folder) if output is None else Path(output)
-    if target.name in ("", ".."):  # "." has no name that the progress beside it could bear
+    if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
     exemplars = tuple(read_exemplar(reference) for reference in references)
-    size = _common_size(pictures, settings.strict)
-    plan = PicturesPlan(folder, target, pictures, size, tuple(map(str, references)), settings, exemplars)
+    size, first = _common_size(pictures, settings.strict)
+    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplars)
     _check_output(plan)
     return plan
 
 
-def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[int, int]:
-    """(H, W) of the first picture that is not damaged; another one's size is told now, not when its turn comes.
+def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[tuple[int, int], Path]:
+    """(H, W) and path of the first picture that is not damaged; a picture of another size is a MediaError.
 
-    Only headers are looked at. A picture whose header tells another size is read, to be certain.
+    Only headers are read, so that hours of work do not end at such a picture; one whose header differs is read whole.
     """
     first, size, problem = Path(), None, ""
     for path in pictures:
@@ -104,11 +115,11 @@ def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[int, int]:
             check_size(picture, first, size)
     if size is None:
         raise MediaError(f"None of the {len(pictures)} pictures in {pictures[0].parent} can be read; {problem}")
-    return size
+    return size, first
 
 
 def _check_output(plan: PicturesPlan) -> None:
-    """Whether the output folder may be written: not the input, writable, none of the names taken."""
+    """Check that the output folder is not the input, is writable, and contains none of the names."""
     output = plan.output
     if output.exists() and not output.is_dir():
         raise OutputError(f"The output {output} is a file; pictures go into a folder.")
@@ -116,16 +127,16 @@ def _check_output(plan: PicturesPlan) -> None:
         raise UsageError(f"The output {output} is the input itself: give the output another folder.")
     parent = output if output.is_dir() else output.parent
     if not parent.is_dir():
-        raise OutputError(f"The folder {parent} is not there: make it first.")
+        raise OutputError(f"The folder {parent} does not exist: create it first.")
     for folder in {parent, output.parent}:  # the progress of the run lies beside the output
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
-    if plan.settings.overwrite or progress_folder(plan.output).exists():  # then they are a broken run's
+            raise OutputError(f"The folder {folder} is not writable: choose another, or change its permissions.")
+    if plan.settings.overwrite or progress_folder(plan.output).exists():  # then they are an interrupted run's
         return
     taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)
     if taken is not None:
         raise OutputError(
-            f"The picture {taken} exists: choose another folder, or allow it to be replaced with --overwrite."
+            f"The picture {taken} exists: choose another folder, or allow it to be replaced (`overwrite=True`)."
         )
 
 

@@ -1,204 +1,159 @@
-"""One run over a folder, from where the last one stood to the end."""
+"""A folder of pictures in, the same pictures in color out; resumable.
+
+The L of every picture is kept, to the rounding of its bit depth: a color that lies outside sRGB at that L loses chroma
+instead of being clipped, so that no tone becomes lighter or darker.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from ..errors import Interrupted, MediaError, OutputError
+from ..color.gamut import lab_to_rgb_keeping_lightness
+from ..color.lab import rgb_to_lab
+from ..errors import MediaError
 from ..files import file_sha256
-from ..inference.colorizer import Colorizer
-from ..inference.device import default_lookahead, peak_memory, resolve_device, resolve_precision
-from ..inference.memory import MemoryConfig
-from ..media.exemplar import split_reference
-from ..media.image_file import to_pixels
-from ..networks.colormnet import ColorMNet
-from ..settings import PicturesSettings, ProgressCallback
-from .checkpoint import CHECKPOINT_SECONDS, Checkpoint, ProgressFolder, fingerprint, model_sha256, snapshot
-from .pictures_colorizer import PicturePainter
-from .pictures_io import Picture, Writer, read_ahead
-from .pictures_plan import PicturesPlan, plan_pictures
-from .progress import Pace
-from .receipt import FileRecord, Receipt, versions
+from ..inference.frame_colorizer import FrameColorizer
+from ..media.image_file import to_pixels, to_rgb, write_png
+from ..media.picture import Picture, check_size, open_picture
+from . import checkpoint as schedule
+from .checkpoint import Checkpoint, copied_to_cpu
+from .pictures_plan import PicturesPlan
+from .prefetch import BackgroundWriter, Prefetch
+from .receipt import FileRecord
+from .run import Run, log
 
-__all__ = ["colorize_pictures"]
+__all__ = ["PicturesRun"]
 
-_log = logging.getLogger(__name__)
+_COLORED = 3.0  # mean Lab chroma above which a picture is not black and white; a yellowed scan stays below
 
 
-def colorize_pictures(
-    folder: str | Path,
-    references: Sequence[str | Path],
-    output: str | Path | None = None,
-    *,
-    model: ColorMNet,
-    settings: PicturesSettings | None = None,
-    memory: MemoryConfig | None = None,
-    device: str | torch.device = "auto",
-    precision: str = "auto",
-    progress: ProgressCallback | None = None,
-) -> Receipt:
-    """Colour the pictures of a folder, in natural order, as if they were the frames of a film.
+class PicturesRun(Run):
+    """One folder: `color` writes every picture as soon as it is done."""
 
-    Args:
-        folder: PNG, JPEG, TIFF, WebP or BMP of one size, 8 or 16 bit; one that has colour gives its Lab lightness.
-        references: exemplars: pictures in colour, or ``film.mp4@12.5``.
-        output: a folder for PNG files of the same names and bit depths; by default ``folder-color`` beside it.
-        settings: those that belong to films (range, codec, audio) must be left alone.
-        progress: called with a `Progress` after every picture or few.
+    plan: PicturesPlan
+    unit, about = "picture", ""
+    report_every = 0.0
+    had_color = False  # a picture was in color
 
-    A broken run goes on where it was, with the same result; a damaged picture is passed over and counted, or ends the
-    run with `settings.strict`.
-    """
-    plan = plan_pictures(folder, references, output, settings=settings)
-    target = resolve_device(device)
-    colorizer = Colorizer(model, memory or MemoryConfig(), target, resolve_precision(precision, target))
-    weights = model_sha256(model)
-    run = None
-    try:
-        with ProgressFolder(plan.output, _fingerprint(plan, weights, colorizer), plan.settings.resume) as part:
-            run = _Run(plan, colorizer, part, progress)
-            run.color()
-            return run.receipt(weights)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {plan.output.parent} cannot be written ({error.strerror or error}); mend that, and give the "
-            "command again."
-        ) from error
-    except KeyboardInterrupt as error:
-        raise Interrupted(run.break_off() if run is not None else "Interrupted before the first picture.") from error
+    def source_identity(self) -> Mapping[str, Any]:
+        listing = hashlib.sha256()
+        for picture in self.plan.pictures:
+            status = picture.stat()
+            listing.update(f"{os.fsdecode(picture.name)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return {"pictures": listing.hexdigest()}
 
-
-class _Run:
-    """One run over a folder, from where the last one stood to the end."""
-
-    def __init__(
-        self, plan: PicturesPlan, colorizer: Colorizer, part: ProgressFolder, progress: ProgressCallback | None
-    ) -> None:
-        self.plan, self.part = plan, part
-        self.painter = PicturePainter(colorizer, plan.exemplars, plan.settings)
-        self.unreadable: list[str] = []
-        self.done = 0
-        if part.checkpoint is not None and not self._still_there(part.checkpoint):
-            _log.warning("Pictures that the unfinished run wrote are gone from %s; it begins anew", plan.output)
-            part.checkpoint = None
-        if part.checkpoint is not None:
-            colorizer.load_state_dict(part.state())
-            self.done = part.checkpoint.frames
-            self.unreadable = list(part.checkpoint.counts["unreadable"])
-            self.painter.load(part.checkpoint.counts)
-        self.lookahead = _lookahead(plan, colorizer)
-        self.resumed_at = self.done
-        self.pace = Pace(len(plan.pictures), progress, colorizer.device, every=0)
-        self.pace.begin(self.done)
-
-    def _still_there(self, checkpoint: Checkpoint) -> bool:
-        """Whether nobody has taken away what the broken run wrote."""
-        written = sum(self.plan.target(picture).exists() for picture in self.plan.pictures[: checkpoint.frames])
-        return written >= checkpoint.frames - len(checkpoint.counts["unreadable"])
+    # The loop
 
     def color(self) -> None:
-        """Read, colour and write what is left."""
-        plan = self.plan
+        """Read, colorize and write the pictures that are not done."""
+        plan, workers = self.plan, min(8, os.cpu_count() or 1)
+        self._restore()
+        frames = self.frame_colorizer()
         plan.output.mkdir(exist_ok=True)
         for rest in plan.output.glob(".*.png.part"):  # of a run that was killed while it wrote
             rest.unlink()
-        nothing_done = None if self.part.checkpoint else self._checkpoint()
-        workers, saved = min(8, os.cpu_count() or 1), time.monotonic()
-        pictures = read_ahead(plan.pictures[self.done :], self.lookahead + workers, workers)
-        with closing(pictures), closing(Writer(workers, workers)) as writer:
+        self.meter.begin(self.frames)
+        nothing_done = None if self.folder.checkpoint else self._checkpoint()
+        saved = time.monotonic()
+        calls = (partial(open_picture, path) for path in plan.pictures[self.frames :])
+        with (
+            Prefetch(calls, self.lookahead + workers, workers=workers) as pictures,
+            BackgroundWriter(_write, workers, workers=workers) as background,
+        ):
             while batch := list(islice(pictures, self.lookahead)):
-                painted = self.painter.paint([picture for picture in batch if self._is_readable(picture)])
-                if nothing_done is not None and painted:  # from here on there are files that a later run may replace
-                    self.part.save(*nothing_done)
+                readable = [picture for picture in batch if self._is_readable(picture)]
+                colored = self._colorize(frames, readable) if readable else []
+                if nothing_done is not None and colored:  # from here on there are files that a later run may replace
+                    self.folder.save(*nothing_done)
                     nothing_done = None
-                for picture, rgb in painted:
-                    writer.write(plan.target(picture.path), to_pixels(rgb, picture.bits))
-                self.done += len(batch)
-                self.pace.report("color", self.done)
-                if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                    writer.flush()
-                    self.part.save(*self._checkpoint())
+                for picture, rgb in zip(readable, colored, strict=True):
+                    background.put((plan.target(picture.path), to_pixels(rgb, picture.bits)))
+                self.advance(len(batch))
+                if time.monotonic() - saved >= schedule.CHECKPOINT_SECONDS:
+                    background.drain()
+                    self.folder.save(*self._checkpoint())
                     saved = time.monotonic()
-            writer.flush()
+            background.drain()
+
+    @torch.inference_mode()
+    def _colorize(self, frames: FrameColorizer, pictures: Sequence[Picture]) -> list[Tensor]:
+        """sRGB [3, H, W] in 0..1 of each, on the device."""
+        Ls = [self._lightness(picture) for picture in pictures]
+        return [lab_to_rgb_keeping_lightness(torch.cat((L, ab))) for L, ab in zip(Ls, frames.steps(Ls), strict=True)]
+
+    def _lightness(self, picture: Picture) -> Tensor:
+        """[1, H, W] on the device."""
+        check_size(picture, self.plan.first, self.plan.size)
+        lab = rgb_to_lab(to_rgb(picture.pixels, self.device))
+        if not self.had_color and float(lab[1:].norm(dim=0).mean()) > _COLORED:
+            self.had_color = True
+            log.warning("The picture %s is in color; its color is discarded, here and in others", picture.path)
+        return lab[:1].clamp(0, 100)
 
     def _is_readable(self, picture: Picture) -> bool:
-        """Damaged pictures are counted and passed over."""
+        """Damaged pictures are counted and skipped."""
         if not picture.problem:
             return True
         if self.plan.settings.strict:
             raise MediaError(picture.problem)
-        _log.warning("%s It is left out.", picture.problem)
+        log.warning("%s It is skipped.", picture.problem)
         self.unreadable.append(picture.problem)
         return False
 
+    # Resuming
+
+    def _restore(self) -> None:
+        """Continue from the checkpoint, unless someone has removed what the interrupted run wrote."""
+        self.unreadable: list[str] = []
+        done = self.folder.checkpoint
+        if done is None:
+            return
+        written = sum(self.plan.target(picture).exists() for picture in self.plan.pictures[: done.frames])
+        if written < done.frames - len(done.counts["unreadable"]):
+            log.warning("Pictures that the unfinished run wrote are missing in %s; it starts again", self.plan.output)
+            self.folder.checkpoint = None
+            return
+        self.frames = self.resumed_at = done.frames
+        self.unreadable, self.had_color = list(done.counts["unreadable"]), done.counts["had_color"]
+
     def _checkpoint(self) -> tuple[Checkpoint, dict[str, Any]]:
         """Where the run stands, and the Colorizer's state there."""
-        counts = {"unreadable": self.unreadable, **self.painter.counts()}
-        checkpoint = Checkpoint(self.done, segments=0, checksums=(), counts=counts)
-        return checkpoint, snapshot(self.painter.colorizer.state_dict())
+        counts = {"unreadable": self.unreadable, "had_color": self.had_color}
+        return Checkpoint(self.frames, 0, (), counts), copied_to_cpu(self.colorizer.state_dict())
 
-    def break_off(self) -> str:
-        """Ctrl-C, in words."""
-        kept = self.part.checkpoint.frames if self.part.checkpoint is not None else 0
-        where = f"goes on behind the {kept} that are finished" if kept else "begins anew, as no minute had passed"
-        return f"Interrupted at picture {self.done} of {len(self.plan.pictures)}: the same command {where}."
+    # The end
 
-    def receipt(self, weights: str) -> Receipt:
-        """What was done; the folders' hashes are those of `_record`."""
-        plan, colorizer = self.plan, self.painter.colorizer
-        warnings = list(self.unreadable)
-        if self.painter.colored:
-            warnings.append("Pictures that had colour already gave their lightness; that colour was discarded.")
-        return Receipt(
-            inputs=(_record(plan.folder, plan.pictures),),
-            references=tuple(FileRecord.of(split_reference(reference)[0]) for reference in plan.references),
-            output=_record(plan.output, (t for t in map(plan.target, plan.pictures) if t.exists())),
-            weights={"sha256": weights},
-            settings=asdict(plan.settings),
-            memory=asdict(colorizer.memory),
-            versions=versions(),
-            device=str(colorizer.device),
-            precision=colorizer.precision,
-            frames=self.done - len(self.unreadable),
-            seconds=self.pace.elapsed,
-            fps=self.pace.average,
-            resumed_at=self.resumed_at,
-            undecodable=len(self.unreadable),
-            peak_memory=peak_memory(colorizer.device),
-            warnings=tuple(warnings),
-        )
+    def finish(self) -> None:
+        """The pictures are written; count them."""
+        self.undecodable = len(self.unreadable)
+        self.frames -= self.undecodable
+        self.warnings += self.unreadable
+        if self.had_color:
+            self.warnings.append("Pictures were in color: their lightness was used and their color discarded.")
+
+    def records(self) -> tuple[FileRecord, FileRecord]:
+        plan = self.plan
+        written = (target for target in map(plan.target, plan.pictures) if target.exists())
+        return _record(plan.folder, plan.pictures), _record(plan.output, written)
 
 
-def _lookahead(plan: PicturesPlan, colorizer: Colorizer) -> int:
-    """Pictures given to the network at once."""
-    return plan.settings.lookahead or default_lookahead(colorizer.device)
-
-
-def _fingerprint(plan: PicturesPlan, weights: str, colorizer: Colorizer) -> dict[str, Any]:
-    listing = hashlib.sha256()
-    for picture in plan.pictures:
-        status = picture.stat()
-        listing.update(f"{picture.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    device = [colorizer.device.type, colorizer.precision, _lookahead(plan, colorizer)]
-    return {
-        "pictures": listing.hexdigest(),
-        **fingerprint(plan.references, plan.settings, colorizer.memory, weights, device),
-    }
+def _write(item: tuple[Path, NDArray[Any]]) -> None:
+    write_png(*item)
 
 
 def _record(folder: Path, files: Iterable[Path]) -> FileRecord:
-    """A folder's: the bytes of its `files`, and the sha256 of what `sha256sum` prints of them, in this order."""
+    """A folder's: the bytes of its `files`, and the sha256 of what `sha256sum` prints for them, in this order."""
     size, digest = 0, hashlib.sha256()
     for file in files:
         size += file.stat().st_size

@@ -1,4 +1,4 @@
-"""What would be done with a film: everything is looked at and checked, nothing is written."""
+"""Planning a film: everything is checked, nothing is written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..color.chroma import PlaneFormat, working_size
+from ..color.orientation import Orientation
 from ..errors import MediaError, OutputError, UsageError
-from ..media.exemplar import Exemplar, read_exemplar, split_reference
+from ..inference.exemplar import Exemplar
+from ..media.reference import read_exemplar, split_reference
 from ..settings import ColorizeSettings
-from ..timecode import Timecode, parse_time
+from ..timecode import Timecode
 from ..video.encode import EncoderSpec, choose_encoder, chroma_siting, writes_aspect_ratio
 from ..video.encoder_support import try_encoder
 from ..video.mux import check_header, writes_rotation
@@ -22,35 +24,55 @@ from ..video.probe import VideoInfo, open_input, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 
-__all__ = ["FilmPlan", "check_output", "plan_video"]
+__all__ = ["FilmPlan", "as_references", "check_output", "plan_video"]
 
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """A film, where it goes, and how."""
+    """A film, its output, and how it is made; `colorize` does it."""
 
     info: VideoInfo
     output: Path
     encoder: EncoderSpec
     streams: tuple[StreamPlan, ...]
-    working_size: tuple[int, int]  # H, W of what the network sees, upright
     frames: int | None  # estimated; None where the container does not say
-    start: Timecode | None
-    end: Timecode | None
-    duration: Timecode | None
+    settings: ColorizeSettings
     references: tuple[str, ...]
     exemplars: tuple[Exemplar, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
     @property
+    def start(self) -> Timecode | None:
+        return self.settings.timecodes[0]
+
+    @property
+    def end(self) -> Timecode | None:
+        return self.settings.timecodes[1]
+
+    @property
+    def duration(self) -> Timecode | None:
+        return self.settings.timecodes[2]
+
+    @property
+    def orientation(self) -> Orientation:
+        """From stored frames to upright ones, which the network sees."""
+        return self.info.orientation
+
+    @property
+    def working_size(self) -> tuple[int, int]:
+        """H, W of what the network sees, upright."""
+        height, width = self.info.height, self.info.width
+        return working_size((width, height) if self.orientation.transposed else (height, width), self.settings.size)
+
+    @property
     def source_planes(self) -> PlaneFormat:
-        """What the film's luma is."""
+        """Format of the film's luma."""
         info = self.info
         return PlaneFormat(info.layout.bits, info.full_range, info.matrix, info.layout.subsampling)  # type: ignore[arg-type]
 
     @property
     def output_planes(self) -> PlaneFormat:
-        """What the encoder gets."""
+        """Format of what the encoder gets."""
         spec = self.encoder
         return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, chroma_siting(spec))  # type: ignore[arg-type]
 
@@ -83,28 +105,25 @@ class FilmPlan:
 
 def plan_video(
     source: str | Path,
-    references: Sequence[str | Path],
+    references: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
     settings: ColorizeSettings | None = None,
-    makes_folder: bool = False,
+    creates_folder: bool = False,
 ) -> FilmPlan:
-    """Look at a film, its exemplars and its output, and say what `colorize_video` would do.
+    """Probe a film, read its exemplars, try its encoder, and plan what `colorize` does.
 
-    makes_folder: the caller will make the output's folder, if it is not there, before the film is coloured.
+    creates_folder: the caller creates the output's folder before the film is colorized.
     Raises MediaError, OutputError or UsageError for everything that can be known before the first frame.
     """
     settings = settings or ColorizeSettings()
     source, output = Path(source), Path(output)
-    start, end, duration = (
-        None if t is None else parse_time(t) for t in (settings.start, settings.end, settings.duration)
-    )
-    if isinstance(references, (str, Path)) or not references:
-        raise UsageError("Give at least one colour picture as the exemplar (--ref).")
+    references = as_references(references)
+    start, end, duration = settings.timecodes
     info = probe(source)
     _check_part(info, start, end)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
-    check_output(output, inputs, settings.overwrite, makes_folder)
+    check_output(output, inputs, settings.overwrite, creates_folder)
     encoder, notes = choose_encoder(info, output, settings)
     try_encoder(encoder)
     with open_input(source) as container:
@@ -112,21 +131,25 @@ def plan_video(
     check_header(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
     notes += [plan.note for plan in streams if plan.note is not None]
-    shown = (info.width, info.height) if info.turn.swapped else (info.height, info.width)  # H, W
     return FilmPlan(
         info=info,
         output=output,
         encoder=encoder,
         streams=streams,
-        working_size=working_size(shown, settings.size),
         frames=_frames(info, start, end, duration),
-        start=start,
-        end=end,
-        duration=duration,
-        references=tuple(map(str, references)),
+        settings=settings,
+        references=references,
         exemplars=tuple(map(read_exemplar, references)),
         warnings=(*notes, *_losses(info, encoder, output.suffix)),
     )
+
+
+def as_references(references: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """One reference or several; at least one."""
+    several = (references,) if isinstance(references, (str, Path)) else references
+    if not several:
+        raise UsageError("There is no exemplar: give at least one color image (`references`).")
+    return tuple(map(str, several))
 
 
 def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]:
@@ -140,10 +163,10 @@ def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]
         yield "This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV."
 
 
-def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_folder: bool = False) -> None:
-    """Whether `output` may be written: not an input, not there yet, its folder there (or to be made) and writable."""
+def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, creates_folder: bool = False) -> None:
+    """Check that `output` is no input, does not exist yet, and that its folder exists or can be created."""
     folder = output.parent
-    if makes_folder:
+    if creates_folder:
         folder = next(path for path in output.parents if path.exists())
     if output.is_dir():
         raise UsageError(f"{output} is a folder: give the output a file name.")
@@ -151,11 +174,11 @@ def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, makes_fo
         if any(path.exists() and path.samefile(output) for path in inputs):
             raise UsageError(f"{output} is the input itself: give the output another name.")
         if not overwrite:
-            raise OutputError(f"{output} exists: choose another name, or allow it to be replaced with --overwrite.")
+            raise OutputError(f"{output} exists: choose another name, or allow it to be replaced (`overwrite=True`).")
     if not folder.is_dir():
-        raise OutputError(f"The folder {folder} is not there: make it first.")
+        raise OutputError(f"The folder {folder} does not exist: create it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder {folder} may not be written to: choose another, or change its permissions.")
+        raise OutputError(f"The folder {folder} is not writable: choose another, or change its permissions.")
 
 
 def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -> None:
@@ -163,7 +186,7 @@ def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -
     first = start or Timecode(frame=0)
     if info.constant_rate and end is not None and _number(end, info) <= _number(first, info):
         raise MediaError(
-            f"{info.path}: the part that was asked for holds no frame: at {float(info.rate):.5g} frames a second none "
+            f"{info.path}: the requested part contains no frame: at {float(info.rate):.5g} frames a second none "
             f"lies from {first} up to {end}; give a later end."
         )
 

@@ -1,134 +1,131 @@
-"""Two threads around a loop: one makes what comes next, one finishes what is done. Bounded, and no error is lost.
+"""Threads around a loop: one side prepares what comes next, the other finishes what is done. Bounded; errors are kept.
 
->>> with Ahead(decode(), depth=2) as items, Behind(encode, depth=2) as behind:
+>>> with Prefetch(calls, depth=2) as items, BackgroundWriter(encode, depth=2) as writer:
 ...     for item in items:
-...         behind.put(work(item))
+...         writer.put(work(item))
 """
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from itertools import islice
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["Ahead", "Behind"]
+__all__ = ["BackgroundWriter", "Prefetch"]
 
 T = TypeVar("T")
 
-_POLL = 0.2  # seconds after which a waiting thread looks whether the other side has gone
-_SHORT = 0.01  # seconds between two looks at whether all is done
+_POLL = 0.2  # seconds after which a waiting loop calls `idle`
+_END: Any = object()
 
 
-class Ahead(Generic[T]):
-    """Iterates on a thread of its own, at most `depth` items ahead; its error is raised where the item would come.
+class Prefetch(Generic[T]):
+    """The results of calls, in order, at most `depth` of them ahead of the loop; an error comes in its item's place.
 
-    `idle` is called now and then while the iteration waits.
+    Args:
+        calls: each gives one item; taken by the loop's thread, run by the workers.
+        depth: items that are prepared at most while the loop works on another.
+        workers: threads; calls of one worker run in order.
+        idle: called now and then while the loop waits.
     """
 
-    def __init__(self, items: Iterable[T], depth: int, idle: Callable[[], None] = lambda: None) -> None:
-        self._items, self._idle = items, idle
-        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="decode", daemon=True)
+    def __init__(
+        self, calls: Iterable[Callable[[], T]], depth: int, *, workers: int = 1, idle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._calls, self._depth, self._idle = iter(calls), depth, idle
+        self._pool = ThreadPoolExecutor(workers, "prefetch")
+        self._pending: deque[Future[T]] = deque()
+        self._close: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of(cls, items: Iterable[T], depth: int, idle: Callable[[], None] = lambda: None) -> Prefetch[T]:
+        """Run an iteration on a thread of its own; a generator is also closed there."""
+        iterator: Iterator[T] | None = None
+
+        def advance() -> T:
+            nonlocal iterator
+            if iterator is None:
+                iterator = iter(items)  # may raise as well
+            return next(iterator, _END)
+
+        prefetch = cls(iter(lambda: advance, None), depth, idle=idle)
+        prefetch._close = lambda: getattr(iterator, "close", lambda: None)()
+        return prefetch
 
     def __enter__(self) -> Iterator[T]:
-        self._thread.start()
         return iter(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
+        for pending in self._pending:
+            pending.cancel()
+        self._pool.submit(self._close)
+        self._pool.shutdown()
 
     def __iter__(self) -> Iterator[T]:
         while True:
-            try:
-                what, item = self._queue.get(timeout=_POLL)
-            except queue.Empty:
-                self._idle()
-                continue
-            if what == "item":
-                yield item  # type: ignore[misc]
-            elif isinstance(item, BaseException):
-                raise item
-            else:
+            room = self._depth + 1 - len(self._pending)
+            self._pending.extend(self._pool.submit(call) for call in islice(self._calls, room))
+            if not self._pending:
                 return
+            item = self._next()
+            if item is _END:
+                return
+            yield item
 
-    def _work(self) -> None:
-        iterator: Iterator[T] | None = None
-        try:
-            iterator = iter(self._items)  # may raise as well
-            for item in iterator:
-                if not self._put(("item", item)):
-                    return
-            self._put(("end", None))
-        except BaseException as error:
-            self._put(("error", error))
-        finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:  # a generator's files are closed on the thread that opened them
-                close()
-
-    def _put(self, entry: tuple[str, T | BaseException | None]) -> bool:
-        while not self._stop.is_set():
+    def _next(self) -> T:
+        pending = self._pending.popleft()
+        while True:
             try:
-                self._queue.put(entry, timeout=_POLL)
-                return True
-            except queue.Full:
-                continue
-        return False
+                return pending.result(timeout=_POLL)
+            except NotYet:
+                if pending.done():  # raised by the call itself
+                    raise
+                self._idle()
 
 
-class Behind(Generic[T]):
-    """Calls `work` with every item on a thread of its own, at most `depth` items behind.
+class BackgroundWriter(Generic[T]):
+    """Calls `work` with every item on other threads, at most `depth` items behind the loop.
 
-    Its error is raised by the next `put`, or at the end of the with block; then nothing more is worked on.
+    An error is raised by the next `put`, by `drain`, or at the end of the with block; nothing is worked on after it.
     """
 
-    def __init__(self, work: Callable[[T], None], depth: int) -> None:
-        self._work_on = work
-        self._queue: queue.Queue[T | None] = queue.Queue(depth)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
+    def __init__(self, work: Callable[[T], None], depth: int, *, workers: int = 1) -> None:
+        self._work, self._depth = work, depth
+        self._pool = ThreadPoolExecutor(workers, "write")
+        self._pending: deque[Future[None]] = deque()
+        self._failed = threading.Event()
 
-    def __enter__(self) -> Behind[T]:
-        self._thread.start()
+    def __enter__(self) -> BackgroundWriter[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._send(None)
-        self._thread.join()
-        if error is None and self._error is not None:
-            raise self._error
+        try:
+            if error is None:
+                self.drain()
+        finally:
+            self._pool.shutdown()  # what was handed over is still worked on
 
     def put(self, item: T) -> None:
-        """Hand an item over; waits while `depth` of them lie there."""
-        self._send(item)
-        if self._error is not None:
-            raise self._error
+        """Hand an item over; waits while `depth` of them are pending."""
+        self._pending.append(self._pool.submit(self._do, item))
+        while len(self._pending) > self._depth or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
 
     def drain(self) -> None:
         """Wait until everything that was handed over is worked on."""
-        while self._thread.is_alive() and self._queue.unfinished_tasks:
-            time.sleep(_SHORT)
-        if self._error is not None:
-            raise self._error
+        while self._pending:
+            self._pending.popleft().result()
 
-    def _send(self, item: T | None) -> None:
-        while self._thread.is_alive():
-            try:
-                self._queue.put(item, timeout=_POLL)
-                return
-            except queue.Full:
-                continue
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            try:
-                self._work_on(item)
-            except BaseException as error:
-                self._error = error
-                return
-            self._queue.task_done()
+    def _do(self, item: T) -> None:
+        if self._failed.is_set():
+            return
+        try:
+            self._work(item)
+        except BaseException:
+            self._failed.set()
+            raise

@@ -11,7 +11,7 @@ import torch
 from ..inference.device import peak_memory
 from ..settings import Progress, ProgressCallback
 
-__all__ = ["Pace"]
+__all__ = ["ProgressMeter"]
 
 _WINDOW = 10.0  # seconds over which the frame rate is taken
 _SHORTEST = 0.1  # seconds that it is taken over at least
@@ -19,8 +19,8 @@ _SHORTEST = 0.1  # seconds that it is taken over at least
 Phase = Literal["seek", "color", "join", "measure"]
 
 
-class Pace:
-    """Counts frames against the clock and reports.
+class ProgressMeter:
+    """DecodeStatistics frames against the clock and reports.
 
     A rate lies between two reports, for the first batch of a phase also waits for the exemplars, and for the place to
     be found; the first report itself has only the time since `begin`.
@@ -42,7 +42,7 @@ class Pace:
         self._gpu = device if device is not None and device.type == "cuda" else None
         self._began = time.monotonic()
         self._phase: Phase | None = None
-        self._told = 0.0
+        self._reported = 0.0
         self.average = 0.0  # frames coloured a second
         self.begin(0)
         if self._gpu is not None:
@@ -70,9 +70,9 @@ class Pace:
             self._seen.popleft()
         if phase == "color":
             self.average = _rate(self._start if is_new else self._first, (now, frame))
-        if self._callback is None or (not is_new and now - self._told < self._every and frame != total):
+        if self._callback is None or (not is_new and now - self._reported < self._every and frame != total):
             return
-        self._told = now
+        self._reported = now
         since = self._seen[0] if now - self._seen[0][0] >= _SHORTEST else self._start
         fps = _rate(since, (now, frame))
         remaining = max(0, total - frame) / fps if total is not None and fps > 0 else None

@@ -29,23 +29,26 @@ class Colorizer:
     >>> colorizer.set_exemplar(lab)        # [3, H, W]: L in 0..100, a and b in Lab units
     >>> ab = colorizer.step(L)             # [1, H, W] -> [2, H, W]
 
-    The model is not changed: the Colorizer works on a copy in its own precision and on its own device.
+    It works on the device and in the precision of the model unless others are given; only then the model is copied. The
+    model itself keeps its values, its device and its precision.
     """
 
     def __init__(
         self,
         model: ColorMNet,
         memory: MemoryConfig | None = None,
-        device: torch.device | str = "cpu",
-        precision: str = "fp32",
+        device: torch.device | str | None = None,
+        precision: str | None = None,
     ):
+        if precision is None:
+            precision = next((name for name, dtype in DTYPES.items() if dtype == model.dtype), "fp32")
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
-        self.memory, self.device, self.precision = memory or MemoryConfig(), torch.device(device), precision
+        self.memory, self.precision = memory or MemoryConfig(), precision
+        self.device = model.device if device is None else torch.device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        copied = copy.deepcopy(model).eval().requires_grad_(False)
-        self.model = copied.to(self.device, DTYPES[precision]).to(memory_format=torch.channels_last)
+        self.model = _prepared(model, self.device, DTYPES[precision])
         self.net = Replayed(self.model)  # asked for each frame; on CUDA its kernels are recorded
         self.reset()
 
@@ -239,6 +242,14 @@ class Colorizer:
 
     def _here(self, tensor: Any) -> Any:
         return None if tensor is None else tensor.to(self.device)
+
+
+def _prepared(model: ColorMNet, device: torch.device, dtype: torch.dtype) -> ColorMNet:
+    """The model itself, its weights in channels_last, if it is on the device and in the precision; else a copy."""
+    where = torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
+    if model.device != where or model.dtype != dtype or model.training:
+        model = copy.deepcopy(model).eval().requires_grad_(False).to(where, dtype)
+    return model.to(memory_format=torch.channels_last)
 
 
 def _check_picture(picture: Tensor, channels: int, what: str, meant: str) -> None:

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import MediaError, OutputError
-from ..files import write_whole
+from ..errors import MediaError
+from ..files import cannot_write, write_whole
 
 __all__ = ["read_image", "to_pixels", "to_rgb", "write_png"]
 
@@ -73,6 +73,4 @@ def write_png(path: str | Path, pixels: NDArray[Any]) -> None:
     try:
         write_whole(path, data.tobytes())
     except OSError as error:
-        raise OutputError(
-            f"The picture {path} cannot be written ({error.strerror or error}); mend that, and give the command again."
-        ) from error
+        raise cannot_write(path, error) from error

@@ -20,7 +20,7 @@ from ..color.lab import rgb_to_lab
 from ..errors import MediaError, UsageError
 from ..files import cannot_write, file_identity
 from ..media.clips import Clip, find_clips, folder_pictures, natural_order, open_clip, read_picture
-from ..media.exemplar import is_gray
+from ..media.reference import is_gray
 from ..wording import many
 from .data import Batch, memory_picks
 from .scenes.textures import Array

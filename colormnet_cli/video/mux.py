@@ -72,7 +72,9 @@ def mux_film(
         video, copies = _add_streams(output, source, info, spec, plans, part)
         output.start_encoding()
         if (video.codec_context.extradata or b"") != summary.extradata:
-            raise OutputError(f"{folder} was written by another version of {spec.encoder}: run again without resuming.")
+            raise OutputError(
+                f"{folder} was written by another version of {spec.encoder}: start again (`resume=False`)."
+            )
         by_output = {copy.added.index: copy for copy in copies.values()}
         encoded = _video_packets(info, folder, count, summary, video, part.shift)
         done = 0

@@ -16,7 +16,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from ..color.orientation import Turn
+from ..color.orientation import Orientation
 from ..errors import MediaError
 from .decode import decoded_frames
 from .pixel_formats import PixelLayout, pixel_layout
@@ -81,9 +81,9 @@ class VideoInfo:
         return self.first_pts * self.time_base
 
     @property
-    def turn(self) -> Turn:
-        """How players rotate or mirror its frames."""
-        return Turn.of(self.display_matrix)
+    def orientation(self) -> Orientation:
+        """What players do with its pictures before they show them."""
+        return Orientation.of(self.display_matrix)
 
     def timestamp(self, frame: av.VideoFrame) -> int | None:
         """When a frame is shown, in `time_base`; None where the film does not say."""

@@ -62,7 +62,7 @@ class RgbFilm:
     def upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """The same, rotated and mirrored as players show it."""
         stored = torch.from_numpy(self.rgb(frame)).movedim(-1, 0)  # [3, H, W]
-        upright: NDArray[np.uint8] = self.info.turn.upright(stored).movedim(0, -1).contiguous().numpy()
+        upright: NDArray[np.uint8] = self.info.orientation.upright(stored).movedim(0, -1).contiguous().numpy()
         return upright
 
 

@@ -201,10 +201,10 @@ def check_segments(folder: Path, count: int, time_base: Fraction) -> SegmentsSum
         try:
             segment = read_segment(segment_path(folder, number))
         except (OSError, ValueError) as error:
-            raise OutputError(f"{segment_path(folder, number)} is damaged: run again without resuming.") from error
+            raise OutputError(f"{segment_path(folder, number)} is damaged: start again (`resume=False`).") from error
         delay = max(delay, segment.delay)
         if extradata is not None and segment.extradata != extradata:
-            raise OutputError(f"The segments in {folder} do not belong together: run again without resuming.")
+            raise OutputError(f"The segments in {folder} do not belong together: start again (`resume=False`).")
         extradata = segment.extradata
         whole = whole and all(pts * time_base.numerator * 1000 % time_base.denominator == 0 for pts in segment.pts)
     return SegmentsSummary(delay, extradata or b"", whole)

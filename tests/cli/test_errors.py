@@ -79,16 +79,16 @@ FAILED = [
     ("colorize text.mp4 --ref photo.jpg", r"text\.mp4"),
     ("colorize scans --ref photo.jpg -o out.mp4", "scans"),
     ("colorize old.mp4 --ref gone.jpg", r"gone\.jpg does not exist"),
-    ("colorize old.mp4 --ref gray.png", r"gray\.png is gray: it has no colours to give"),
+    ("colorize old.mp4 --ref gray.png", r"gray\.png is gray: it has no colors to give"),
     ("colorize old.mp4 --ref text.mp4", r"text\.mp4"),
     ("colorize old.mp4 --ref scans", "scans is a folder"),
     ("colorize old.mp4 --ref two.mp4@99", r"two\.mp4 has no frame at 99: it ends after 0\.12 s"),
     (f"{COLORIZE} -o two.mp4", r"two\.mp4 exists: choose another name, or .*--overwrite"),
-    (f"{COLORIZE} -o gone/out.mp4", "folder gone is not there: make it first"),
+    (f"{COLORIZE} -o gone/out.mp4", "folder gone does not exist: create it first"),
     ("colorize old.mp4 --ref photo.jpg --start 1:00", r"no frame at or behind 60: it says that it lasts 0\.24 s"),
     ("colorize old.mp4 --ref photo.jpg --start f6", r"no frame at or behind f6: it says that it lasts 0\.24 s"),
-    ("colorize old.mp4 --ref photo.jpg --start f5 --end 0.2", r"holds no frame.* from f5 up to 0\.2; give a later end"),
-    ("colorize old.mp4 --ref photo.jpg --start 0.1 --end f3", r"holds no frame.* from 0\.1 up to f3"),  # no weights yet
+    ("colorize old.mp4 --ref photo.jpg --start f5 --end 0.2", r"no frame.* from f5 up to 0\.2; give a later end"),
+    ("colorize old.mp4 --ref photo.jpg --start 0.1 --end f3", r"no frame.* from 0\.1 up to f3"),  # no weights yet
     (f"{COLORIZE} --codec prores -o out.webm", "prores.*webm|webm.*prores"),
     ("colorize old.mp4 --ref photo.jpg --model gone.pt", "'gone.pt' is neither a model"),
     ("colorize old.mp4 --ref photo.jpg --model scans", "scans is a folder: give a weight file"),
@@ -188,12 +188,12 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
 )  # fmt: skip
 def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error):
     """The figure must be below what was tried, and be a size that the option takes."""
-    from colormnet_cli.film import run as pipeline
+    from colormnet_cli.film import colorize
 
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(pipeline, "colorize_video", fails)
+    monkeypatch.setattr(colorize, "colorize", fails)
     code, _, err = command(*f"{COLORIZE} --size source".split())
     assert code == 1
     assert_told(err, r"cpu has too little memory for a working size of 96×64: (--size \d+ should fit|no smaller)")
@@ -220,7 +220,7 @@ def test_an_unwritable_folder(command, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "os", nowhere)
     code, _, err = command(*f"{COLORIZE} -o out.mp4".split())
     assert code == 1
-    assert_told(err, "may not be written to")
+    assert_told(err, "is not writable")
 
 
 def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_path):

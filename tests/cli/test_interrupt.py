@@ -24,9 +24,9 @@ torch.load = lambda *a, **k: (time.sleep(3), real(*a, **k))[1]
 """
 SLOW_JOIN = """
 import time
-from colormnet_cli.film import run
-real = run.mux_film
-run.mux_film = lambda *a: real(*a[:-1], lambda frame: (a[-1](frame), time.sleep(0.1)))
+from colormnet_cli.film import film_run
+real = film_run.mux_film
+film_run.mux_film = lambda *a: real(*a[:-1], lambda frame: (a[-1](frame), time.sleep(0.1)))
 """
 
 
@@ -86,8 +86,8 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     assert (folder / "out.mp4").exists()
     receipt = json.loads(out)
     assert receipt["frames"] == FRAMES
-    assert f"from frame {receipt['resumed_at']}." in told
-    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # end of a segment
+    assert f"at frame {receipt['resumed_at']}." in told
+    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # the end of a piece
     assert not any(folder.glob("*part*"))
 
 

@@ -268,7 +268,7 @@ def test_wrong_use_of_the_command(
         ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: works with --benchmark only"),
         ((*folders, "--bilinear"), 2, "--guided: works with --benchmark"),
         ((*folders, "--worst-by", "lpips"), 2, "--worst-by lpips needs --perceptual"),
-        ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "make it first"),
+        ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "create it first"),
         ((*folders, "--report", folders[0]), 2, "is a folder"),
         ((film, film, "--report", film), 2, "is the input itself"),
         ((folders[0], folders[1] / "one"), 1, "one clip"),

@@ -20,10 +20,11 @@ import torch
 
 from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.errors import Interrupted, OutputError, UsageError
-from colormnet_cli.film import checkpoint as resume
-from colormnet_cli.film import run as pipeline
-from colormnet_cli.film.checkpoint import ProgressFolder, model_sha256, snapshot
-from colormnet_cli.film.frame_colorizer import Painter
+from colormnet_cli.film import checkpoint, film_run
+from colormnet_cli.film.checkpoint import copied_to_cpu
+from colormnet_cli.film.film_run import FilmRun
+from colormnet_cli.film.fingerprint import model_sha256
+from colormnet_cli.film.progress_folder import ProgressFolder
 from support.films import assert_same_frames, make_film, packets_of
 
 KILL_AND_RESUME = Path(__file__).parents[1] / "support" / "kill_and_resume.py"
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints as often as possible."""
-    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setitem(resume.SEGMENT_FRAMES, "cpu", 8)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setitem(checkpoint.SEGMENT_FRAMES, "cpu", 8)
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +50,16 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
     def start(output: str = "out.mp4", stop_at: int | None = None, model: Any = None, **settings: Any) -> Any:
         """Colour the film; Ctrl-C comes when `stop_at` frames are done."""
-        paint, done = Painter.paint, []
+        colorize, done = FilmRun._colorize, []
 
-        def stopping(self: Painter, lumas: Any) -> Any:
+        def stopping(self: FilmRun, frames: Any, batch: Any) -> Any:
             if len(done) == stop_at:
                 raise KeyboardInterrupt
-            done.extend(lumas)
-            return paint(self, lumas)
+            done.extend(batch)
+            return colorize(self, frames, batch)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Painter, "paint", stopping)
+            patch.setattr(FilmRun, "_colorize", stopping)
             return colorize_video(
                 tmp_path / "film.mp4", [photo], tmp_path / output, model=model or small_model, device="cpu",
                 settings=ColorizeSettings(**{"size": 32, **settings}),
@@ -71,7 +72,7 @@ def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
     """Ctrl-C says where it goes on; the film is then the same, byte for byte."""
     run("whole.mp4")
-    with pytest.raises(Interrupted, match="goes on from frame 40") as caught:
+    with pytest.raises(Interrupted, match="resumes at frame 40") as caught:
         run(stop_at=43)
     assert caught.value.exit_code == 130
     assert isinstance(caught.value, KeyboardInterrupt)
@@ -85,14 +86,14 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds that were broken off after one and a half became three and a half."""
     monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
-    with pytest.raises(Interrupted, match="goes on from frame 40"):
+    with pytest.raises(Interrupted, match="resumes at frame 40"):
         run(stop_at=43, start="0.2", duration="2")
     assert run(start="0.2", duration="2").frames == 50
 
 
 def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last whole segment is saved at once, not only with the next checkpoint."""
-    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
+    """The last whole piece is saved at once, not only with the next checkpoint."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 3600.0)
     with pytest.raises(Interrupted, match="frame 24"):
         run(stop_at=30)
     assert run().resumed_at == 24
@@ -103,32 +104,32 @@ def test_ctrl_c_behind_the_last_frame_keeps_the_segments(
     run: Any, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Ctrl-C while the encoder catches up with the last frames would lose up to a minute of work."""
-    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 3600.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 3600.0)
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    def slow(self: Any, writer: Any, item: Any) -> None:
-        if isinstance(item, tuple) and item[0][-1].number == 59:
+    def slow(self: Any, writer: Any, batch: Any, chroma: Any) -> None:
+        if batch[-1].number == 59:
             time.sleep(0.5)  # the loop has ended by then, and waits
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
-        encode(self, writer, item)
+        encode(self, writer, batch, chroma)
 
     def close_or_stop(writer: Any) -> None:
         (stop if threading.current_thread() is threading.main_thread() else close)(writer)
 
-    encode, close = pipeline.FilmRun._encode, pipeline.SegmentWriter.close
+    encode, close = film_run.FilmRun._encode, film_run.SegmentWriter.close
     where, name, instead = {
-        "encoding": (pipeline.FilmRun, "_encode", slow),
-        "closing": (pipeline.SegmentWriter, "close", close_or_stop),
-        "saving": (resume.Saver, "finish", stop),
+        "encoding": (film_run.FilmRun, "_encode", slow),
+        "closing": (film_run.SegmentWriter, "close", close_or_stop),
+        "saving": (checkpoint.CheckpointSaver, "finish", stop),
     }[moment]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with monkeypatch.context() as patch:
             patch.setattr(where, name, instead)
-            with pytest.raises(Interrupted, match="goes on from frame 56"):
+            with pytest.raises(Interrupted, match="resumes at frame 56"):
                 run()
     finally:
         signal.signal(signal.SIGINT, before)
@@ -137,7 +138,7 @@ def test_ctrl_c_behind_the_last_frame_keeps_the_segments(
 
 def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> None:
     """Where nothing can be kept, no folder is kept."""
-    with pytest.raises(Interrupted, match="nothing was finished"):
+    with pytest.raises(Interrupted, match="starts again"):
         run(stop_at=3)
     assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
 
@@ -145,7 +146,7 @@ def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> N
 def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped while it writes the file colours nothing again."""
     with monkeypatch.context() as patch:
-        patch.setattr("colormnet_cli.film.run.mux_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr("colormnet_cli.film.film_run.mux_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(Interrupted):
             run()
     assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured
@@ -153,7 +154,7 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
 
 
 def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The film was there and half of its segments gone: the same command asked for --no-resume."""
+    """The film was there and half of its pieces gone: the same command asked for resume=False."""
     unlink = os.unlink
 
     def stopping(path: Any, **more: Any) -> None:
@@ -205,7 +206,7 @@ def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
 
     with pytest.raises(Interrupted):
         run(stop_at=43)
-    with pytest.raises(UsageError, match=r"another settings.*--no-resume"):
+    with pytest.raises(UsageError, match=r"another settings.*resume=False"):
         run(size=48)
     with pytest.raises(UsageError, match="another weights"):
         run(model=make_small_model(seed=1))
@@ -229,7 +230,7 @@ def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
     with pytest.raises(Interrupted):
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "segment-000001").unlink()
-    with pytest.raises(OutputError, match="without resuming"):
+    with pytest.raises(OutputError, match="resume=False"):
         run(stop_at=0)
 
 
@@ -239,7 +240,7 @@ def test_a_damaged_state_is_said(tmp_path: Path, run: Any, content: bytes) -> No
     with pytest.raises(Interrupted):
         run(stop_at=43)
     next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(content)
-    with pytest.raises(OutputError, match="damaged: run once more with --no-resume"):
+    with pytest.raises(OutputError, match="damaged: start again \\(`resume=False`"):
         run()
 
 
@@ -253,7 +254,7 @@ def test_two_runs_do_not_write_one_film(tmp_path: Path) -> None:
 def test_a_snapshot_does_not_follow_later_steps(small_model: Any) -> None:
     """A state that changes while it waits to be saved would belong to no frame."""
     tensor = torch.zeros(3)
-    copy = snapshot({"a": (tensor, 1), "b": [None, tensor]})
+    copy = copied_to_cpu({"a": (tensor, 1), "b": [None, tensor]})
     tensor += 1
     assert float(copy["a"][0].sum() + copy["b"][1].sum()) == 0
     assert model_sha256(small_model) == model_sha256(small_model)
@@ -327,6 +328,6 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, run: Any, tiny_disk: Any) -
 def test_a_read_only_folder_is_one_sentence(run: Any, tiny_disk: Any) -> None:
     """Said before the first frame."""
     disk = tiny_disk("size=1m,ro")
-    with pytest.raises(OutputError, match="may not be written"):
+    with pytest.raises(OutputError, match="is not writable"):
         run("disk/out.mp4")
     assert list(disk.iterdir()) == []

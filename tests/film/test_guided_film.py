@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from colormnet_cli.color.lab import lab_to_rgb
-from colormnet_cli.film.run import colorize_video
+from colormnet_cli.film.colorize import colorize_video
 from colormnet_cli.media.image_file import to_pixels, write_png
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.settings import ColorizeSettings

@@ -16,8 +16,8 @@ from skimage import color
 
 from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError, OutputError, UsageError
+from colormnet_cli.film.colorize import colorize_pictures
 from colormnet_cli.film.pictures_plan import default_output, find_pictures, plan_pictures
-from colormnet_cli.film.pictures_run import colorize_pictures
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.media.image_file import read_image, to_rgb
 from colormnet_cli.networks.colormnet import ColorMNet
@@ -85,7 +85,7 @@ def test_a_picture_with_colour_gives_its_lab_lightness(
     with caplog.at_level(logging.WARNING):
         receipt = colorize_pictures(tmp_path / "in", [exemplar], model=lively, device="cpu")
     assert np.abs(lightness(read_image(tmp_path / "in-color/1.png")) - lightness(rgb_frame(1))).max() < 0.35
-    assert sum("colour already" in record.message for record in caplog.records) == 1
+    assert sum("is in color" in record.message for record in caplog.records) == 1
     assert len(receipt.warnings) == 1
 
 
@@ -225,14 +225,14 @@ def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: 
     fails(UsageError, "is the input itself", target=folder)
     fails(UsageError, "is the input itself", target=tmp_path / "empty" / ".." / "in")
     fails(OutputError, "is a file", target=tmp_path / "file")
-    fails(OutputError, "is not there", target=tmp_path / "no" / "where")
+    fails(OutputError, "does not exist: create", target=tmp_path / "no" / "where")
     with pytest.raises(UsageError, match="for films"):
         plan_pictures(folder, [exemplar], settings=ColorizeSettings(codec="h264"))
-    fails(UsageError, "at least one colour picture", references=[])
+    fails(UsageError, "at least one color image", references=[])
     fails(MediaError, "is gray", references=[folder / "scan0.png"])
     if os.geteuid():
         (tmp_path / "empty").chmod(0o500)
-        fails(OutputError, "may not be written", target=tmp_path / "empty")
+        fails(OutputError, "is not writable", target=tmp_path / "empty")
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ import pytest
 from numpy.typing import NDArray
 
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
-from colormnet_cli.film import pictures_run as module
-from colormnet_cli.film.pictures_io import read_ahead
+from colormnet_cli.film import checkpoint, run
+from colormnet_cli.film.colorize import colorize_pictures
 from colormnet_cli.film.pictures_plan import find_pictures
-from colormnet_cli.film.pictures_run import colorize_pictures
+from colormnet_cli.film.prefetch import Prefetch
 from colormnet_cli.film.receipt import Receipt
 from colormnet_cli.media.image_file import read_image, write_png
+from colormnet_cli.media.picture import open_picture
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import PicturesSettings, Progress
@@ -37,7 +39,7 @@ def interrupted_run(folder: Path, exemplar: Path, model: ColorMNet, at: int, **k
         if progress.frame == at:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match=rf"at picture {at} of \d+: the same command (goes on|begins)"):
+    with pytest.raises(Interrupted, match=rf"at picture {at} of \d+: the same command (resumes|starts)"):
         colorize_pictures(folder, [exemplar], model=model, device="cpu", progress=stop, **kwargs)
 
 
@@ -51,7 +53,7 @@ def test_ctrl_c_and_going_on_give_the_same(
     output = tmp_path / "broken"
     interrupted_run(folder, exemplar, lively, 3, output=output)  # in the first minute: nothing but the start is kept
     assert (tmp_path / "broken.colormnet-part").is_dir()
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, lively, 12, output=output)
     (output / ".scan12.png.part").write_text("left behind by a kill")
     receipt = colorize_pictures(folder, [exemplar], output, model=lively, device="cpu")
@@ -80,7 +82,7 @@ def test_results_that_were_taken_away_are_made_again(
 ) -> None:
     """Going on behind a gap would leave it there."""
     folder = folder_of(tmp_path / "in", 4)
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, lively, 3)
     (tmp_path / "in-color/scan0.png").unlink()
     receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu")
@@ -93,7 +95,7 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
 ) -> None:
     """Saved too early, a power cut leaves out the pictures that were still being written."""
     missing: list[int] = []
-    save = module.ProgressFolder.save
+    save = run.ProgressFolder.save
 
     def checked(self: Any, checkpoint: Any, state: Any) -> None:
         missing.append(checkpoint.frames - len(list((tmp_path / "in-color").glob("*.png"))))
@@ -103,9 +105,9 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
         time.sleep(0.05)
         write_png(path, pixels)
 
-    monkeypatch.setattr(module.ProgressFolder, "save", checked)
-    monkeypatch.setattr("colormnet_cli.film.pictures_io.write_png", slow)
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(run.ProgressFolder, "save", checked)
+    monkeypatch.setattr("colormnet_cli.film.pictures_run.write_png", slow)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     colorize_pictures(folder_of(tmp_path / "in", 6), [exemplar], model=lively, device="cpu")
     assert missing == [0] * 7
 
@@ -117,7 +119,7 @@ def test_another_size_is_named_after_a_break_too(
     folder = folder_of(tmp_path / "in", 4)
     (folder / "scan3.png").unlink()
     cv2.imwrite(str(folder / "scan3.bmp"), gray_frame(1, 50, 64))
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, lively, 3)
     with pytest.raises(MediaError, match=r"scan3\.bmp is 64×50, but scan0\.png is 64×48"):
         colorize_pictures(folder, [exemplar], model=lively, device="cpu")
@@ -173,7 +175,7 @@ def test_a_full_disk_is_one_sentence_and_no_half_picture(
 ) -> None:
     """Full at a picture or at the progress: what is there is whole, and after making room the command goes on."""
     folder = folder_of(tmp_path / "in", 16)
-    monkeypatch.setattr(module, "CHECKPOINT_SECONDS", saving)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", saving)
     with small_disk(tmp_path / "disk", "4m") as disk:
 
         def run() -> Receipt:
@@ -182,7 +184,7 @@ def test_a_full_disk_is_one_sentence_and_no_half_picture(
         for room in (20_000, 90_000):
             (disk / "ballast").unlink(missing_ok=True)
             (disk / "ballast").write_bytes(b"x" * (shutil.disk_usage(disk).free - room))
-            with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+            with pytest.raises(OutputError, match=r"The disk of .* is full: make room"):
                 run()
             for path in (disk / "out").iterdir():
                 assert read_image(path).shape == (HEIGHT, WIDTH, 3)
@@ -196,13 +198,13 @@ def test_reading_stays_a_few_pictures_ahead(tmp_path: Path, monkeypatch: pytest.
     """Ten thousand scans of 50 megapixels do not fit into memory."""
     read: list[Path] = []
     original = read_image
-    monkeypatch.setattr("colormnet_cli.film.pictures_io.read_image", lambda path: read.append(path) or original(path))
-    pictures = read_ahead(find_pictures(folder_of(tmp_path / "in", 30)), 4)
-    for taken in range(1, 11):
-        next(pictures)
-        time.sleep(0.01)
-        assert len(read) <= taken + 4
-    pictures.close()
+    monkeypatch.setattr("colormnet_cli.media.picture.read_image", lambda path: read.append(path) or original(path))
+    calls = (partial(open_picture, path) for path in find_pictures(folder_of(tmp_path / "in", 30)))
+    with Prefetch(calls, 4, workers=2) as pictures:
+        for taken in range(1, 11):
+            next(pictures)
+            time.sleep(0.01)
+            assert len(read) <= taken + 4
     assert len(read) < 20
 
 

@@ -32,9 +32,9 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
     [("out.webm", {"codec": "h264"}, OutputError, "webm"), ("out.mp4", {"codec": "prores"}, OutputError, "mp4"),
      ("out.xyz", {}, UsageError, "extensions"), ("out.mp4", {"archive": True}, UsageError, "out.mkv"),
      ("out.mp4", {"codec": "nonsense"}, UsageError, "no encoder"), ("out.mp4", {"codec": "aac"}, UsageError, "audio"),
-     ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "no `crf`"), ("film.mkv", {}, UsageError, "the input itself"),
-     ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "--overwrite"),
-     ("nowhere/out.mp4", {}, OutputError, "make it first"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
+     ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "`crf`"), ("film.mkv", {}, UsageError, "the input itself"),
+     ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "overwrite="),
+     ("nowhere/out.mp4", {}, OutputError, "create it first"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
      ("out.mp4", {"encoder_options": {"nonsense": "1"}}, UsageError, "nonsense"),
      ("out.mp4", {"pix_fmt": "rgb24"}, UsageError, "pixel format"),
      ("out.mp4", {"preset": "warp"}, OutputError, "preset=warp")],
@@ -68,7 +68,7 @@ def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
 def test_a_frame_behind_the_end_of_a_film_that_counts_none_is_told_by_the_run(tmp_path: Path, color: Any) -> None:
     """Only reading all of it can tell; an output without a frame would be written."""
     source = make_film(tmp_path / "film.mkv", frames=4)
-    with pytest.raises(MediaError, match="holds no frame"):
+    with pytest.raises(MediaError, match="contains no frame"):
         color(source, tmp_path / "out.mkv", start="f4")
 
 

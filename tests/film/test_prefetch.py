@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from colormnet_cli.film.prefetch import Ahead, Behind
+from colormnet_cli.film.prefetch import BackgroundWriter, Prefetch
 
 
 def test_everything_arrives_in_order() -> None:
     """A frame lost between threads shifts the film."""
     done: list[int] = []
-    with Ahead(range(200), 2) as items, Behind(done.append, 2) as behind:
+    with Prefetch.of(range(200), 2) as items, BackgroundWriter(done.append, 2) as behind:
         for item in items:
             behind.put(item * 2)
     assert done == [item * 2 for item in range(200)]
@@ -34,14 +34,14 @@ def test_what_cannot_even_begin_is_an_error() -> None:
         if waited[-1] - waited[0] > 5:
             raise TimeoutError("it hangs")
 
-    with pytest.raises(OSError, match="gone"), Ahead(Gone(), 2, idle) as items:
+    with pytest.raises(OSError, match="gone"), Prefetch.of(Gone(), 2, idle) as items:
         next(items)
 
 
 def test_no_more_is_made_than_fits() -> None:
     """Decoding an hour ahead would fill the memory."""
     made: list[int] = []
-    with Ahead((made.append(i) or i for i in range(100)), 3) as items:
+    with Prefetch.of((made.append(i) or i for i in range(100)), 3) as items:
         next(items)
         time.sleep(0.2)
         assert len(made) <= 5
@@ -55,7 +55,7 @@ def test_an_error_of_the_decoder_comes_where_its_frame_would() -> None:
         raise ValueError("no more")
 
     seen: list[int] = []
-    with pytest.raises(ValueError, match="no more"), Ahead(broken(), 2) as items:
+    with pytest.raises(ValueError, match="no more"), Prefetch.of(broken(), 2) as items:
         seen.extend(items)
     assert seen == [0, 1, 2]
 
@@ -68,12 +68,12 @@ def test_an_error_of_the_encoder_ends_the_loop() -> None:
             raise OSError("disk")
 
     put = []
-    with pytest.raises(OSError, match="disk"), Behind(work, 1) as behind:  # noqa: PT012
+    with pytest.raises(OSError, match="disk"), BackgroundWriter(work, 1) as behind:  # noqa: PT012
         for item in range(1000):
             behind.put(item)
             put.append(item)
     assert len(put) < 10
-    with pytest.raises(OSError, match="disk"), Behind(work, 10) as behind:
+    with pytest.raises(OSError, match="disk"), BackgroundWriter(work, 10) as behind:
         behind.put(3)  # fails after the last put
 
 
@@ -89,7 +89,7 @@ def test_leaving_early_leaves_no_thread() -> None:
             closed.set()
 
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), Ahead(endless(), 2) as items, Behind(id, 2) as behind:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Prefetch.of(endless(), 2) as items, BackgroundWriter(id, 2) as behind:  # noqa: PT012
         behind.put(next(items))
         raise KeyboardInterrupt
     assert closed.wait(2)
@@ -104,6 +104,18 @@ def test_idle_is_called_while_the_first_item_takes_long() -> None:
         time.sleep(0.7)
         yield 1
 
-    with Ahead(slow(), 1, lambda: calls.append(1)) as items:
+    with Prefetch.of(slow(), 1, lambda: calls.append(1)) as items:
         assert list(items) == [1]
     assert calls
+
+
+def test_workers_keep_the_order() -> None:
+    """Pictures are read by several threads; the second must not overtake the first."""
+
+    def read(number: int) -> int:
+        time.sleep(0.02 if number % 2 else 0)
+        return number
+
+    calls = (lambda number=number: read(number) for number in range(20))
+    with Prefetch(calls, 4, workers=3) as items:
+        assert list(items) == list(range(20))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from colormnet_cli.film import progress as module
-from colormnet_cli.film.progress import Pace
+from colormnet_cli.film.progress import ProgressMeter
 from colormnet_cli.settings import Progress
 
 
@@ -22,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_the_first_report_is_no_boast(clock: list[float]) -> None:
     """A film of two hours that has \"0:00 left\" after its first frame: nobody believes the next figure either."""
     told: list[Progress] = []
-    pace = Pace(1000, told.append)
+    pace = ProgressMeter(1000, told.append)
     pace.begin(100)  # what an earlier run had done
     for seconds, frame in ((4.0, 108), (1e-5, 116), (2.0, 124)):
         clock[0] += seconds
@@ -37,7 +37,7 @@ def test_the_first_report_is_no_boast(clock: list[float]) -> None:
 def test_a_film_in_one_batch_has_a_rate(clock: list[float]) -> None:
     """--lookahead may be larger than the film: \"4,670,000 a second\" was not what it took."""
     told: list[Progress] = []
-    pace = Pace(30, told.append)
+    pace = ProgressMeter(30, told.append)
     clock[0] += 3
     pace.report("color", 30)
     assert told[0].fps == pace.average == pytest.approx(10)
@@ -46,7 +46,7 @@ def test_a_film_in_one_batch_has_a_rate(clock: list[float]) -> None:
 def test_each_phase_has_a_rate_of_its_own(clock: list[float]) -> None:
     """Finding the place and writing the file take hundreds of frames a second; the colours do not."""
     told: list[Progress] = []
-    pace = Pace(100, told.append)
+    pace = ProgressMeter(100, told.append)
     for phase, frames, seconds in (("seek", (50, 90), 0.125), ("color", (1, 5, 9), 1), ("join", (50, 100), 0.2)):
         if phase == "join":
             pace.begin(0)

@@ -223,7 +223,7 @@ def test_an_error_in_any_thread_ends_the_run(tmp_path: Path, color: Any, monkeyp
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("broken on purpose")
 
-    for place in ("video.segments.build_frame", "video.reader.luma_plane", "film.frame_colorizer.chroma_planes"):
+    for place in ("video.segments.build_frame", "video.reader.luma_plane", "film.transfer.chroma_planes"):
         with monkeypatch.context() as patch:
             patch.setattr(f"colormnet_cli.{place}", fail)
             with pytest.raises(RuntimeError, match="on purpose"):

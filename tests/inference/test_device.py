@@ -47,8 +47,8 @@ torch.cuda.init = lambda: calls.append("init")
 torch.cuda.get_device_properties = lambda device: type("Card", (), {{"name": "card", "total_memory": 2**30}})
 torch.cuda.reset_peak_memory_stats = lambda device: calls.append("reset")
 from colormnet_cli.inference.device import resolve_device
-from colormnet_cli.film.progress import Pace
-Pace(1, None, resolve_device({name!r}))
+from colormnet_cli.film.progress import ProgressMeter
+ProgressMeter(1, None, resolve_device({name!r}))
 print(*calls)
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Run by test_resume.py: kills a run twenty times at random moments and lets it go on; tells what became of it.
+"""Run by test_checkpoint.py: kills a run twenty times at random moments and lets it go on; tells what became of it.
 
 Everything is imported once, and each run is a fork of this process, so that a kill costs no start of Python.
 """
@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from colormnet_cli import ColorizeSettings, colorize_video  # noqa: E402
-from colormnet_cli.film import checkpoint as resume  # noqa: E402
+from colormnet_cli.film import checkpoint  # noqa: E402
 from support.networks import make_small_model  # noqa: E402
 
 KILLS = 20
@@ -54,8 +54,8 @@ def wait(child: int, seconds: float) -> int | None:
 
 
 def main(source: str, photo: str, folder: str) -> None:
-    resume.CHECKPOINT_SECONDS = 0
-    resume.SEGMENT_FRAMES["cpu"] = 8
+    checkpoint.CHECKPOINT_SECONDS = 0
+    checkpoint.SEGMENT_FRAMES["cpu"] = 8
     whole, broken = Path(folder, "whole.mp4"), Path(folder, "broken.mp4")
     began = time.monotonic()
     assert wait(start(source, photo, str(whole)), 300) == 0

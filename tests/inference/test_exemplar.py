@@ -11,7 +11,7 @@ from skimage import data
 
 from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError
-from colormnet_cli.media.exemplar import Exemplar, first_frame_among, is_first_frame
+from colormnet_cli.inference.exemplar import Exemplar, first_frame_among, is_first_frame
 from colormnet_cli.media.image_file import to_rgb
 from support.scans import rgb_frame
 

@@ -16,8 +16,9 @@ from skimage import color
 
 from colormnet_cli.color.lab import rgb_to_lab
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.media.exemplar import Exemplar, read_exemplar, split_reference
+from colormnet_cli.inference.exemplar import Exemplar
 from colormnet_cli.media.image_file import to_rgb, write_png
+from colormnet_cli.media.reference import read_exemplar, split_reference
 from support.scans import rgb_frame
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,0 +1,103 @@
+"""The library's front: plan a film or a folder of pictures, colorize what was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..inference.device import resolve_device, resolve_precision
+from ..inference.memory import MemoryConfig
+from ..settings import ColorizeSettings, PicturesSettings, ProgressCallback
+from .film_run import FilmRun
+from .pictures_plan import PicturesPlan, plan_pictures
+from .pictures_run import PicturesRun
+from .plan import FilmPlan, plan_video
+from .receipt import Receipt
+from .run import Run
+
+if TYPE_CHECKING:
+    from ..networks.colormnet import ColorMNet
+
+__all__ = ["colorize", "colorize_pictures", "colorize_video"]
+
+
+def colorize(
+    plan: FilmPlan | PicturesPlan,
+    model: ColorMNet,
+    *,
+    memory: MemoryConfig | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Receipt:
+    """Colorize what `plan_video` or `plan_pictures` has planned.
+
+    Args:
+        model: from `load_model`.
+        device: "auto" is the model's own device where that is a GPU, otherwise the fastest one that is available.
+        precision: "auto" is fp16 on CUDA, fp32 elsewhere.
+        progress: called with a Progress after every few frames, on this thread.
+
+    Returns:
+        What was done, with what, and every warning. The same call resumes an interrupted run.
+
+    Raises:
+        ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
+        Interrupted: Ctrl-C.
+    """
+    own = model.device
+    where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    kind: type[Run] = FilmRun if isinstance(plan, FilmPlan) else PicturesRun
+    run = kind(plan, model, memory, device=where, precision=resolve_precision(precision, where), progress=progress)
+    return run.run()
+
+
+def colorize_video(
+    source: str | Path,
+    references: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    model: ColorMNet,
+    settings: ColorizeSettings | None = None,
+    memory: MemoryConfig | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Receipt:
+    """`plan_video`, then `colorize`: a film in, the same film in color out.
+
+    Args:
+        source: any video that FFmpeg decodes.
+        references: color images, or frames of a film (`film.mp4@12.5`); one or several.
+        output: .mp4, .mov, .mkv or .webm; written completely or not at all.
+    """
+    plan = plan_video(source, references, output, settings=settings)
+    return colorize(plan, model, memory=memory, device=device, precision=precision, progress=progress)
+
+
+def colorize_pictures(
+    folder: str | Path,
+    references: str | Path | Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    model: ColorMNet,
+    settings: PicturesSettings | None = None,
+    memory: MemoryConfig | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Receipt:
+    """`plan_pictures`, then `colorize`: the pictures of a folder, in natural order, like the frames of a film.
+
+    Args:
+        folder: PNG, JPEG, TIFF, WebP or BMP of one size, 8 or 16 bit; of a picture in color the Lab lightness is used.
+        references: color images, or frames of a film (`film.mp4@12.5`); one or several.
+        output: a folder for PNG files of the same names and bit depths; by default ``folder-color`` beside it.
+
+    A damaged picture is skipped and counted, or ends the run with `settings.strict`.
+    """
+    plan = plan_pictures(folder, references, output, settings=settings)
+    return colorize(plan, model, memory=memory, device=device, precision=precision, progress=progress)

@@ -1,0 +1,183 @@
+"""A film in, the same film in color out: decode → network → encode in parallel, then mux; resumable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+from ..errors import MediaError, OutputError
+from ..files import file_identity, sync_folder
+from ..inference.frame_colorizer import FrameColorizer
+from ..video.decode import DecodeStatistics
+from ..video.mux import mux_film
+from ..video.pixel_formats import convert_luma
+from ..video.reader import Frame, Reader
+from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
+from ..video.stream_packets import TimeRange
+from .checkpoint import SEGMENT_FRAMES, CheckpointSaver, Snapshot
+from .plan import FilmPlan
+from .prefetch import BackgroundWriter, Prefetch
+from .receipt import FileRecord
+from .run import Run, log
+from .transfer import ChromaPlanes, download_chroma, upload_luma
+
+__all__ = ["FilmRun"]
+
+_DEPTH = 2  # batches between the decoder and the network, and between the network and the encoder
+
+
+class FilmRun(Run):
+    """One film: `color`, then `finish`."""
+
+    plan: FilmPlan
+    skipped = 0  # frames, so far, on the way to the first one
+
+    def source_identity(self) -> Mapping[str, Any]:
+        return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}
+
+    @property
+    def segment_frames(self) -> int:
+        return SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"])
+
+    # The loop
+
+    def color(self) -> None:
+        """Colorize every frame that an interrupted run has not, into segments."""
+        plan, done = self.plan, self.folder.checkpoint
+        for warning in plan.warnings:
+            self.warn(warning)
+        if done is not None:
+            self.frames = self.resumed_at = done.frames
+            log.info("resuming at frame %d", done.frames)
+            check_segments(self.folder.path, done.segments, plan.info.time_base)  # a lost segment is reported now
+        self.meter.begin(self.frames)
+        if done is None or not done.complete:
+            reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
+            writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
+            position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
+            frames = reader.frames(*position)
+            try:
+                self._color(reader, frames, writer)
+            except BaseException:
+                writer.abort()
+                raise
+        checkpoint = self._checkpoint
+        self.undecodable = DecodeStatistics(**checkpoint.counts).undecodable
+        for sentence in DecodeStatistics(**checkpoint.counts).warnings():
+            self.warn(sentence)
+
+    def _color(self, reader: Reader, decoded: Iterator[Frame], writer: SegmentWriter) -> None:
+        """The loop itself: a thread decodes ahead of it, another encodes behind it."""
+        frames, saver = self.frame_colorizer(), CheckpointSaver(self.folder, self.segment_frames)
+
+        def write(item: tuple[list[Frame], ChromaPlanes] | Snapshot) -> None:
+            if isinstance(item, Snapshot):
+                self.folder.save(item.checkpoint, item.state)
+            else:
+                self._encode(writer, *item)
+
+        with (
+            Prefetch.of(self._batches(decoded), _DEPTH, self._waiting) as batches,
+            BackgroundWriter(write, _DEPTH) as background,
+        ):
+            try:
+                for batch in batches:
+                    background.put((batch, self._colorize(frames, batch)))
+                    saver.after(batch, self.colorizer.state_dict, background.put)
+                    self.advance(len(batch))
+                if not self.frames:
+                    raise MediaError(f"{self.plan.info.path}: the requested part contains no frame.")
+                background.drain()
+                writer.close()
+                saver.finish(self.frames, reader.statistics.as_dict())
+            except BaseException:
+                with suppress(Exception):
+                    saver.save_latest(background.put)
+                raise
+
+    def _colorize(self, frames: FrameColorizer, batch: list[Frame]) -> ChromaPlanes:
+        """Luma of a batch of frames to their chroma planes."""
+        Ls = [upload_luma(frame.luma, self.plan.source_planes, self.device) for frame in batch]
+        if frames.colorizer.frame == 0:
+            self.observer.started(frames, Ls[0])
+        return download_chroma(Ls, frames.steps(Ls), self.plan.output_planes)
+
+    def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
+        source, target = self.plan.source_planes, self.plan.output_planes
+        for frame, (cb, cr) in zip(batch, chroma.numpy(), strict=True):
+            luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
+            writer.write((luma, cb, cr), frame.pts, frame.duration)
+
+    def _batches(self, frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+        """As many frames as the network takes at once; none crosses the end of a segment."""
+        batch: list[Frame] = []
+        for frame in frames:
+            batch.append(frame)
+            if len(batch) == self.lookahead or (frame.number + 1) % self.segment_frames == 0:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _skipped(self, frames: int) -> None:
+        """Frames skipped before the first one (called on the decoding thread)."""
+        self.skipped = frames
+
+    def _waiting(self) -> None:
+        """The decoding thread has nothing yet."""
+        if self.skipped and self.frames == self.resumed_at:
+            self.meter.report("seek", self.skipped, max(self.skipped, self.resumed_at))
+
+    # Muxing
+
+    def finish(self) -> None:
+        """Mux the segments with the source's other streams, and give the output its name."""
+        plan, folder, segments = self.plan, self.folder.path, self._checkpoint.segments
+        self.meter.begin(0)
+        path = folder / f"muxed{plan.output.suffix}"
+        notes = mux_film(
+            plan.info,
+            plan.encoder,
+            plan.streams,
+            folder,
+            segments,
+            path,
+            self._window(segments),
+            lambda frame: self.meter.report("join", frame, self.frames),
+        )
+        for note in notes:
+            self.warn(note)
+        if plan.output.exists() and not plan.settings.overwrite:
+            raise OutputError(
+                f"{plan.output} has been created in the meantime: choose another name, or allow it to be replaced "
+                "(`overwrite=True`)."
+            )
+        os.replace(path, plan.output)
+        sync_folder(plan.output.resolve().parent)
+
+    def _window(self, segments: int) -> TimeRange:
+        """What of the other streams belongs to the colorized range; with a `start` the output begins at zero."""
+        plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
+        begin = end = None
+        if plan.start is not None:
+            begin = self._first_timestamp() * unit
+        if plan.end is not None or plan.duration is not None:
+            end = read_segment(segment_path(folder, segments - 1)).end(plan.info.frame_duration) * unit
+        return TimeRange(begin, end, -begin if begin is not None else Fraction(0))
+
+    def _first_timestamp(self) -> int:
+        """Of the first colorized frame, in the film's time base."""
+        return read_segment(segment_path(self.folder.path, 0)).pts[0]
+
+    @property
+    def _checkpoint(self) -> Any:
+        if self.folder.checkpoint is None:
+            raise RuntimeError("a run that colors frames ends with a checkpoint")
+        return self.folder.checkpoint
+
+    def records(self) -> tuple[FileRecord, FileRecord]:
+        return FileRecord.of(self.plan.info.path), FileRecord.of(self.plan.output)

@@ -1,0 +1,66 @@
+"""What a result depends on: an interrupted run is only resumed with an equal fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from ..files import file_identity
+from ..media.reference import split_reference
+from ..settings import NetworkSettings
+from .receipt import versions
+
+if TYPE_CHECKING:
+    from ..inference.memory import MemoryConfig
+
+__all__ = ["fingerprint", "model_sha256"]
+
+_INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead")  # settings on which no frame depends
+_HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
+
+
+def fingerprint(
+    references: Sequence[str],
+    settings: NetworkSettings,
+    memory: MemoryConfig,
+    weights: str,
+    device: tuple[str, str],
+    lookahead: int,
+) -> dict[str, Any]:
+    """What an output depends on besides its input, by the names that an error message uses where it has changed.
+
+    Args:
+        weights: sha256 of the model's tensors.
+        device: its type, and the precision.
+        lookahead: frames given to the network at once, which changes the rounding.
+    """
+    relevant = [field.name for field in fields(settings) if field.name not in _INDIFFERENT]
+    return {
+        "exemplar": [[file_identity(path), str(time)] for path, time in map(split_reference, references)],
+        "settings": {name: getattr(settings, name) for name in relevant},
+        "memory settings": asdict(memory),
+        "weights": weights,
+        "device or precision": list(device),
+        "lookahead": lookahead,
+        "version": {name: version for name, version in versions().items() if name in ("colormnet", "torch", "av")},
+    }
+
+
+def model_sha256(model: torch.nn.Module) -> str:
+    """Of all tensors, by name. Computed once for a model whose tensors do not change."""
+    tensors = sorted(model.state_dict().items())
+    state = [(name, tensor.data_ptr(), tensor._version) for name, tensor in tensors]
+    known = _HASHES.get(model)
+    if known is not None and known[0] == state:
+        return known[1]
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    _HASHES[model] = state, digest.hexdigest()
+    return digest.hexdigest()

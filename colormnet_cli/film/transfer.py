@@ -1,0 +1,62 @@
+"""Luma planes to the device as lightness, ab back from it as chroma planes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..color.chroma import PlaneFormat, chroma_planes, luma_to_lightness
+
+__all__ = ["ChromaPlanes", "download_chroma", "upload_luma"]
+
+
+def upload_luma(luma: NDArray[Any], fmt: PlaneFormat, device: torch.device) -> Tensor:
+    """A decoder's luma plane [H, W] to lightness [1, H, W] on the device."""
+    signed = luma if luma.dtype == np.uint8 else luma.view(np.int16) if fmt.bits < 16 else luma.astype(np.int32)
+    plane = torch.from_numpy(signed)
+    if device.type == "cuda":
+        plane = plane.pin_memory()
+    return luma_to_lightness(plane.to(device, non_blocking=True), fmt)
+
+
+@dataclass(frozen=True)
+class ChromaPlanes:
+    """Cb and Cr of a batch of frames, while they are copied from the device."""
+
+    planes: Sequence[tuple[Tensor, Tensor]]
+    arrived: Any = None  # the CUDA event after which the planes are complete
+
+    def numpy(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """uint8 at 8 bits, uint16 above; waits for the device."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return [(_unsigned(cb), _unsigned(cr)) for cb, cr in self.planes]
+
+
+@torch.inference_mode()
+def download_chroma(Ls: Sequence[Tensor], abs_: Sequence[Tensor], fmt: PlaneFormat) -> ChromaPlanes:
+    """Lightness [1, H, W] and ab [2, H, W] of each frame to chroma planes on the CPU; does not wait for the device."""
+    planes = [chroma_planes(L, ab, fmt) for L, ab in zip(Ls, abs_, strict=True)]
+    device = Ls[0].device
+    if device.type != "cuda":
+        return ChromaPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes])
+    arrived: Any = torch.cuda.Event()
+    copies = [(_copy(cb), _copy(cr)) for cb, cr in planes]
+    arrived.record(torch.cuda.current_stream(device))
+    return ChromaPlanes(copies, arrived)
+
+
+def _copy(plane: Tensor) -> Tensor:
+    """A copy in pinned memory, made asynchronously."""
+    return torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True).copy_(plane, non_blocking=True)
+
+
+def _unsigned(plane: Tensor) -> NDArray[Any]:
+    array = plane.numpy()
+    return array if array.dtype == np.uint8 else array.astype(np.uint16)

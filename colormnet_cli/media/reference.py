@@ -1,0 +1,80 @@
+"""Reference images: the exemplar read from an image file, or from a frame of a film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..color.chroma import resize, working_size
+from ..color.lab import rgb_to_lab
+from ..errors import MediaError
+from ..inference.exemplar import Exemplar
+from ..timecode import Timecode, parse_time
+from .clips import FILMS
+from .image_file import read_image, to_rgb
+
+__all__ = ["is_gray", "read_exemplar", "split_reference"]
+
+_GRAY = 4.0  # Lab chroma below which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray image
+_LARGEST = 2160  # shorter side to which larger exemplars are reduced when they are read
+
+
+def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
+    """``film.mp4@00:01:02.5`` → the file and the time; an image, or a file with an @ in its name, has no time.
+
+    Raises:
+        MediaError: there is no such file.
+        UsageError: what follows the @ is not a time.
+    """
+    path = Path(reference)
+    if path.is_file():
+        return path, None
+    name, at, time = str(reference).rpartition("@")
+    if at and Path(name).is_file():
+        return Path(name), parse_time(time)
+    if path.is_dir() or (at and Path(name).is_dir()):
+        raise MediaError(f"The exemplar {reference} is a folder; give an image, or a film with a time (film.mp4@12.5).")
+    raise MediaError(f"The exemplar {reference} does not exist: check its name.")
+
+
+def read_exemplar(reference: str | Path) -> Exemplar:
+    """Read a color image, or a frame of a film: ``film.mp4@12.5``, ``@00:01:02.5``, ``@f1500``.
+
+    Raises:
+        MediaError: it is missing, unreadable, or has no color.
+        UsageError: what follows the @ is not a time.
+    """
+    path, time = split_reference(reference)
+    lab = rgb_to_lab(to_rgb(_bounded(_read(path, time))))
+    if is_gray(lab):
+        raise MediaError(f"The exemplar {reference} is gray: it has no colors to give; choose an image in color.")
+    return Exemplar(lab, str(reference))
+
+
+def is_gray(lab: Tensor) -> bool:
+    """Whether no patch of the image has color; patches, so that the chroma noise of a gray scan does not count."""
+    ab = resize(lab[1:], working_size((lab.shape[-2], lab.shape[-1]), 64))
+    return float(ab.norm(dim=0).max()) < _GRAY
+
+
+def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
+    """No larger than the network can use: a scan of 100 megapixels takes gigabytes as floats."""
+    height, width = working_size((pixels.shape[0], pixels.shape[1]), _LARGEST)
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _read(path: Path, time: Timecode | None) -> NDArray[Any]:
+    """[H, W, 3] RGB of an image, or of the film's frame at that time."""
+    if time is not None:
+        from ..video.rgb import frame_at  # PyAV is only needed for a film
+
+        return frame_at(path, time)
+    if path.suffix.lower() in FILMS:
+        raise MediaError(f"The exemplar {path} is a film; add the time of a frame, as in {path.name}@00:00:05.")
+    return read_image(path)
