@@ -132,9 +132,9 @@ def _caches() -> list[Finding]:
 
 def _weights() -> list[Finding]:
     from ..errors import WeightsError
-    from ..weights import candidates, default_lock_path, find, is_offline, read_lock, require_storage
+    from ..weights import candidates, find, is_offline, lock_path, read_lock, require_storage
 
-    findings = [Finding("weights", f"named by {default_lock_path()}")]
+    findings = [Finding("weights", f"named by {lock_path()}")]
     for entry in read_lock().values():
         problem = note = ""
         if path := find(entry):
@@ -142,15 +142,13 @@ def _weights() -> list[Finding]:
         elif wrong := candidates(entry):
             what = f"NOT the right file: {wrong[0]}"
         else:
-            what = f"not on disk yet, {bytes_text(entry.size)} to fetch when first used"
+            what = f"not on disk yet, {bytes_text(entry.size or None)} to fetch when first used"
         if not path and entry.name == "colormnet" and is_offline():
             problem = "the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"
         elif not path and entry.name == "colormnet" and entry.sources:
             try:
                 require_storage(entry)
-                note = (
-                    f"the first film fetches the weights 'colormnet', {bytes_text(entry.size)}, for which there is room"
-                )
+                note = f"the first film fetches the weights 'colormnet', {bytes_text(entry.size or None)}, for which there is room"
             except WeightsError as error:
                 problem = str(error)
         findings.append(Finding("weights", f"{entry.name}: {what}", problem, note))

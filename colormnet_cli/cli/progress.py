@@ -127,7 +127,7 @@ class Reporter:
             self._began = now, progress.source
         elapsed = now - self._began[0]
         rate = progress.done / elapsed if elapsed > 0.1 else 0.0
-        left = (progress.total - progress.done) / rate if rate else None
+        left = (progress.total - progress.done) / rate if rate and progress.total else None
         name = f"weights {progress.name}"
         self._show(_State(name, "", "bytes", progress.done, progress.total, rate, elapsed, left))
 
@@ -189,8 +189,10 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def bytes_text(count: float) -> str:
-    """495 MB for what is stored or sent, as shops and networks count; memory too, so that all figures compare."""
+def bytes_text(count: float | None) -> str:
+    """Decimal units, as for disks and networks: 495 MB. ``an unknown size`` for None."""
+    if count is None:
+        return "an unknown size"
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count / size:,.0f} {unit}"

@@ -1,13 +1,15 @@
-"""`colormnet weights`: what weights.lock names, what of it is on disk, and whether it is right."""
+"""`colormnet weights`: the models that the lock files name, and their files on disk."""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Debug, Form, Json, ProgressForm, Quiet, Verbose
+from . import options as o
 from .progress import Reporter, bytes_text
 from .session import Session
 
@@ -16,18 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A name that weights.lock has.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="All of them if none is given.")]
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A model in weights.lock.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models in weights.lock; default: all.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", parser=o.path, help="The weight file; it stays where it is.")]
+NewName = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", parser=o.filled, help="Name of the model; default: FILE's name.")
+]
 
 _app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode="rich",
-    help="""What weights.lock names, what of it is on disk, and its hash. Alone: the list.
+    help="""List, download, verify and add weights. Without a subcommand: list.
 
     Example:  [bold]colormnet weights fetch[/bold]
 
-    COLORMNET_LOCK names another lock file (a mirror, say); HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE work
-    as in every program that uses the Hugging Face Hub.""",
+    Set COLORMNET_LOCK to use another lock file instead of weights.lock and of the user's, for example with a mirror.
+    HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE have their usual effect on the Hugging Face Hub.""",
 )
 
 
@@ -35,8 +41,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_app, name="weights")
 
 
-def entry_named(name: str) -> LockEntry:
-    """The lock's entry of that name; an unknown name is a usage error."""
+def _entry(name: str) -> LockEntry:
     from ..errors import UsageError
     from ..weights import read_lock
     from ..wording import did_you_mean
@@ -48,8 +53,8 @@ def entry_named(name: str) -> LockEntry:
 
 
 @_app.callback()
-def _alone(
-    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+def _default(
+    ctx: typer.Context, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
 ) -> None:
     from ..errors import UsageError
 
@@ -61,9 +66,9 @@ def _alone(
 
 @_app.command("list")
 def show_list(
-    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+    ctx: typer.Context, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
 ) -> None:
-    """List the models that weights.lock names, and what of them is on disk.
+    """List the models by name, with their files, licenses and sources.
 
     Example:  [bold]colormnet weights list[/bold]
     """
@@ -79,7 +84,7 @@ def show_list(
         lines = [
             row["name"],
             f"  {row['file']}, {bytes_text(row['size'])}",
-            f"  sha256 {row['sha256']}",
+            f"  sha256 {row['sha256'] or 'unknown; recorded at the first download'}",
             f"  license: {row['license']}{credit}",
             *(f"  from {source}" for source in row["sources"]),
             f"  on disk: {row['path'] or 'no'}",
@@ -94,21 +99,21 @@ def _row(entry: LockEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "file": entry.file,
-        "size": entry.size,
-        "sha256": entry.sha256,
+        "size": entry.size or None,
+        "sha256": entry.sha256 or None,
         "license": entry.license,
         "credit": entry.credit,
-        "sources": [str(source) for source in entry.sources] or ["this package"],
+        "sources": [str(source) for source in entry.sources] or ["this machine"],
         "path": str(path) if path else None,
     }
 
 
 @_app.command()
 def fetch(
-    ctx: typer.Context, name: Name = "colormnet", progress: Form = ProgressForm.auto, verbose: Verbose = 0,
-    quiet: Quiet = False, debug: Debug = False,
+    ctx: typer.Context, name: Name = "colormnet", progress: o.Form = o.ProgressForm.auto, verbose: o.Verbose = 0,
+    quiet: o.Quiet = False, debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Download a model's weights, if they are not there, and print their path.
+    """Download the weights of a model, unless they are on disk, and print their path.
 
     Example:  [bold]colormnet weights fetch colormnet[/bold]
     """
@@ -116,49 +121,65 @@ def fetch(
 
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
-        path = ensure(entry_named(name), notice=session.say, progress=reporter.fetch)
+        path = ensure(_entry(name), notice=session.say, progress=reporter.fetch)
     session.result(str(path))
 
 
 @_app.command()
 def verify(
-    ctx: typer.Context, names: Names = None, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+    ctx: typer.Context, names: Names = None, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
 ) -> None:
-    """Hash what is on disk anew; exit 1 where a file is missing or not exactly the one that was meant.
-
-    Without a name, only `colormnet` must be there: the others are optional.
+    """Hash the files on disk again. Exit 1 if one is wrong, or a NAME is not on disk, or nothing is.
 
     Example:  [bold]colormnet weights verify[/bold]
     """
     from ..weights import candidates, find, read_lock
 
     session: Session = ctx.obj
-    right = True
+    right, wrong, missing = [], [], []
     for name in names or read_lock():
-        entry = entry_named(name)
+        entry = _entry(name)
         if path := find(entry, rehash=True):
-            session.show(f"{name}: right, {path}")
-            continue
-        wrong = ", ".join(map(str, candidates(entry)))
-        right = right and not (wrong or names or name == "colormnet")
-        session.show(f"{name}: NOT the file that was meant, {wrong}" if wrong else f"{name}: not on disk")
-    if not right:
-        session.say("`colormnet weights fetch NAME` gets the right file")
+            right.append(f"{name}: right, {path}")
+        elif others := candidates(entry):
+            wrong.append(f"{name}: WRONG sha256, {', '.join(map(str, others))}")
+        else:
+            missing.append(f"{name}: not on disk")
+    session.show("\n".join([*right, *wrong, *missing]))
+    if wrong or (missing and (names or not right)):
+        session.say("`colormnet weights fetch NAME` downloads the right file")
         raise typer.Exit(1)
 
 
 @_app.command()
 def path(
-    ctx: typer.Context, name: Name = "colormnet", verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
+    ctx: typer.Context, name: Name = "colormnet", verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
 ) -> None:
-    """Print where a model's file lies; exit 1 where it is not on disk. Downloads nothing.
+    """Print the path of a model's file, without a download. Exit 1 if it is not on disk.
 
     Example:  [bold]colormnet weights path colormnet[/bold]
     """
     from ..errors import WeightsError
     from ..weights import find
 
-    found = find(entry_named(name))
+    found = find(_entry(name))
     if not found:
         raise WeightsError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
     ctx.obj.result(str(found))
+
+
+@_app.command()
+def add(
+    ctx: typer.Context, file: File, name: NewName = None, overwrite: o.Overwrite = False, verbose: o.Verbose = 0,
+    quiet: o.Quiet = False, debug: o.Debug = False,
+) -> None:  # fmt: skip
+    """Give a weight file a name for --model, or give weights.lock's name to a file that was downloaded by hand.
+
+    Its path and sha256 are recorded in a lock file of the user's; from then on the name stands for exactly this file.
+
+    Example:  [bold]colormnet weights add run/best.pt --name western[/bold]
+    """
+    from ..weights import add_file, user_lock_path
+
+    entry = add_file(name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem), file, replace=overwrite)
+    ctx.obj.say(f"`--model {entry.name}` is {entry.local_path}, sha256 {entry.sha256}; recorded in {user_lock_path()}")

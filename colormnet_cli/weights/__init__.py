@@ -3,30 +3,31 @@
 from .download import FetchProgress, OnFetch
 from .hub import hub_cache_folder, is_offline
 from .load import config_of, load_model, locate, model_from_file, network_from_file, weights_path
-from .lock import LOCK_VARIABLE, HubSource, LockEntry, UrlSource, default_lock_path, read_lock
+from .lock import HubSource, LockEntry, UrlSource, add_file, lock_path, read_lock, user_lock_path
 from .resolve import Notice, cache_folder, candidates, ensure, find, require_storage
 
 __all__ = [
-    "LOCK_VARIABLE",
     "FetchProgress",
     "HubSource",
     "LockEntry",
     "Notice",
     "OnFetch",
     "UrlSource",
+    "add_file",
     "cache_folder",
     "candidates",
     "config_of",
-    "default_lock_path",
     "ensure",
     "find",
     "hub_cache_folder",
     "is_offline",
     "load_model",
     "locate",
+    "lock_path",
     "model_from_file",
     "network_from_file",
     "read_lock",
     "require_storage",
+    "user_lock_path",
     "weights_path",
 ]

@@ -27,7 +27,7 @@ class FetchProgress:
     name: str
     source: str
     done: int
-    total: int
+    total: int | None  # None where the lock file does not know the size
 
 
 OnFetch = Callable[[FetchProgress], None]
@@ -42,8 +42,8 @@ class SourceError(Exception):
 
 
 def check_size(offered: int | None, expected: int) -> None:
-    """Raise SourceError where the server announces a file of another size."""
-    if offered not in (None, expected):
+    """Raise SourceError where the server announces a file of another size than expected (0: any)."""
+    if expected and offered not in (None, expected):
         raise SourceError(f"offers a file of {offered:,} bytes instead of {expected:,}")
 
 
@@ -54,10 +54,10 @@ def first_line(error: Exception) -> str:
 
 
 def fetch_url(source: UrlSource, path: Path, size: int, count: Count) -> None:
-    """Download to a temporary file beside `path`, flush it to disk and rename it: `path` is always complete.
+    """Download a file of this size (0: any) to a temporary file beside `path`, flush it to disk and rename it.
 
     Raises:
-        SourceError: the server did not give a file of this size.
+        SourceError: the server did not give it completely.
         OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +71,6 @@ def fetch_url(source: UrlSource, path: Path, size: int, count: Count) -> None:
                 count(len(chunk))
             file.flush()
             os.fsync(file.fileno())
-        if (done := part.stat().st_size) != size:
-            raise SourceError(f"ended after {done:,} of {size:,} bytes", retry=True)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -86,9 +84,13 @@ def _chunks(source: UrlSource, size: int) -> Iterator[bytes]:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
             length = response.headers.get("Content-Length")
-            check_size(length and int(length), size)
+            check_size(int(length) if length else None, size)
+            expected, done = size or int(length or 0), 0
             while chunk := response.read(CHUNK):
                 yield chunk
+                done += len(chunk)
+        if expected and done != expected:  # a connection that was closed early is no error of urllib's
+            raise SourceError(f"ended after {done:,} of {expected:,} bytes", retry=True)
     except urllib.error.HTTPError as error:
         raise SourceError(f"answered {error.code} {error.reason}".rstrip(), retry=error.code >= 500) from error
     except urllib.error.URLError as error:

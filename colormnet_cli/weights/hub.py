@@ -46,10 +46,10 @@ def cached_in_hub(source: HubSource) -> Path | None:
 
 
 def fetch_hub(source: HubSource, size: int, count: Count) -> Path:
-    """Download the file anew into huggingface_hub's cache.
+    """Download a file of this size (0: any) anew into huggingface_hub's cache.
 
     Raises:
-        SourceError: the Hub did not give a file of this size.
+        SourceError: the Hub did not give it completely.
         OSError: the file cannot be written.
     """
     hub = _library()
@@ -64,7 +64,8 @@ def fetch_hub(source: HubSource, size: int, count: Count) -> Path:
     try:
         # A short request first: hf_hub_download retries for 23 s where the server is down.
         url, timeout = hub.hf_hub_url(**where), hub.constants.HF_HUB_ETAG_TIMEOUT
-        check_size(hub.get_hf_file_metadata(url, timeout=timeout, token=hub.get_token()).size, size)
+        offered = hub.get_hf_file_metadata(url, timeout=timeout, token=hub.get_token()).size
+        check_size(offered, size)
         if cached := cached_in_hub(source):  # a file that failed its check; without symlinks it would not be replaced
             cached.resolve().unlink(missing_ok=True)
             cached.unlink(missing_ok=True)
@@ -77,7 +78,7 @@ def fetch_hub(source: HubSource, size: int, count: Count) -> Path:
             raise
         _log.debug("%s failed", source, exc_info=True)
         if "Consistency check failed" in str(error):  # huggingface_hub's words for a body of another length
-            raise SourceError(f"gave {received:,} bytes instead of {size:,}", retry=True) from error
+            raise SourceError(f"gave {received:,} bytes instead of {offered:,}", retry=True) from error
         raise SourceError(_reason(error)) from error
 
 

@@ -18,7 +18,7 @@ from ..errors import DownloadError, WeightsError
 from ..files import file_sha256
 from .download import FetchProgress, OnFetch, SourceError, fetch_url
 from .hub import cached_in_hub, fetch_hub, hub_cache_folder, is_offline
-from .lock import HubSource, LockEntry, Source, read_lock
+from .lock import HubSource, LockEntry, Source, add_file, read_lock, user_lock_path
 
 __all__ = ["Notice", "cache_folder", "candidates", "ensure", "find", "has_hash", "require_storage"]
 
@@ -37,28 +37,29 @@ def cache_folder() -> Path:
 
 
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:
-    """The path of the right file if it is on disk; no request is made. `rehash` ignores the cache of hashes."""
+    """The path of the right file if it is on disk; no request is made. `rehash` ignores the hash cache."""
     right = (path for path in candidates(entry) if has_hash(path, entry.size, entry.sha256, rehash=rehash))
     return next(right, None)
 
 
 def candidates(entry: LockEntry) -> list[Path]:
-    """Where files of the entry's name are on disk, right or not."""
-    if entry.bundled:
-        return [entry.bundled_path]
-    return list(dict.fromkeys(path for source in entry.sources if (path := _downloaded(entry, source))))
+    """Where the entry's file may be on disk, right or not."""
+    downloads = (_downloaded(entry, source) for source in entry.sources)
+    local = [entry.local_path] if entry.local_path else []
+    return list(dict.fromkeys([*local, *(path for path in downloads if path and path.exists())]))
 
 
 def _downloaded(entry: LockEntry, source: Source) -> Path | None:
-    if isinstance(source, HubSource):
-        return cached_in_hub(source)
-    path = _download_path(entry)
-    return path if path.exists() else None
+    return cached_in_hub(source) if isinstance(source, HubSource) else _download_path(entry)
 
 
 def _download_path(entry: LockEntry) -> Path:
     """Where downloads from plain URLs are stored."""
-    return cache_folder() / "weights" / entry.sha256[:16] / entry.file
+    return cache_folder() / "weights" / _id(entry) / entry.file
+
+
+def _id(entry: LockEntry) -> str:
+    return entry.sha256[:16] or entry.name
 
 
 def has_hash(path: Path, size: int, sha256: str, *, rehash: bool = False) -> bool:
@@ -144,8 +145,10 @@ def ensure(entry: LockEntry, *, notice: Notice | None = None, progress: OnFetch 
     """
     if path := find(entry):
         return path
-    if entry.bundled:
-        raise WeightsError(f"{entry.bundled_path}, a file of this program, is missing or damaged: reinstall it")
+    if not entry.sources:
+        added = Path(entry.path).is_absolute()
+        advice = f"add it again under the name {entry.name!r}" if added else "reinstall this program"
+        raise WeightsError(f"{entry.local_path} is missing, or another file than it was: {advice}")
     say = notice or _log.warning
     try:
         with _one_at_a_time(entry, say):
@@ -159,19 +162,28 @@ def _download(entry: LockEntry, say: Notice, progress: OnFetch | None) -> Path:
         sources = ", ".join(map(str, entry.sources))
         raise _unavailable(entry, f"HF_HUB_OFFLINE is set, which forbids asking {sources}", "Unset it")
     require_storage(entry)
+    size = f"{entry.size / 1e6:,.0f} MB" if entry.size else "of unknown size"
     credit = f" ({entry.credit})" if entry.credit else ""
     say(
-        f"Downloading the weights {entry.name!r}, {entry.size / 1e6:,.0f} MB, from {entry.sources[0]}. "
-        f"Their license: {entry.license}{credit}."
+        f"Downloading the weights {entry.name!r}, {size}, from {entry.sources[0]}. Their license: "
+        f"{entry.license}{credit}."
     )
     failures = []
     for source in entry.sources:
         try:
-            return _download_from(source, entry, progress)
+            path = _download_from(source, entry, progress)
         except SourceError as error:
             failures.append(f"{source} {error}")
             if source is not entry.sources[-1]:
                 say(f"Downloading failed: {failures[-1]}; trying the next source.")
+            continue
+        if not entry.sha256:
+            sha256 = add_file(entry.name, path).sha256
+            say(
+                f"Nobody has verified the weights {entry.name!r} yet: {user_lock_path()} now holds the sha256 of this "
+                f"first download, {sha256}, and no other file will be accepted."
+            )
+        return path
     raise _unavailable(entry, "; ".join(failures), "Try again later")
 
 
@@ -183,7 +195,7 @@ def _download_from(source: Source, entry: LockEntry, progress: OnFetch | None, a
         nonlocal done
         done += number
         if progress:
-            progress(FetchProgress(entry.name, str(source), done, entry.size))
+            progress(FetchProgress(entry.name, str(source), done, entry.size or None))
 
     count(0)  # the first bytes may take a while
     try:
@@ -192,7 +204,7 @@ def _download_from(source: Source, entry: LockEntry, progress: OnFetch | None, a
         else:
             path = _download_path(entry)
             fetch_url(source, path, entry.size, count)
-        if has_hash(path, entry.size, entry.sha256, rehash=True):
+        if not entry.sha256 or has_hash(path, entry.size, entry.sha256, rehash=True):
             return path
         for wrong in (path.resolve(), path):  # neither a later run nor another program must find it
             wrong.unlink(missing_ok=True)
@@ -209,10 +221,8 @@ def _unavailable(entry: LockEntry, why: str, remedy: str) -> DownloadError:
     if entry.name in names:  # not for the weights that training starts from
         if entry.name != "preview" and "preview" in names:
             remedy += ", use the small model 'preview', which is part of this program"
-        remedy += (
-            f", or get {entry.file} ({entry.size:,} bytes, sha256 {entry.sha256}) from elsewhere and give its path as "
-            "the model"
-        )
+        facts = f" ({entry.size:,} bytes, sha256 {entry.sha256})" if entry.sha256 else ""
+        remedy += f", or get {entry.file}{facts} from elsewhere and give its path as the model"
     return DownloadError(f"The weights {entry.name!r} could not be downloaded: {why}. {remedy}")
 
 
@@ -221,7 +231,7 @@ def _one_at_a_time(entry: LockEntry, say: Notice) -> Iterator[None]:
     """Two processes that start together download once. Without this lock each would, and both files would be right."""
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
-    lock = cache_folder() / "locks" / f"{entry.sha256[:16]}.lock"
+    lock = cache_folder() / "locks" / f"{_id(entry)}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:

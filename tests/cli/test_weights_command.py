@@ -1,4 +1,4 @@
-"""`colormnet weights` and `doctor` as processes of their own, with the real huggingface_hub and the small Hub."""
+"""`colormnet weights` and `doctor` in processes of their own, with the real huggingface_hub and a local Hub."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def command(hub, folder):
     return execute
 
 
-def test_the_first_film_fetches_the_weights_and_the_second_asks_nobody(command, hub):
-    """The whole of a first day: license, progress, film; then no request at all, and no network needed."""
+def test_the_first_run_downloads_the_weights_and_the_second_makes_no_request(command, hub):
+    """A first run shows license and progress; a second makes no request and needs no network."""
     line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "-o"]
     code, _, err = command(*line, "a.mp4")
     assert code == 0, err
@@ -58,7 +58,7 @@ def test_the_first_film_fetches_the_weights_and_the_second_asks_nobody(command, 
 
 
 def test_fetch_path_verify_and_list(command, hub, folder):
-    """What the four subcommands print is for scripts: a path is a path, and the exit code tells."""
+    """Scripts use what the subcommands print: a path alone, and an exit code."""
     assert command("weights", "verify")[:2] == (1, "colormnet: not on disk\n")
     code, out, err = command("weights", "fetch", "--progress", "json")
     assert code == 0, err
@@ -76,7 +76,7 @@ def test_fetch_path_verify_and_list(command, hub, folder):
     blob.write_bytes(bytes(len(hub.content)))
     os.utime(blob, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     code, out, err = command("weights", "verify")
-    assert (code, out) == (1, f"colormnet: NOT the file that was meant, {path}\n")
+    assert (code, out) == (1, f"colormnet: WRONG sha256, {path}\n")
     assert "weights fetch NAME" in err
 
 
@@ -118,18 +118,49 @@ def test_doctor(command, hub):
 
 @pytest.mark.parametrize("wrong", ["room", "hub", "cache"])
 def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
-    """All would be called well, and then half a gigabyte finds no place."""
+    """Doctor would find no problem, and then half a gigabyte could not be stored."""
     (folder / "file").touch()
     more = {"room": {}, "hub": {"HF_HOME": str(folder / "file")}, "cache": {"XDG_CACHE_HOME": str(folder / "file")}}
     if wrong == "room":
         lock = folder / "weights.lock"
         lock.write_text(re.sub(r"size = \d+", f"size = {10**17}", lock.read_text()))
     code, out, err = command("doctor", "--json", **more[wrong])
-    told = "need 100,000,000,000 MB in " if wrong == "room" else f"{folder / 'file'} is not writable"
+    reason = "need 100,000,000,000 MB in " if wrong == "room" else f"{folder / 'file'} is not writable"
     assert code == 1
-    assert told in err
-    assert told in json.loads(out)["problems"][0]
+    assert reason in err
+    assert reason in json.loads(out)["problems"][0]
     assert len(err.splitlines()) == 1
+
+
+def test_verify_needs_on_disk_only_what_is_named(command, folder):
+    """Who uses one of the models would be told to download them all."""
+    assert command("weights", "add", "small.pt", "--name", "mine")[0] == 0
+    code, out, _ = command("weights", "verify")
+    assert (code, out) == (0, f"mine: right, {folder / 'small.pt'}\ncolormnet: not on disk\n")
+    assert command("weights", "verify", "colormnet")[:2] == (1, "colormnet: not on disk\n")
+
+
+def test_a_file_with_a_name_is_used_by_it(command, folder):
+    """A model of one's own would be typed as a path each time, and nobody would notice that its file had changed."""
+    lock = folder / "weights.lock"
+    code, out, err = command("weights", "add", "small.pt")
+    assert (code, out) == (0, "")
+    assert re.match(rf"`--model small` is {folder}/small\.pt, sha256 [0-9a-f]+; recorded in .*weights\.lock", err)
+    assert command("weights", "path", "small")[1] == f"{folder / 'small.pt'}\n"
+    line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "--model", "small"]
+    assert command(*line, "-o", "a.mp4")[0] == 0
+    before = lock.read_text()
+    with (folder / "small.pt").open("ab") as file:
+        file.write(b"x")
+    code, _, err = command(*line, "-o", "b.mp4")
+    assert code == 1
+    assert "small.pt is missing, or another file than it was: add it again under the name 'small'" in err
+    code, _, err = command("weights", "add", "small.pt")
+    assert code == 1
+    assert "choose another name, or replace that one" in err
+    assert lock.read_text() == before
+    assert command("weights", "add", "small.pt", "--overwrite")[0] == 0
+    assert command("weights", "path", "small")[0] == 0
 
 
 def test_alone_is_the_list(command):
@@ -139,8 +170,8 @@ def test_alone_is_the_list(command):
     assert json.loads(out)[0]["name"] == "colormnet"
 
 
-def test_a_reader_that_goes_away_is_no_traceback(command, folder):
-    """`colormnet doctor | head -1` must not end in an error of Python's."""
+def test_a_closed_pipe_is_not_a_traceback(command, folder):
+    """`colormnet doctor | head -1` must not end in a traceback."""
     import subprocess
     import sys
 

@@ -95,6 +95,7 @@ def command(world, tmp_path, monkeypatch, capsys):
         os.symlink(path, tmp_path / path.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     torch.set_num_threads(1)
     logger = logging.getLogger("colormnet_cli")

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from colormnet_cli.errors import DownloadError, WeightsError
-from colormnet_cli.weights import ensure, resolve
+from colormnet_cli.weights import ensure, lock, read_lock, resolve
 from colormnet_cli.weights.lock import UrlSource
 from support.downloads import PATTERN, SIZE, entry, from_hub, get, left_behind
-from support.local_hub import Hub
+from support.local_hub import COMMIT, Hub
 
 
 def test_the_first_run_downloads_with_license_and_progress(hub):
@@ -157,6 +157,52 @@ def test_a_redirected_url_is_followed(hub, mirror):
     assert path.read_bytes() == hub.content
     assert counts[-1] == SIZE
     assert get(entry(hub, only=UrlSource(mirror.url + "/file")))[1] == []
+
+
+UNVERIFIED = '[new]\nfile = "weights.pth"\nlicense = "MIT"\n[[new.sources]]\n'
+
+
+@pytest.fixture(params=["hub", "url"])
+def unverified(request, hub, mirror, tmp_path, monkeypatch):
+    """A function that reads the entry of a lock file without size and sha256, and the server that has its file."""
+    shipped = tmp_path / "shipped.lock"
+    hub_source = f'hub = "someone/film"\ntype = "space"\ncommit = "{COMMIT}"\npath = "{hub.path}"\n'
+    shipped.write_text(UNVERIFIED + (hub_source if request.param == "hub" else f'url = "{mirror.url}/file"\n'))
+    monkeypatch.setattr(lock, "lock_path", lambda: shipped)
+    return lambda: read_lock()["new"], hub if request.param == "hub" else mirror
+
+
+def test_an_unknown_hash_is_recorded_at_the_first_download(unverified, tmp_path):
+    """Trust on first use: what came first is what counts, here and after the caches were emptied."""
+    entry, server = unverified
+    path, said, _ = get(entry())
+    assert path.read_bytes() == server.content
+    assert re.search(r"'new', of unknown size, from .*Their license: MIT\.$", said[0])
+    assert re.search(
+        rf"Nobody has verified .*'new' yet: .*{server.sha256}, and no other file will be accepted", said[1]
+    )
+    assert (entry().size, entry().sha256, entry().license) == (SIZE, server.sha256, "MIT")
+    server.requests.clear()
+    assert get(entry()) == (path, [], [])
+    assert server.requests == []
+    shutil.rmtree(tmp_path / "cache")
+    shutil.rmtree(tmp_path / "hf", ignore_errors=True)
+    server.fault = "corrupt"
+    with pytest.raises(DownloadError, match="gave a file with another sha256"):
+        get(entry())
+    server.fault = ""
+    assert get(entry())[0].read_bytes() == server.content
+
+
+@pytest.mark.parametrize("fault", ["cut", "slow", "error"])
+def test_a_broken_first_download_is_not_recorded(unverified, fault):
+    """Half a file would be the only one that is accepted ever after."""
+    entry, server = unverified
+    server.fault, server.pause = fault, 0.6 if fault == "slow" else 0.0
+    with pytest.raises(DownloadError):
+        get(entry())
+    assert entry().sha256 == ""
+    assert not lock.user_lock_path().exists()
 
 
 def test_the_error_suggests_the_preview(hub):

@@ -71,10 +71,10 @@ def test_a_bundled_file_is_verified_too(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "p.pt").write_bytes(b"abc")
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    small = LockEntry("preview", "p.pt", 3, sha256, "Apache-2.0", bundled="p.pt")
+    small = LockEntry("preview", "p.pt", 3, sha256, "Apache-2.0", path="p.pt")
     assert ensure(small) == tmp_path / "p.pt"
     (tmp_path / "p.pt").write_bytes(b"abd")
-    with pytest.raises(WeightsError, match="missing or damaged: reinstall it"):
+    with pytest.raises(WeightsError, match="missing, or another file than it was: reinstall this program"):
         ensure(small)
 
 
