@@ -1,4 +1,4 @@
-"""Measures of a colored film: pure functions on batches of frames, on any device, and small streaming accumulators."""
+"""Image and video metrics: functions on batches of frames, on any device, and one accumulator over a film."""
 
 from .colorimetry import ciede2000, colorfulness, rgb8_to_lab
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim

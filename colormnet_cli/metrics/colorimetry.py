@@ -1,4 +1,4 @@
-"""How far colors are apart (CIEDE2000) and how strong they are (colorfulness), one figure for each frame."""
+"""CIEDE2000 color difference and colorfulness, one value per frame, and fast conversion of 8-bit RGB to Lab."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .inputs import check_frames, check_pair, strips, to_255
 
 __all__ = ["ciede2000", "colorfulness", "rgb8_to_lab"]
 
-_TIE = 1e-30  # tells exactly opposite hues apart, and is nothing beside any other angle
+_TIE = 1e-30  # decides the sign for exactly opposite hues, and is negligible for all others
 
 
 def colorfulness(rgb: Tensor, *, swap_red_blue: bool = False) -> Tensor:
-    """Hasler and Süsstrunk's colorfulness, in the form that the papers' scripts use: absolute opponent values.
+    """Hasler and Süsstrunk's colorfulness with absolute opponent values, as the scripts of the papers compute it.
 
     rgb: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1.  swap_red_blue: read red as blue and blue as red,
-    as the authors' script does.  Returns [N], ≥ 0 (a gray picture gives 0, a vivid one about 100).
+    as the authors' script does.  Returns [N], ≥ 0: 0 for gray, about 100 for vivid frames.
     """
     check_frames(rgb)
     red, green, blue = to_255(rgb).unbind(1)  # each [N, H, W]
@@ -32,7 +32,7 @@ def colorfulness(rgb: Tensor, *, swap_red_blue: bool = False) -> Tensor:
 
 
 def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Tensor:
-    """CIEDE2000 color difference (k_L = k_C = k_H = 1), the mean of each frame.
+    """CIEDE2000 color difference (k_L = k_C = k_H = 1), mean over the pixels of each frame.
 
     lab, reference: shape = (N, 3, H, W), CIE Lab.  Returns [N], ≥ 0; with per_pixel [N, H, W].
     """
@@ -43,7 +43,7 @@ def ciede2000(lab: Tensor, reference: Tensor, *, per_pixel: bool = False) -> Ten
 
 
 def _difference(lab: Tensor, reference: Tensor) -> Tensor:
-    """CIEDE2000 of every pixel: [N, 3, H, W] twice → [N, H, W]. Steps in place: new memory is what costs most."""
+    """CIEDE2000 of every pixel: [N, 3, H, W] twice → [N, H, W]. In place where possible: allocation costs the most."""
     (l1, a1, b1), (l2, a2, b2) = lab.unbind(1), reference.unbind(1)
     g = _seventh(_length(a1, b1).add_(_length(a2, b2)).mul_(0.5)).mul_(-0.5).add_(1.5)  # 1 + G
     a1, a2 = a1 * g, a2 * g
@@ -66,7 +66,7 @@ def _length(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _seventh(c: Tensor) -> Tensor:
-    """sqrt(c⁷ / (c⁷ + 25⁷)), by (c/25)⁷ so that float32 does not overflow."""
+    """sqrt(c⁷ / (c⁷ + 25⁷)), from (c/25)⁷ so that float32 does not overflow."""
     c = c / 25
     power = c.square().square_().mul_(c).mul_(c).mul_(c)
     return power.div_(power + 1).sqrt_()
@@ -75,8 +75,8 @@ def _seventh(c: Tensor) -> Tensor:
 def _hues(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
     """The mean hue and the difference h₂ - h₁ in -π..π, both in radians.
 
-    Exactly opposite hues have two means; the standard's is 90 degrees on from the hue below 180. Where one color is
-    gray the hues have no weight, so any will do.
+    Exactly opposite hues have two means; the standard takes the one 90° above the hue below 180°. Where one color is
+    gray, hues have no weight, and any value will do.
     """
     cross = (a1 * b2).sub_(a2 * b1).add_(torch.copysign(torch.full_like(b1, _TIE), torch.add(b1, a1, alpha=1e-6)))
     difference = torch.atan2(cross, (a1 * a2).addcmul_(b1, b2))
@@ -84,7 +84,7 @@ def _hues(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> tuple[Tensor, Tenso
 
 
 def _hue_weight(hue: Tensor) -> Tensor:
-    """T = 1 - 0.17·cos(h-30°) + 0.24·cos 2h + 0.32·cos(3h+6°) - 0.20·cos(4h-63°), by multiple angles."""
+    """T = 1 - 0.17·cos(h-30°) + 0.24·cos 2h + 0.32·cos(3h+6°) - 0.20·cos(4h-63°), by multiple-angle formulas."""
     cos, sin = hue.cos(), hue.sin()
     cos2, sin2 = (cos * cos).addcmul_(sin, sin, value=-1), (sin * cos).mul_(2)
     cos3, sin3 = (cos2 * cos).addcmul_(sin2, sin, value=-1), (sin2 * cos).addcmul_(cos2, sin)
@@ -97,14 +97,14 @@ def _hue_weight(hue: Tensor) -> Tensor:
 
 
 def _rotation(c: Tensor, hue: Tensor) -> Tensor:
-    """R_T = -sin(2·Δθ)·R_C, with Δθ = 30°·exp(-((h-275°)/25°)²): the blue region's tilt."""
+    """R_T = -sin(2·Δθ)·R_C, with Δθ = 30°·exp(-((h-275°)/25°)²): the correction for blue."""
     away = hue.mul(180 / math.pi).add_(85)  # from 275°, which is -85°
     away.sub_((away > 85).float().mul_(360))  # h counts from 0 to 360
     bump = away.div_(25).square_().neg_().exp_().mul_(math.radians(60))
     return _seventh(c).mul_(-2).mul_(bump.sin_())
 
 
-_LINEAR_BELOW, _SLOPE = 0.008856, 7.787  # of CIE's f
+_LINEAR_BELOW, _SLOPE = 0.008856, 7.787  # of the function f of CIE Lab
 
 
 def _linear_light() -> Tensor:
@@ -116,13 +116,13 @@ _LINEAR = _linear_light()
 
 
 def rgb8_to_lab(rgb: Tensor) -> Tensor:
-    """sRGB bytes to CIE Lab: shape = (N, 3, H, W), uint8 → the same shape, float32."""
+    """sRGB to CIE Lab: shape = (N, 3, H, W), uint8 → the same shape, float32. `rgb_to_lab`, but faster on a CPU."""
     check_frames(rgb)
     if rgb.dtype != torch.uint8:
-        raise ValueError(f"expected uint8 pictures, got {rgb.dtype}")
+        raise ValueError(f"expected uint8 frames, got {rgb.dtype}")
     linear = _LINEAR.to(rgb.device).index_select(0, rgb.reshape(-1).int()).view(rgb.shape[0], 3, -1)
     xyz = RELATIVE_XYZ_FROM_RGB.to(linear) @ linear
-    # f is a cube root above the limit and its tangent below it: clamped parts of both, without a choice by pixel.
+    # f is a cube root above the limit and its tangent below it: the sum of both, clamped, needs no selection by pixel.
     f = xyz.clamp_min(_LINEAR_BELOW).log_().mul_(1 / 3).exp_().add_(xyz.sub_(_LINEAR_BELOW).clamp_max_(0), alpha=_SLOPE)
     fx, fy, fz = f.unbind(1)
     lab = torch.stack(((fy * 116).sub_(16), (fx - fy).mul_(500), (fy - fz).mul_(200)), 1)

@@ -1,4 +1,4 @@
-"""How near a result is to its reference: PSNR (three kinds) and SSIM, one figure for each frame."""
+"""PSNR, in three versions, and SSIM: one value per frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AB_RANGE = 255.0  # a and b are kept as -128..127 in 8 bits: the peak of ab-PSNR
 
 
 def psnr_from_mse(squared_error: Tensor, peak: float) -> Tensor:
-    """Mean squared error [N] of values whose greatest is `peak` → PSNR [N] in dB; identical pictures give infinity."""
+    """Mean squared error [N] of values with the maximum `peak` → PSNR [N] in dB; infinity for identical frames."""
     return 10 * torch.log10(peak**2 / squared_error)
 
 
@@ -28,22 +28,22 @@ def psnr(result: Tensor, reference: Tensor) -> Tensor:
 
 
 def psnr_as_published(result: Tensor, reference: Tensor) -> Tensor:
-    """PSNR exactly as the authors' script computes it: difference and square both wrap modulo 256.
+    """PSNR exactly as the authors' script computes it, where difference and square both wrap modulo 256.
 
-    The script subtracts and squares uint8 arrays, so a difference of 16 counts as none and the figure comes out several
-    dB high. The published PSNRs were computed so; compare with them by this one, and with nothing else.
+    The script subtracts and squares uint8 arrays, so that a difference of 16 counts as none, and the value is several
+    dB too high. The published PSNRs are computed in this way: it is for comparison with them only.
 
     result, reference: shape = (N, 3, H, W), RGB, uint8 only.  Returns [N], dB.
     """
     check_pair(result, reference)
     if result.dtype != torch.uint8 or reference.dtype != torch.uint8:
-        raise ValueError(f"the published PSNR is defined on uint8 only, got {result.dtype} and {reference.dtype}")
+        raise ValueError(f"the published PSNR is defined for uint8 only, got {result.dtype} and {reference.dtype}")
     difference = result - reference  # wraps, as uint8 does
     return psnr_from_mse((difference * difference).float().mean((1, 2, 3)), 255)
 
 
 def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
-    """PSNR of color alone: over the a and b planes of CIE Lab, with the peak 255 (8-bit a and b span -128..127).
+    """PSNR over the a and b planes of CIE Lab, with the peak 255 (8-bit a and b span -128..127).
 
     result_ab, reference_ab: shape = (N, 2, H, W), float, Lab units.  Returns [N], dB; inf where identical.
     """
@@ -52,7 +52,7 @@ def ab_psnr(result_ab: Tensor, reference_ab: Tensor) -> Tensor:
 
 
 def _window_sums(x: Tensor) -> Tensor:
-    """Sums over every full 7×7 window: shape = (..., H, W) → (..., H-6, W-6). Adds only, so integers stay exact."""
+    """Sums over every full 7×7 window: shape = (..., H, W) → (..., H-6, W-6). By additions only, exact for integers."""
     for axis in (-1, -2):
         n = x.shape[axis] - 6
         pairs = x.narrow(axis, 0, n + 5) + x.narrow(axis, 1, n + 5)  # pixels i, i+1
@@ -68,7 +68,7 @@ def ssim(result: Tensor, reference: Tensor) -> Tensor:
     """
     check_pair(result, reference)
     if min(result.shape[-2:]) < 7:
-        raise ValueError(f"SSIM needs pictures of at least 7×7 pixels, got {result.shape[-2]}×{result.shape[-1]}")
+        raise ValueError(f"SSIM needs frames of at least 7×7 pixels, got {result.shape[-2]}×{result.shape[-1]}")
     parts = zip(strips(result, overlap=6), strips(reference, overlap=6), strict=True)
     total = sum((_similarity(to_255(x), to_255(y)).sum((1, 2, 3)) for x, y in parts), torch.zeros(()))
     return total / (3 * (result.shape[-2] - 6) * (result.shape[-1] - 6))
@@ -77,15 +77,15 @@ def ssim(result: Tensor, reference: Tensor) -> Tensor:
 def _similarity(x: Tensor, y: Tensor) -> Tensor:
     """SSIM of every full window: [N, 3, H, W] in 0..255, twice → [N, 3, H-6, W-6]."""
     n, c1, c2 = 49, (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    x, y = x - 128, y - 128  # for 8-bit pictures every sum then is an integer that float32 holds exactly
+    x, y = x - 128, y - 128  # for 8-bit frames every sum is then an integer that float32 holds exactly
     sum_x, sum_y = _window_sums(x), _window_sums(y)
     sum_xy = _window_sums(x * y)
-    sum_squares = _window_sums(torch.addcmul(x * x, y, y))  # only var(x) + var(y) is needed, never one of them
+    sum_squares = _window_sums(torch.addcmul(x * x, y, y))  # only var(x) + var(y) is needed
 
     product, squares = sum_x * sum_y, torch.addcmul(sum_x * sum_x, sum_y, sum_y)
     covariance = (sum_xy * n).sub_(product).mul_(2 / (n * (n - 1))).add_(c2)  # 2·cov + C2
     variance = (sum_squares * n).sub_(squares).mul_(1 / (n * (n - 1))).add_(c2)  # var x + var y + C2
-    # The centring of the means is undone: (mx + 128)(my + 128) = mx·my + 128·(mx + my) + 128².
+    # Undo the subtraction of 128 in the means: (mx + 128)(my + 128) = mx·my + 128·(mx + my) + 128².
     shift = (sum_x + sum_y).mul_(128 / n)
     means = product.mul_(1 / n**2).add_(shift).add_(128**2).mul_(2).add_(c1)
     powers = squares.mul_(1 / n**2).add_(shift, alpha=2).add_(2 * 128**2 + c1)

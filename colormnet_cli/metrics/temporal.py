@@ -1,16 +1,16 @@
-"""How steady colors are over time: CDC and the temporal warp error.
+"""Temporal consistency: color distribution consistency (CDC) and the temporal warp error.
 
 The warp error between frames t-1 and t of a film, as this project defines it:
 
-0. Size: frames are reduced by the whole number k = max(1, ⌊min(H, W) / 240⌋), each k×k pixels to their mean (what is
-   left over at the right and the bottom is cut off): grain is no flicker, and long films have to be measured too.
-1. Gray: 8-bit BT.601 luma of the *reference* (OpenCV's RGB2GRAY), reduced so: every method is measured with the same
-   motion.
-2. Flow: OpenCV's DIS, preset FAST, both ways: `to_past` from t to t-1, `to_future` from t-1 to t.
+0. Size: frames are downscaled by the integer k = max(1, ⌊min(H, W) / 240⌋), each k×k pixels to their mean (incomplete
+   blocks at the right and the bottom are cut off), since grain is not flicker, and to make long films feasible.
+1. Luma: 8-bit BT.601 luma of the *reference* (OpenCV's RGB2GRAY), downscaled in the same way, so that all methods are
+   measured with the same optical flow.
+2. Flow: OpenCV's DIS, preset FAST, in both directions: `to_past` from t to t-1, `to_future` from t-1 to t.
 3. Frame t-1 is warped to t: Ŵ(p) = V_{t-1}(p + to_past(p)), bilinear.
-4. A pixel counts if p + to_past(p) lies inside the picture and both flows agree there:
+4. A pixel is unoccluded if p + to_past(p) lies inside the frame and both flows agree there:
    |u + v|² ≤ 0.01·(|u|² + |v|²) + 0.5, with u = to_past(p), v = to_future(p + u)  (the check of Sundaram et al. 2010).
-5. The error is the mean over the pixels that count of the squared difference of RGB in 0..1, averaged over channels.
+5. The error is the mean over unoccluded pixels of the squared difference of RGB in 0..1, averaged over channels.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ DISTANCES = (1, 2, 4)
 
 
 class ColorDistributionConsistency:
-    """Color distribution consistency (CDC) of a film that comes frame by frame; lower is steadier.
+    """Color distribution consistency (CDC) of a film, updated frame by frame; lower is steadier.
 
     The Jensen-Shannon divergence (natural logarithm) between the histograms of frames 1, 2 and 4 apart: mean over the
-    channels and frame pairs of a distance, then over the distances. Memory: four histograms.
+    channels and the frame pairs of a distance, then over the distances. Keeps four histograms.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class ColorDistributionConsistency:
         self._pairs = dict.fromkeys(DISTANCES, 0)
 
     def update(self, rgb: Tensor) -> None:
-        """The film's next frames: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1."""
+        """Add the next frames: shape = (N, 3, H, W), RGB, uint8 in 0..255 or float in 0..1."""
         for histogram in _histograms(rgb):
             for distance in DISTANCES:
                 if len(self._last) >= distance:
@@ -62,13 +62,13 @@ class ColorDistributionConsistency:
             self._last.append(histogram)
 
     def compute(self) -> float:
-        """CDC, 0..ln 2; nan before the second frame. Distances longer than the film are left out of the mean."""
+        """CDC in 0..ln 2; nan before the second frame. Distances longer than the film are left out of the mean."""
         means = [self._sums[distance] / pairs for distance, pairs in self._pairs.items() if pairs]
         return sum(means) / len(means) if means else float("nan")
 
 
 def _histograms(rgb: Tensor) -> Tensor:
-    """Shares of the 256 levels in each channel: [N, 3, H, W] → [N, 3, 256], float64, on the CPU."""
+    """Normalized histograms of each channel: [N, 3, H, W] → [N, 3, 256], float64, on the CPU."""
     check_frames(rgb)
     n, channels = rgb.shape[:2]
     levels = rgb if rgb.dtype == torch.uint8 else to_255(rgb).round().to(torch.uint8)
@@ -84,20 +84,20 @@ def _jensen_shannon(p: Tensor, q: Tensor) -> float:
 
 
 def flow_scale(height: int, width: int) -> int:
-    """How many times smaller the temporal metrics look at frames (point 0 above)."""
+    """The factor k by which frames are downscaled for optical flow (point 0 above)."""
     return max(1, min(height, width) // 240)
 
 
 def downscale_for_flow(rgb: Tensor) -> Tensor:
-    """Frames as the warp error looks at them: [N, C, H, W], uint8 or float, → [N, C, H/k, W/k], float in 0..1."""
+    """Downscale frames for the warp error: [N, C, H, W], uint8 or float in 0..1 → [N, C, H/k, W/k], float in 0..1."""
     factor = flow_scale(rgb.shape[-2], rgb.shape[-1])
-    pictures = rgb.float() if rgb.dtype == torch.uint8 else rgb
-    small = F.avg_pool2d(pictures, factor) if factor > 1 else pictures
+    frames = rgb.float() if rgb.dtype == torch.uint8 else rgb
+    small = F.avg_pool2d(frames, factor) if factor > 1 else frames
     return small / 255 if rgb.dtype == torch.uint8 else small
 
 
 def flow_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[H, W, 3] RGB → the 8-bit luma that motion is found in, reduced: [H/k, W/k]."""
+    """[H, W, 3] RGB → 8-bit luma for optical flow, downscaled: [H/k, W/k]."""
     gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     height, width = gray.shape
     factor = flow_scale(height, width)
@@ -108,25 +108,25 @@ def flow_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Tensor:
-    """Optical flow by OpenCV's DIS (preset FAST) on the CPU: where each pixel of `source` lies in `target`.
+    """Optical flow by OpenCV's DIS (preset FAST) on the CPU: the displacement of each pixel of `source` in `target`.
 
-    source, target: shape = (H, W), 8-bit gray.  Returns [2, H, W]: x and y displacement in pixels.
+    source, target: shape = (H, W), 8-bit gray.  Returns [2, H, W]: x and y in pixels.
     """
     if source.shape != target.shape or source.ndim != 2:
-        raise ValueError(f"expected two gray pictures [H, W] of one size, got {source.shape} and {target.shape}")
-    if min(source.shape) < 12:  # OpenCV's own answer is an assertion about its patches
-        raise ValueError(f"optical flow needs pictures of at least 12×12 pixels, got {source.shape}")
+        raise ValueError(f"expected two gray frames [H, W] of the same size, got {source.shape} and {target.shape}")
+    if min(source.shape) < 12:  # where OpenCV fails with an assertion about its patches
+        raise ValueError(f"optical flow needs frames of at least 12×12 pixels, got {source.shape}")
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = dis.calc(source, target, None)  # type: ignore[call-overload]  # None: no flow to begin with
+    flow = dis.calc(source, target, None)  # type: ignore[call-overload]  # None: no initial flow
     return torch.from_numpy(flow).permute(2, 0, 1)
 
 
 def warp_errors(before: Tensor, current: Tensor, to_past: Tensor, to_future: Tensor) -> Tensor:
-    """Temporal warp error (see the module's text) of several films with the same motion; lower is steadier.
+    """Temporal warp error (defined above) of several films with the same motion; lower is steadier.
 
-    before, current: frames t-1 and t of F films, their channels one after the other: shape = (N, F·3, H, W), RGB, float
-    in 0..1; to_past (t → t-1), to_future (t-1 → t): shape = (N, 2, H, W).  Returns [N, F], 0..1; nan where no pixel
-    counts.
+    before, current: frames t-1 and t of F films, concatenated along the channels: shape = (N, F·3, H, W), RGB, float in
+    0..1; to_past (t → t-1), to_future (t-1 → t): shape = (N, 2, H, W).  Returns [N, F], 0..1; nan where all pixels are
+    occluded.
     """
     check_pair(before, current, channels=current.shape[1])
     n, channels, height, width = current.shape
@@ -138,32 +138,32 @@ def warp_errors(before: Tensor, current: Tensor, to_past: Tensor, to_future: Ten
     for flow, strip in zip(strips(to_past), strips(current), strict=True):
         x, y = _positions(flow, top)
         grid = _grid(x, y, (height, width))
-        visible = _visible(flow, _sample(to_future, grid), x, y, (height, width))
+        unoccluded = _unoccluded(flow, _sample(to_future, grid), x, y, (height, width))
         difference = _sample(before, grid).sub_(strip).square_()
-        sums += difference.mul_(visible[:, None]).sum((2, 3))
-        counted += visible.sum((1, 2))[:, None]
+        sums += difference.mul_(unoccluded[:, None]).sum((2, 3))
+        counted += unoccluded.sum((1, 2))[:, None]
         top += flow.shape[-2]
     return sums.view(n, -1, 3).mean(2) / counted
 
 
-def warp(pictures: Tensor, flow: Tensor) -> Tensor:
-    """Bilinear sampling of pictures [N, C, H, W] (float) at p + flow(p), flow [N, 2, H, W]; outside, edges go on."""
-    if pictures.ndim != 4 or flow.shape != (pictures.shape[0], 2, *pictures.shape[-2:]):
-        raise ValueError(f"flow {list(flow.shape)} does not fit pictures {list(pictures.shape)}")
-    return _sample(pictures, _grid(*_positions(flow), (flow.shape[-2], flow.shape[-1])))
+def warp(frames: Tensor, flow: Tensor) -> Tensor:
+    """Sample frames [N, C, H, W] (float) at p + flow(p), flow [N, 2, H, W], bilinearly; edges are repeated outside."""
+    if frames.ndim != 4 or flow.shape != (frames.shape[0], 2, *frames.shape[-2:]):
+        raise ValueError(f"flow {list(flow.shape)} does not fit frames {list(frames.shape)}")
+    return _sample(frames, _grid(*_positions(flow), (flow.shape[-2], flow.shape[-1])))
 
 
 def unoccluded_mask(to_past: Tensor, to_future: Tensor) -> Tensor:
-    """Which pixels of frame t were to be seen in frame t-1 (point 4 above).
+    """Which pixels of frame t are visible in frame t-1 (point 4 above).
 
-    to_past: the flow t → t-1; to_future: the flow t-1 → t *warped by to_past*, so that both belong to the pixels of t;
+    to_past: the flow t → t-1; to_future: the flow t-1 → t *warped by to_past*, so that both are at the pixels of t;
     shape = (N, 2, H, W).  Returns [N, H, W], bool.
     """
-    return _visible(to_past, to_future, *_positions(to_past), (to_past.shape[-2], to_past.shape[-1]))
+    return _unoccluded(to_past, to_future, *_positions(to_past), (to_past.shape[-2], to_past.shape[-1]))
 
 
-def _visible(to_past: Tensor, to_future: Tensor, x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
-    """`unoccluded_mask` of some rows; x, y: where to_past points to; size: H, W of the whole picture."""
+def _unoccluded(to_past: Tensor, to_future: Tensor, x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
+    """`unoccluded_mask` of some rows; x, y: where to_past points to; size: H, W of the whole frame."""
     inside = (x >= 0).logical_and_(x <= size[1] - 1).logical_and_(y >= 0).logical_and_(y <= size[0] - 1)
     motion = _squared_length(to_past).add_(_squared_length(to_future))
     disagreement = _squared_length(to_past + to_future)
@@ -171,7 +171,7 @@ def _visible(to_past: Tensor, to_future: Tensor, x: Tensor, y: Tensor, size: tup
 
 
 def _positions(flow: Tensor, top: int = 0) -> tuple[Tensor, Tensor]:
-    """Where flow [N, 2, h, W] of the rows from `top` on points to: x and y in pixels, each [N, h, W]."""
+    """Where flow [N, 2, h, W], of the rows from `top` on, points to: x and y in pixels, each [N, h, W]."""
     height, width = flow.shape[-2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = torch.arange(top, top + height, device=flow.device, dtype=flow.dtype)
@@ -179,14 +179,14 @@ def _positions(flow: Tensor, top: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def _grid(x: Tensor, y: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixel positions [N, h, W] → what grid_sample takes, [N, h, W, 2] in -1..1."""
+    """Pixel positions [N, h, W] → the grid of grid_sample, [N, h, W, 2] in -1..1."""
     grid = torch.stack((x, y), dim=-1)
     scale = grid.new_tensor([2 / max(size[1] - 1, 1), 2 / max(size[0] - 1, 1)])
     return grid.mul_(scale).sub_(1)
 
 
-def _sample(pictures: Tensor, grid: Tensor) -> Tensor:
-    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
+def _sample(frames: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _squared_length(flow: Tensor) -> Tensor:
