@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 
-__all__ = ["Network", "load_state", "renamed"]
+__all__ = ["Network", "load_state"]
 
 
 class Network(nn.Module):
@@ -79,17 +79,6 @@ def _require_fit(state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) 
             f"The tensor {broken} holds values that are no finite numbers: the file is damaged, or its "
             "training went wrong; take another."
         )
-
-
-def renamed(name: str, prefixes: Iterable[tuple[str, ...]], parts: Iterable[tuple[str, ...]] = ()) -> str:
-    """The first of the prefixes (old, new) that the name begins with is exchanged, then every one of the parts."""
-    for old, new in prefixes:
-        if name.startswith(old):
-            name = new + name[len(old) :]
-            break
-    for old, new in parts:
-        name = name.replace(old, new)
-    return name
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -12,7 +12,7 @@ import torch
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
-__all__ = ["network_from_content", "save_network"]
+__all__ = ["network_from_content", "network_name", "save_network"]
 
 # Where a network is (imported when a file of it is loaded), and how a tensor of its published checkpoint begins.
 _NETWORKS = {
@@ -38,19 +38,41 @@ def network_from_content(content: Any) -> Network:
     Raises:
         CheckpointError: it is neither.
     """
-    if isinstance(content, Mapping) and "config" in content and "state" in content:
+    name = network_name(content)
+    if _is_ours(content):
         try:
-            network = _class(content.get("network", "ColorMNet")).of_sizes(content["config"])
+            network = _class(name).of_sizes(content["config"])
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"The weight file's network sizes are not ours ({error}); was it written by a later version?"
             ) from error
         state = content["state"]
     else:
-        state = content.get("params", content) if isinstance(content, Mapping) else content
-        network = _class(_published_by(state)).of_published(state)
+        state = _published(content)
+        network = _class(name).of_published(state)
     load_state(network, state)
     return network
+
+
+def network_name(content: Any) -> str:
+    """The class of the network that a file's content is of; ColorMNet, which then says what is missing, if of none."""
+    if _is_ours(content):
+        return str(content.get("network", "ColorMNet"))  # the first files did not say
+    names = [str(name) for name in _published(content)] if isinstance(content, Mapping) else []
+    for network, (_, beginning) in _NETWORKS.items():
+        if any(name.startswith(beginning) for name in names):
+            return network
+    return "ColorMNet"
+
+
+def _is_ours(content: Any) -> bool:
+    return isinstance(content, Mapping) and "config" in content and "state" in content
+
+
+def _published(content: Any) -> Any:
+    """The named tensors of a published checkpoint; DDColor's are under a key of their own."""
+    params = content.get("params") if isinstance(content, Mapping) else None
+    return params if isinstance(params, Mapping) else content
 
 
 def _class(name: str) -> type[Network]:
@@ -58,11 +80,3 @@ def _class(name: str) -> type[Network]:
         raise ValueError(f"a network {name!r} is not known")
     found: type[Network] = getattr(import_module(f".{_NETWORKS[name][0]}", __package__), name)
     return found
-
-
-def _published_by(state: Any) -> str:
-    """Whose checkpoint it is, by its names; ColorMNet's if nobody's, which then says what is missing."""
-    for network, (_, beginning) in _NETWORKS.items():
-        if isinstance(state, Mapping) and any(str(name).startswith(beginning) for name in state):
-            return network
-    return "ColorMNet"

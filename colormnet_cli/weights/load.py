@@ -81,20 +81,28 @@ def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
     from ..networks.colormnet import ColorMNet
 
     network = network_from_file(path, device)
-    if not isinstance(network, ColorMNet):
-        raise CheckpointError(f"{path} holds a {type(network).__name__}, and a ColorMNet is needed")
+    _require_colormnet(path, type(network).__name__)
+    assert isinstance(network, ColorMNet)
     return network
 
 
 def config_of(path: Path) -> ColorMNetConfig:
     """The configuration of the ColorMNet in a file; its tensors are mapped, not read."""
     from ..networks.colormnet import ColorMNetConfig
+    from ..networks.weight_file import network_name
 
-    sizes = _read_tensors(path).get("config", {})
+    content = _read_tensors(path)
+    _require_colormnet(path, network_name(content))
+    sizes = content.get("config", {})
     try:
         return ColorMNetConfig(**sizes)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has an unknown network configuration ({error})") from error
+
+
+def _require_colormnet(path: Path, network: str) -> None:
+    if network != "ColorMNet":
+        raise CheckpointError(f"{path} has weights of {network}; ColorMNet's are needed here")
 
 
 def _read_tensors(path: Path) -> Mapping[str, Any]:

@@ -9,10 +9,12 @@ import pickle
 import pytest
 import torch
 
+import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError, WeightsError
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import save_network
-from colormnet_cli.weights import load_model, lock
+from colormnet_cli.weights import config_of, load_model, lock, model_from_file
+from support.networks import make_small_ddcolor
 
 
 @pytest.fixture
@@ -29,6 +31,20 @@ def test_our_own_file_loads_with_its_sizes(small_model, film):
     assert not loaded.training
     for name, tensor in small_model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def test_a_file_says_which_network_it_is_of(tmp_path):
+    """Loading a file of DDColor gives DDColor; where a film needs ColorMNet, it is refused before the film starts."""
+    path = tmp_path / "stills.pt"
+    save_network(make_small_ddcolor(), path)
+    assert isinstance(load_model(path), cm.DDColor)
+    for refusing in (model_from_file, config_of):
+        with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor; ColorMNet's are needed here"):
+            refusing(path)
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "network": "Later"}, path)
+    with pytest.raises(CheckpointError, match="'Later' is not known.*later version"):
+        load_model(path)
 
 
 def test_a_file_of_the_old_format_loads(small_model, film):

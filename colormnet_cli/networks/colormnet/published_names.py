@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..state_dict import renamed
+from collections.abc import Iterable
 
 __all__ = ["UNREAD", "our_name", "published_name"]
 
@@ -61,9 +61,19 @@ UNREAD = frozenset({"key_encoder.network2.backbone.mask_token"})
 
 def our_name(published: str) -> str:
     """What a tensor of the published checkpoint is called here."""
-    return renamed(published, _PREFIXES, _PARTS)
+    return _renamed(published, _PREFIXES, _PARTS)
 
 
 def published_name(ours: str) -> str:
     """What a tensor of ours is called in the published checkpoint."""
-    return renamed(ours, [row[::-1] for row in _PREFIXES], [row[::-1] for row in _PARTS])
+    return _renamed(ours, [row[::-1] for row in _PREFIXES], [row[::-1] for row in _PARTS])
+
+
+def _renamed(name: str, prefixes: Iterable[tuple[str, ...]], parts: Iterable[tuple[str, ...]]) -> str:
+    for old, new in prefixes:
+        if name.startswith(old):
+            name = new + name[len(old) :]
+            break
+    for old, new in parts:
+        name = name.replace(old, new)
+    return name
