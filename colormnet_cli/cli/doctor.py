@@ -137,18 +137,19 @@ def _weights() -> list[Finding]:
     findings = [Finding("weights", f"named by {lock_path()}")]
     for entry in read_lock().values():
         problem = note = ""
+        size = bytes_text(entry.size or None)
         if path := find(entry):
             what = f"on disk, {path}"
         elif wrong := candidates(entry):
             what = f"NOT the right file: {wrong[0]}"
         else:
-            what = f"not on disk yet, {bytes_text(entry.size or None)} to fetch when first used"
+            what = f"not on disk yet, {size} to download when first used"
         if not path and entry.name == "colormnet" and is_offline():
             problem = "the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"
         elif not path and entry.name == "colormnet" and entry.sources:
             try:
                 require_storage(entry)
-                note = f"the first film fetches the weights 'colormnet', {bytes_text(entry.size or None)}, for which there is room"
+                note = f"the first film downloads the weights 'colormnet', {size}, for which there is room"
             except WeightsError as error:
                 problem = str(error)
         findings.append(Finding("weights", f"{entry.name}: {what}", problem, note))

@@ -56,7 +56,7 @@ def forecast(
     number_format = resolve_precision(precision, chosen)
     found = locate(model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
-    to_fetch = f"{bytes_text(found.size or None)} would be fetched" if isinstance(found, LockEntry) else ""
+    to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
     config = config_of(path) if path else ColorMNetConfig()
     ahead = lookahead or default_lookahead(chosen)
     cost = frame_cost(config, working_size, memory, precision=number_format, lookahead=ahead)

@@ -161,7 +161,7 @@ def test_a_dry_run_says_what_would_be_fetched(command):
     """Half a gigabyte over a telephone line is part of the plan."""
     code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")
     assert code == 0
-    assert "weights 495 MB would be fetched" in out
+    assert "weights 495 MB would be downloaded" in out
 
 
 def test_frames_colours_a_folder(command):

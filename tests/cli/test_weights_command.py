@@ -97,7 +97,7 @@ def test_doctor(command, hub):
     """Exit 0 where colorize can run; 1 and the reason where it cannot."""
     code, out, err = command("doctor")
     size = bytes_text(len(hub.content))
-    note = f"the first film fetches the weights 'colormnet', {size}, for which there is room"
+    note = f"the first film downloads the weights 'colormnet', {size}, for which there is room"
     assert (code, err) == (0, f"Colorize can run here; {note}.\n")
     for what in (
         r"version +torch \d",
