@@ -43,7 +43,7 @@ def test_a_file_says_which_network_it_is_of(tmp_path):
             refusing(path)
     content = torch.load(path, weights_only=True)
     torch.save({**content, "network": "Later"}, path)
-    with pytest.raises(CheckpointError, match="'Later' is not known.*later version"):
+    with pytest.raises(CheckpointError, match=r"'Later' is not known.*later version"):
         load_model(path)
 
 
