@@ -24,6 +24,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", parser=o.path, help="The w
 NewName = Annotated[
     str | None, typer.Option("--name", metavar="NAME", parser=o.filled, help="Name of the model; default: FILE's name.")
 ]
+Replace = Annotated[bool, typer.Option("--overwrite", help="Replace a file that was added under this name before.")]
 
 _app = typer.Typer(
     invoke_without_command=True,
@@ -32,7 +33,7 @@ _app = typer.Typer(
 
     Example:  [bold]colormnet weights fetch[/bold]
 
-    Set COLORMNET_LOCK to use another lock file instead of weights.lock and of the user's, for example with a mirror.
+    Set COLORMNET_LOCK to use another lock file, with a mirror for example, instead of weights.lock and your own.
     HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE have their usual effect on the Hugging Face Hub.""",
 )
 
@@ -170,12 +171,12 @@ def path(
 
 @_app.command()
 def add(
-    ctx: typer.Context, file: File, name: NewName = None, overwrite: o.Overwrite = False, verbose: o.Verbose = 0,
+    ctx: typer.Context, file: File, name: NewName = None, overwrite: Replace = False, verbose: o.Verbose = 0,
     quiet: o.Quiet = False, debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Give a weight file a name for --model, or give weights.lock's name to a file that was downloaded by hand.
+    """Give a weight file a name for --model; a file downloaded by hand can get its name in weights.lock.
 
-    Its path and sha256 are recorded in a lock file of the user's; from then on the name stands for exactly this file.
+    Its path and sha256 are recorded in your own lock file: the name then stands for exactly this file.
 
     Example:  [bold]colormnet weights add run/best.pt --name western[/bold]
     """

@@ -15,7 +15,7 @@ from typing import Any
 import platformdirs
 
 from ..errors import DownloadError, WeightsError
-from ..files import file_sha256
+from ..files import file_sha256, write_whole
 from .download import FetchProgress, OnFetch, SourceError, fetch_url
 from .hub import cached_in_hub, fetch_hub, hub_cache_folder, is_offline
 from .lock import HubSource, LockEntry, Source, add_file, read_lock, user_lock_path
@@ -98,16 +98,12 @@ def _cached_hashes() -> dict[str, Any]:
 
 def _cache_hash(path: Path, known: dict[str, Any]) -> None:
     """Failing to write only costs time: the file is hashed again next time."""
-    part = _hash_cache().with_suffix(f".{os.getpid()}.part")
+    others = {name: other for name, other in _cached_hashes().items() if Path(name).exists()}
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        others = {name: other for name, other in _cached_hashes().items() if Path(name).exists()}
-        part.write_text(json.dumps({**others, str(path): known}, indent=1), encoding="utf-8")
-        os.replace(part, _hash_cache())
+        _hash_cache().parent.mkdir(parents=True, exist_ok=True)
+        write_whole(_hash_cache(), json.dumps({**others, str(path): known}, indent=1).encode())
     except OSError as error:
         _log.debug("the hash of %s cannot be cached: %s", path, error)
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def require_storage(entry: LockEntry) -> None:

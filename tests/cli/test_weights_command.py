@@ -133,7 +133,7 @@ def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
 
 
 def test_verify_needs_on_disk_only_what_is_named(command, folder):
-    """Who uses one of the models would be told to download them all."""
+    """Who uses one of the models would be asked to download them all."""
     assert command("weights", "add", "small.pt", "--name", "mine")[0] == 0
     code, out, _ = command("weights", "verify")
     assert (code, out) == (0, f"mine: right, {folder / 'small.pt'}\ncolormnet: not on disk\n")
