@@ -1,4 +1,4 @@
-"""`colormnet compare`: results of one film in one film, to look at."""
+"""`colormnet compare`: results of one film in a new film, side by side."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ __all__ = ["register"]
 
 LAYOUT = "Layout"
 
-
 Results = Annotated[
     list[Path],
     typer.Argument(
-        metavar="A B …", parser=o.path, help="Results: films, or folders of frames, of the input's shape and length."
+        metavar="A B …",
+        parser=o.path,
+        help="Results: films or folders of frames, with the aspect ratio and the number of frames of the input.",
     ),
 ]
 Input = Annotated[
     Path,
     typer.Option(
-        "--input", "-i", metavar="FILM", parser=o.path, help="The film they were made of: its times and sound."
+        "--input",
+        "-i",
+        metavar="FILM",
+        parser=o.path,
+        help="The film from which they were made; gives timestamps and sound.",
     ),
 ]
 Output = Annotated[
@@ -36,29 +41,36 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="FILE", parser=o.path, help="Film to write: .mp4, .mov, .mkv or .webm."),
 ]
 Split = Annotated[
-    bool, typer.Option("--split", rich_help_panel=LAYOUT, help="Two in one picture, with a moving line between.")
+    bool, typer.Option("--split", rich_help_panel=LAYOUT, help="Two results in one picture, divided by a moving line.")
 ]
-Seconds = Annotated[
-    float, typer.Option("--seconds", rich_help_panel=LAYOUT, help="That the line takes there and back.")
-]
+Seconds = Annotated[float, typer.Option(rich_help_panel=LAYOUT, help="Period of the moving line.")]
 WithInput = Annotated[
-    bool, typer.Option("--with-input", rich_help_panel=LAYOUT, help="The black-and-white film as well, first.")
+    bool,
+    typer.Option("--with-input", rich_help_panel=LAYOUT, help="Show the black-and-white film as well, first."),
 ]
 Labels = Annotated[
     list[str] | None,
     typer.Option(
-        "--label", rich_help_panel=LAYOUT, show_default=False, help="One for each result; their names if not said."
+        "--label",
+        rich_help_panel=LAYOUT,
+        show_default=False,
+        help="Once for each result, in their order; by default their file names.",
     ),
 ]
 Columns = Annotated[
     int | None,
     typer.Option(
-        "--columns", min=1, rich_help_panel=LAYOUT, show_default=False, help="Pictures in a row; by their number."
+        min=1,
+        rich_help_panel=LAYOUT,
+        show_default=False,
+        help="Pictures in a row; by default up to three.",
     ),
 ]
 Width = Annotated[
     int | None,
-    typer.Option("--width", min=16, rich_help_panel=LAYOUT, show_default=False, help="Of the whole, at most; 3840."),
+    typer.Option(
+        min=16, rich_help_panel=LAYOUT, show_default=False, help="Maximum width of the grid in pixels; by default 3840."
+    ),
 ]
 
 
@@ -74,7 +86,7 @@ def compare(
     overwrite: o.Overwrite = False, progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False,
     verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Put results of one film side by side, or split by a moving line, labelled, with the input's sound.
+    """Show results of one film side by side or split by a moving line, with labels and the sound of the input.
 
     Examples:  [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 -o grid.mp4[/bold]
 
@@ -82,7 +94,7 @@ def compare(
     """
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
-        reporter.step("Looking at the films")
+        reporter.step("Reading the films")
         from ..evaluation.compare import CompareSettings
         from ..evaluation.compare import compare as run
 

@@ -1,5 +1,6 @@
-"""How good colors are: results measured against references, a benchmark colored and measured, results side by side.
+"""Measure results against references (`evaluate`), make results and measure them (`benchmark`), or show results side by
+side in a film (`compare`).
 
-`evaluate` and `benchmark` say where frames come from, `flows` batches them, `meter` measures a clip, `report` shows it;
-`compare` writes a film to look at, with a `grid` of pictures in each frame.
+`clip_pairs` finds what belongs together, `clip_metrics` measures one clip; `tables`, `verdict`, `worst_frames` and
+`report` present the results.
 """

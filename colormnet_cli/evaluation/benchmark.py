@@ -1,4 +1,4 @@
-"""Color every clip of a folder from its first frame, as the papers do, and measure what comes out."""
+"""Colorize every clip of a folder from its first frame, as the papers do, and measure the results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
-    """How clips are colored."""
+    """How clips are colorized."""
 
     size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
     guided: bool = True  # ab brought to full size along the edges of the luma; False: bilinear
@@ -53,12 +53,12 @@ def benchmark(
 ) -> Evaluation:
     """Measure the model on a folder of clips in color (films, or folders of frames), or on one such clip.
 
-    Each clip's first frame is the exemplar; the network sees the Lab lightness of all frames. What is measured is the
-    8-bit RGB result, the first frame included.
-    output: folder that receives the results as PNG files, one folder a clip.
-    overwrite: replace what an earlier benchmark left there.
-    Raises MediaError where there is no clip, UsageError where `output` would replace the clips themselves, OutputError
-    where it holds results already.
+    The exemplar is the first frame of each clip; the network gets the Lab lightness of all frames. The 8-bit RGB result
+    is measured, including the first frame.
+    output: folder for the results as PNG files, in one folder for each clip.
+    overwrite: replace the results of an earlier benchmark in `output`.
+    Raises MediaError if there is no clip, UsageError if `output` would replace the clips themselves, OutputError if it
+    holds results already.
     """
     coloring, memory = coloring or BenchmarkSettings(), memory or MemoryConfig()
     on = resolve_device(device)
@@ -66,12 +66,18 @@ def benchmark(
     colorizer = Colorizer(model, memory, on, number_format)
     clips = check_results(folder, output, overwrite)
     measured = [
-        FramePairs(clip.name, _ColorizedClip(clip, colorizer, coloring, output), clip.size, clip.frames, clip.rate)
+        FramePairs(
+            name=clip.name,
+            pairs=_ColorizedClip(clip, colorizer, coloring, output),
+            size=clip.size,
+            frames=clip.frames,
+            rate=None if clip.pictures else clip.rate,
+        )
         for clip in clips
     ]
     evaluation = measure(
         measured,
-        ("colored from the first frame", str(folder)),
+        ("colorized from the first frame", str(folder)),
         settings=settings,
         device=on,
         networks=networks,
@@ -82,22 +88,20 @@ def benchmark(
 
 
 def check_results(folder: str | Path, output: str | Path | None, overwrite: bool = False) -> list[Clip]:
-    """The clips of a benchmark, whose results may be written to `output`; see `benchmark` for what is raised."""
+    """The clips of a benchmark, after a check of `output`; raises what `benchmark` raises."""
     clips = _clips(Path(folder))
     if output is None:
         return clips
     if Path(output).resolve() in (clip.path.resolve().parent for clip in clips):
-        raise UsageError("The results would lie among the true colors, or replace them: give --output another folder")
+        raise UsageError("The results would overwrite the reference clips: give another folder for them (`output`).")
     taken = next((place for clip in clips if any((place := Path(output) / clip.name).glob("*.png"))), None)
     if taken is not None and not overwrite:
-        raise OutputError(
-            f"{taken} holds results already: choose another folder, or allow them to be replaced with --overwrite."
-        )
+        raise OutputError(f"{taken} holds results already: choose another folder, or replace them (`overwrite=True`).")
     return clips
 
 
 def _clips(folder: Path) -> list[Clip]:
-    """The clips of a folder; of a film or a folder of frames, itself."""
+    """The clips of a folder; a film or a folder of frames is one clip."""
     if folder.is_dir() and (found := clips_by_name(folder)):
         return [open_clip(path) for path in found.values()]
     try:
@@ -110,7 +114,7 @@ def _clips(folder: Path) -> list[Clip]:
 
 @dataclass(frozen=True)
 class _ColorizedClip:
-    """(result, reference) frames of one clip; iterating colors it."""
+    """(result, reference) frames of one clip, which is colorized while iterating."""
 
     clip: Clip
     colorizer: Colorizer

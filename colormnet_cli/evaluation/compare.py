@@ -1,4 +1,4 @@
-"""Results of one film in one film: side by side or split by a moving line, with the input's sound."""
+"""Compare results of one film in a new film: side by side or split by a moving line, with the sound of the film."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ from .grid import Grid, plan_grid
 
 __all__ = ["CompareSettings", "Comparison", "compare"]
 
-SEGMENT_FRAMES = 240  # frames
+SEGMENT_FRAMES = 240
 
 
 @dataclass(frozen=True)
 class CompareSettings(EncodingSettings):
-    """How the grid looks, and how it is written."""
+    """Layout of the grid, and how it is encoded."""
 
-    split: bool = False  # two pictures in one place, divided by a line that moves
-    seconds: float = 8.0  # that the line takes there and back
-    with_input: bool = False  # the black-and-white film first
-    labels: tuple[str, ...] = ()  # of the results; none: their names
-    columns: int | None = None  # None: up to three in a row, then as square as can be
-    width: int | None = None  # of the whole, in pixels, at most; None: 3840
+    split: bool = False  # two results in one picture, divided by a line that moves
+    seconds: float = 8.0  # period of the line, left to right and back
+    with_input: bool = False  # the black-and-white film as the first picture
+    labels: tuple[str, ...] = ()  # one for each result; empty: their file names
+    columns: int | None = None  # None: up to three in a row, from four on about as many rows as columns
+    width: int | None = None  # maximum width of the grid in pixels; None: 3840
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.seconds < math.inf:
-            raise UsageError(f"the line takes {self.seconds} seconds: give more than none.")
+            raise UsageError(f"the period of the moving line is {self.seconds} seconds: give more than 0 (`seconds`).")
         if self.columns is not None and self.columns < 1:
-            raise UsageError(f"{self.columns} columns: give at least one.")
+            raise UsageError(f"a grid needs at least 1 column, got {self.columns} (`columns`).")
         if self.width is not None and self.width < 16:
-            raise UsageError(f"a grid of {self.width} pixels: give at least 16.")
+            raise UsageError(f"a grid needs a width of at least 16 pixels, got {self.width} (`width`).")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was written."""
+    """The film that was written, and how."""
 
     inputs: tuple[FileRecord, ...]  # the film, then the results that are files
     output: FileRecord
@@ -91,10 +91,10 @@ def compare(
     settings: CompareSettings | None = None,
     progress: ProgressCallback | None = None,
 ) -> Comparison:
-    """Write the results (films or folders of frames) of the film `source` into one film, with that film's sound.
+    """Write results (films or folders of frames) of the film `source` into one film, with the sound of `source`.
 
-    Every frame keeps the instant that it has in `source`. The output appears whole or not at all.
-    Raises MediaError where a result has another shape or length than the film, UsageError and OutputError.
+    Every frame keeps its timestamp in `source`. The output appears when it is complete.
+    Raises MediaError if a result has another aspect ratio or number of frames than the film, UsageError, OutputError.
     """
     settings, output = settings or CompareSettings(), Path(output)
     began = time.monotonic()
@@ -102,18 +102,18 @@ def compare(
         raise UsageError("give at least one result to compare.")
     info, clips = probe(source), [open_clip(path) for path in results]
     check_output(output, [info.path, *(clip.path for clip in clips)], settings.overwrite)
-    grid = _plan(info, clips, settings)
+    grid = _grid(info, clips, settings)
     canvas = _canvas(info, grid)
     spec, notes = choose_encoder(canvas, output, settings)
     try_encoder(spec)
     with open_input(info.path) as container:
         streams = plan_streams(container, info, spec.container, settings.audio)
     notes += [stream.note for stream in streams if stream.note]
-    with _beside(output) as folder:
+    with _temporary_folder(output) as folder:
         check_header(canvas, spec, streams)
-        writing = _Writing(info, clips, grid, canvas, spec, streams, folder, progress)
-        frames = writing.draw(settings.with_input)
-        notes += writing.join(output)
+        run = _Run(info, clips, grid, canvas, spec, streams, folder, progress)
+        frames = run.encode(settings.with_input)
+        notes += run.mux(output)
     films = [info.path, *(clip.path for clip in clips if clip.path.is_file())]
     height, width = grid.size
     return Comparison(
@@ -122,18 +122,18 @@ def compare(
     )  # fmt: skip
 
 
-def _plan(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> Grid:
-    """Where each picture goes, at the size of the largest result."""
+def _grid(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> Grid:
+    """The layout, with pictures of the size of the largest result."""
     for clip in clips:
         if abs(clip.size[1] * info.height - clip.size[0] * info.width) > 0.02 * clip.size[0] * info.width:
             raise MediaError(
                 f"{clip.path} is {clip.size[1]}×{clip.size[0]}, {info.path} is {info.width}×{info.height}: "
-                "results must have the film's shape."
+                "results must have the aspect ratio of the film."
             )
     labels = list(settings.labels or (clip.name for clip in clips))
     if len(labels) != len(clips):
         raise UsageError(
-            f"{many(len(labels), 'label')} for {many(len(clips), 'result')}: give one for each, in their order."
+            f"{many(len(labels), 'label')} for {many(len(clips), 'result')}: give one for each, in the same order."
         )
     if settings.with_input:
         labels.insert(0, "input")
@@ -144,7 +144,7 @@ def _plan(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> 
 
 
 def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
-    """The film as it would be if it were the grid: 8 bits, 4:2:0, video levels, tagged."""
+    """The properties of the output: those of the film, but with the size of the grid, 8-bit 4:2:0, limited range."""
     height, width = grid.size
     matrix, tag = ("bt709", 1) if height >= 720 else ("bt601", 6)
     return replace(
@@ -154,8 +154,8 @@ def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
 
 
 @dataclass(frozen=True)
-class _Writing:
-    """The loop, and its end."""
+class _Run:
+    """Decoding, drawing and encoding, then muxing."""
 
     info: VideoInfo
     clips: Sequence[Clip]
@@ -166,8 +166,8 @@ class _Writing:
     folder: Path
     progress: ProgressCallback | None
 
-    def draw(self, with_input: bool) -> int:
-        """Every frame of the grid, encoded into segments; how many."""
+    def encode(self, with_input: bool) -> int:
+        """Encode the grids of all frames into segments; returns how many."""
         writer = SegmentWriter(self.spec, self.folder, SEGMENT_FRAMES)
         done, meter = 0, ProgressMeter(self.info.frames, self.progress)
         try:
@@ -186,32 +186,31 @@ class _Writing:
         return done
 
     def _encode(self, writer: SegmentWriter, item: tuple[Frame, Picture]) -> None:
-        """What the encoding thread does with each frame, and the grid that is drawn for it."""
+        """Runs in the encoder's thread.  item: a frame of the film and the grid drawn for it."""
         frame, grid = item
         planes = rgb_to_planes(grid, self.spec.pix_fmt, self.canvas.matrix, self.spec.full_range)
         writer.write(planes, frame.pts, frame.duration)
 
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
-        """The film's frames, each with what goes on the grid. Raises MediaError where a result is shorter or longer."""
-        advice = "its results cannot be put beside its frames then: give an intact file"
+        """Frames of the film, each with its pictures. Raises MediaError if a result is shorter or longer."""
+        advice = "its frames cannot be matched with those of its results: give an intact file"
         reader = Reader(self.info, strict=True, advice=advice)
         together: Iterator[tuple[Any, ...]] = zip_longest(reader.frames(), *self.clips)
         for number, (frame, *pictures) in enumerate(together):
             for clip, picture in zip(self.clips, pictures, strict=True):
                 if (picture is None) != (frame is None):
-                    how = "ends before" if picture is None else "goes on after"
-                    raise MediaError(
-                        f"{clip.path} {how} frame {number}, where {self.info.path} does not: not its result."
-                    )
+                    paths = (clip.path, self.info.path)
+                    short, long = paths if picture is None else paths[::-1]
+                    raise MediaError(f"{short} ends before frame {number}, {long} does not: give results of this film.")
             yield frame, [self._gray(frame), *pictures] if with_input else pictures
 
     def _gray(self, frame: Frame) -> Picture:
-        """The film's luma as a picture."""
+        """The luma of the film as RGB [H, W, 3]."""
         gray = convert_luma(frame.luma, (self.info.layout.bits, 8), (self.info.full_range, True))
         return np.repeat(gray[..., None], 3, axis=-1)
 
-    def join(self, output: Path) -> list[str]:
-        """Segments and the film's sound → the output, under its own name at once."""
+    def mux(self, output: Path) -> list[str]:
+        """Mux the segments and the sound of the film, and rename the result to `output`; returns notes."""
         path = self.folder / f"muxed{output.suffix}"
         segments = len(list(self.folder.glob("segment-*")))
         report = partial(ProgressMeter(None, self.progress).report, "join")
@@ -221,8 +220,8 @@ class _Writing:
 
 
 @contextmanager
-def _beside(output: Path) -> Iterator[Path]:
-    """A folder next to the output, removed in the end; the disk's errors in words."""
+def _temporary_folder(output: Path) -> Iterator[Path]:
+    """A folder next to the output, removed at the end; raises OutputError if the disk fails."""
     try:
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
             yield Path(folder)

@@ -1,4 +1,4 @@
-"""Several pictures in one: side by side, or split by a line that moves; each with its label."""
+"""Several labeled pictures in one: side by side, or split by a line that moves."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ..wording import many
 
 __all__ = ["Grid", "plan_grid"]
 
-WIDEST = 3840  # pixels: what players and encoders take
-GAP = 4  # pixels between tiles; even, as chroma planes want it
+WIDEST = 3840  # pixels: what players and encoders support
+GAP = 4  # pixels between tiles; even, for 4:2:0
 _FONT, _WHITE, _BLACK = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where every picture goes."""
+    """The layout."""
 
     labels: tuple[str, ...]
     tile: tuple[int, int]  # H, W of each picture, even
     columns: int
-    split: bool  # two pictures in one place, the line between them moves
-    period: int  # frames that the line takes there and back
+    split: bool  # two pictures in one tile, divided by a line that moves
+    period: int  # of the line, in frames
 
     @property
     def size(self) -> tuple[int, int]:
-        """H, W of the whole, even."""
+        """H, W of the grid, even."""
         height, width = self.tile
         if self.split:
             return height, width
@@ -41,7 +41,7 @@ class Grid:
         return rows * height + (rows - 1) * GAP, self.columns * width + (self.columns - 1) * GAP
 
     def draw(self, number: int, pictures: Sequence[Frame]) -> Frame:
-        """The grid of frame `number`: pictures [H, W, 3] of any size → [h, w, 3]."""
+        """Draw frame `number`: pictures [H, W, 3] of any size → [h, w, 3]."""
         tiles = [_fitted(picture, self.tile) for picture in pictures]
         if self.split:
             return self._split(number, *tiles)
@@ -56,7 +56,7 @@ class Grid:
         return grid
 
     def _split(self, number: int, ours: Frame, theirs: Frame) -> Frame:
-        """`ours` left of the line, `theirs` right of it; labels stay where they are, and end at the line."""
+        """`ours` left of the line, `theirs` right of it; the line cuts their labels as well."""
         _write(ours, self.labels[0])
         _write(theirs, self.labels[1], right=True)
         width = self.tile[1]
@@ -77,11 +77,12 @@ def plan_grid(
 ) -> Grid:
     """Lay out pictures of one size (H, W).
 
-    columns: None: up to three in a row, then as square as can be. width: of the whole, at most; None: WIDEST.
+    columns: None: up to three in a row, from four on about as many rows as columns.  width: maximum of the grid in
+    pixels; None: WIDEST.  Raises UsageError if there is no room.
     """
     count = len(labels)
     if split and count != 2:
-        raise UsageError(f"a moving line splits two pictures, and there are {count}: give two, or leave out --split.")
+        raise UsageError(f"a moving line divides two pictures, not {count}: give two, or leave out `split`.")
     columns = 1 if split else columns or (count if count <= 3 else math.ceil(math.sqrt(count)))
     columns = min(columns, count)
     room = ((width or WIDEST) - (columns - 1) * GAP) / columns
@@ -89,9 +90,9 @@ def plan_grid(
     height, across = max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * math.floor(size[1] * scale / 2))
     if across < 16:
         raise UsageError(
-            f"There is no room for {many(count, 'picture')} in {width or WIDEST} pixels: make the grid wider (--width)."
+            f"There is no room for {many(count, 'picture')} in {width or WIDEST} pixels: make the grid wider (`width`)."
         )
-    return Grid(tuple(map(_writable, labels)), (height, across), columns, split, max(2, period))
+    return Grid(tuple(map(_ascii, labels)), (height, across), columns, split, max(2, period))
 
 
 def _fitted(picture: Frame, size: tuple[int, int]) -> Frame:
@@ -102,14 +103,14 @@ def _fitted(picture: Frame, size: tuple[int, int]) -> Frame:
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=how), dtype=np.uint8)
 
 
-def _writable(label: str) -> str:
-    """OpenCV's letters are ASCII: é becomes e, the rest a question mark."""
+def _ascii(label: str) -> str:
+    """OpenCV draws ASCII only: é becomes e, other letters a question mark."""
     plain = unicodedata.normalize("NFKD", label)
     return "".join(c for c in plain if not unicodedata.combining(c)).encode("ascii", "replace").decode()
 
 
 def _write(tile: Frame, label: str, right: bool = False) -> None:
-    """The label, white on a darkened corner, as large as the tile allows."""
+    """Draw the label, white on a darkened corner, as large as the tile allows."""
     height, width = tile.shape[:2]
     scale = max(0.35, min(height, width) / 600)
     thick = max(1, round(scale * 1.6))

@@ -1,4 +1,4 @@
-"""The benchmark: the task of the papers, and nothing else."""
+"""The benchmark: the task of the papers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from colormnet_cli.evaluation.evaluate import evaluate
 from support.clips import picture, write_film, write_frames
 
 
-def test_benchmark_colors_from_the_first_frame(tmp_path: Path, small_model: cm.ColorMNet) -> None:
-    """The model would be measured on another task than the papers'."""
+def test_benchmark_colorizes_from_the_first_frame(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+    """The model would be measured on another task than in the papers."""
     write_frames(tmp_path / "clips" / "one", 4)
     write_film(tmp_path / "clips" / "two.mkv", [picture(i) for i in range(3)])
     found = benchmark(
@@ -40,37 +40,35 @@ def test_benchmark_colors_from_the_first_frame(tmp_path: Path, small_model: cm.C
     assert again.clips[0].means() == pytest.approx(found.clips[0].means())
 
 
-def test_benchmark_of_large_clips_works_at_the_size_that_is_asked_for(
-    tmp_path: Path, small_model: cm.ColorMNet
-) -> None:
-    """A 4K benchmark could not run, or its first frame's colors would be lost."""
+def test_benchmark_of_large_clips_runs_at_the_working_resolution(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+    """A 4K benchmark could not run, or the colors of its first frame would be lost."""
     write_frames(tmp_path / "clip", 2, size=(96, 160))
     found = benchmark(tmp_path / "clip", model=small_model, device="cpu", coloring=BenchmarkSettings(size=48))
     assert found.clips[0].frames == 2
-    assert found.clips[0].columns["ab_psnr"][0] > 30  # the first frame's own colors, brought down and up again
+    assert found.clips[0].columns["ab_psnr"][0] > 30  # the colors of the first frame, downscaled and upsampled
     (tmp_path / "empty").mkdir()
     with pytest.raises(MediaError, match="holds no clips"):
         benchmark(tmp_path / "empty", model=small_model, device="cpu")
 
 
 @pytest.mark.parametrize("asked", ["clips", "clips/one"])
-def test_results_never_replace_the_true_colors(tmp_path: Path, small_model: cm.ColorMNet, asked: str) -> None:
-    """They have the names of the frames that they are measured against: the benchmark would be gone."""
+def test_results_never_overwrite_the_references(tmp_path: Path, small_model: cm.ColorMNet, asked: str) -> None:
+    """Results have the file names of their references: the data set would be lost."""
     first = write_frames(tmp_path / "clips" / "one", 2) / "0.png"
     before = first.read_bytes()
-    with pytest.raises(UsageError, match="give --output another folder"):
+    with pytest.raises(UsageError, match="overwrite the reference clips"):
         benchmark(tmp_path / asked, model=small_model, device="cpu", output=tmp_path / "clips" / ".")
     assert first.read_bytes() == before
 
 
-def test_a_benchmark_that_is_not_there_is_said_to_be_so(tmp_path: Path, small_model: cm.ColorMNet) -> None:
-    """Who mistypes a name looks for clips in the right folder otherwise."""
+def test_a_missing_folder_is_an_error(tmp_path: Path, small_model: cm.ColorMNet) -> None:
+    """A mistyped name would be reported as a folder without clips."""
     with pytest.raises(MediaError, match="there is no such file or folder"):
         benchmark(tmp_path / "gone", model=small_model, device="cpu")
 
 
 def test_two_clips_of_one_name_are_refused(tmp_path: Path, small_model: cm.ColorMNet) -> None:
-    """One's results would replace the other's."""
+    """The results of one would replace those of the other."""
     write_frames(tmp_path / "clips" / "one", 2)
     write_film(tmp_path / "clips" / "one.mkv", [picture(i) for i in range(2)])
     with pytest.raises(MediaError, match="two clips named one: one and one"):

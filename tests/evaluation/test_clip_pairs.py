@@ -12,7 +12,7 @@ from colormnet_cli.evaluation.evaluate import evaluate
 from support.clips import picture, write_film, write_frames
 
 
-def test_everything_that_does_not_fit_is_said_by_name(tmp_path: Path) -> None:
+def test_errors_name_what_does_not_fit(tmp_path: Path) -> None:
     """Clips that do not belong together would be measured, or end in a traceback."""
     a, shorter = write_frames(tmp_path / "a", 4), write_frames(tmp_path / "b", 3)
     larger = write_frames(tmp_path / "c", 4, size=(48, 80))
@@ -32,7 +32,7 @@ def test_everything_that_does_not_fit_is_said_by_name(tmp_path: Path) -> None:
 
 
 def test_folders_of_clips_are_paired_by_name(tmp_path: Path) -> None:
-    """A clip would be measured against another one, or be left out without a word."""
+    """A clip would be measured against another one, or left out silently."""
     for side in ("result", "truth"):
         for name in ("clip10", "clip2"):
             write_frames(tmp_path / side / name, 2)
@@ -52,7 +52,7 @@ def test_folders_of_clips_are_paired_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("longer", ["result", "reference"])
 def test_films_of_different_length_are_found_at_the_end(tmp_path: Path, longer: str) -> None:
-    """A film that lost its last frames would pass as whole: containers do not say how many there are."""
+    """A film without its last frames would pass as complete: containers may not say how many frames there are."""
     frames = [picture(i) for i in range(5)]
     counts = {"result": 5, "reference": 5, longer: 3 + 2}
     counts["reference" if longer == "result" else "result"] = 3

@@ -1,4 +1,4 @@
-"""Comparison films: what is where on the grid, at which instant, with which sound."""
+"""Comparison films: which result is where in the picture, at which timestamps, with which sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from colormnet_cli.cli import main
 from colormnet_cli.errors import MediaError, OutputError, UsageError
 from colormnet_cli.evaluation.compare import CompareSettings, compare
-from colormnet_cli.evaluation.grid import GAP, WIDEST, plan_grid
+from colormnet_cli.evaluation.grid import GAP
 from colormnet_cli.video.rgb import RgbFilm
 from support.films import make_film
 
@@ -24,7 +24,7 @@ RED, BLUE = (200, 40, 30), (30, 60, 200)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film with sound and uneven instants; a red and a blue result, one a film, one a folder."""
+    """A film with sound and uneven timestamps; a red and a blue result, one a film, one a folder."""
     folder = tmp_path_factory.mktemp("compare")
     pts = [0, 40, 80, 160, 200, 240, 280, 360, 400, 440]
     make_film(
@@ -48,7 +48,7 @@ def near(pixel: np.ndarray, color: tuple[int, int, int]) -> bool:
     return bool(np.abs(pixel.astype(int) - color).max() <= 12)  # of a lossy codec
 
 
-def instants(path: Path, kind: str) -> list[Fraction]:
+def timestamps(path: Path, kind: str) -> list[Fraction]:
     with av.open(str(path)) as container:
         stream = next(s for s in container.streams if s.type == kind)
         return [p.pts * p.time_base for p in container.demux(stream) if p.pts is not None]
@@ -67,8 +67,8 @@ def test_side_by_side_with_the_inputs_sound(world: Path, tmp_path: Path) -> None
         assert int(gray.max()) - int(gray.min()) <= 10
         assert near(red, RED)
         assert near(blue, BLUE)
-    assert sorted(instants(out, "video")) == sorted(instants(world / "old.mkv", "video"))
-    assert instants(out, "audio") == instants(world / "old.mkv", "audio")
+    assert sorted(timestamps(out, "video")) == sorted(timestamps(world / "old.mkv", "video"))
+    assert timestamps(out, "audio") == timestamps(world / "old.mkv", "audio")
     with av.open(str(out)) as container:
         assert [(s.codec_context.name, s.metadata["language"]) for s in container.streams.audio] == [
             ("aac", "deu"),
@@ -97,47 +97,7 @@ def test_split_by_a_line_that_moves(world: Path, tmp_path: Path) -> None:
     assert near(middle[85], BLUE)
 
 
-def test_labels_are_on_the_pictures() -> None:
-    """Nobody could tell which result is which."""
-    grid = plan_grid(["first", "Ünï 日本"], (120, 200))
-    assert grid.labels == ("first", "Uni ??")
-    plain = np.full((120, 200, 3), 120, np.uint8)
-    drawn = grid.draw(0, [plain, plain])
-    for left in (0, 200 + GAP):
-        corner = drawn[:24, left : left + 40]
-        assert corner.max() > 200
-        assert corner.min() < 60
-        assert (drawn[60:, left : left + 200] == 120).all()
-    assert (plain == 120).all()  # the caller's pictures are not written on
-
-
-@pytest.mark.parametrize(
-    ("count", "columns", "size"), [(1, 1, (1, 1)), (2, 2, (1, 2)), (3, 3, (1, 3)), (4, 2, (2, 2)), (5, 3, (2, 3))]
-)
-def test_the_grid_has_room_for_all(count: int, columns: int, size: tuple[int, int]) -> None:
-    """Pictures would cover each other, or the grid would be a ribbon that no player shows."""
-    grid = plan_grid([str(i) for i in range(count)], (48, 64))
-    rows, across = size
-    assert grid.columns == columns
-    assert grid.size == (rows * 48 + (rows - 1) * GAP, across * 64 + (across - 1) * GAP)
-    pictures = [np.full((48, 64, 3), 40 + 40 * i, np.uint8) for i in range(count)]
-    drawn = grid.draw(0, pictures)
-    for i in range(count):
-        row, column = divmod(i, columns)
-        assert drawn[row * (48 + GAP) + 40, column * (64 + GAP) + 60, 0] == 40 + 40 * i
-
-
-def test_large_films_are_reduced_to_what_players_take() -> None:
-    """Three 4K results would make a film of 11,520 pixels that nothing can play."""
-    grid = plan_grid(["a", "b", "c"], (2160, 3840))
-    assert grid.size[1] <= WIDEST
-    assert all(side % 2 == 0 for side in grid.size)
-    assert abs(grid.tile[1] / grid.tile[0] - 16 / 9) < 0.01
-    assert plan_grid(["a"], (135, 241)).tile == (136, 240)  # even, for 4:2:0
-    assert plan_grid(["a", "b"], (480, 640), width=644).tile == (240, 320)
-
-
-def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_an_error(world: Path, tmp_path: Path) -> None:
     """A film would be compared with another film's result, or half a grid would be left behind."""
     make_film(tmp_path / "short.mkv", frames=7, width=96, height=64)
     make_film(tmp_path / "square.mkv", frames=10, width=64, height=64)
@@ -145,7 +105,7 @@ def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
     for results, settings, kind, said in (
         ([tmp_path / "short.mkv"], {}, MediaError, r"short\.mkv ends before frame 7"),
         ([tmp_path / "square.mkv"], {}, MediaError, r"square\.mkv is 64×64"),
-        ([world / "red"] * 3, {"split": True}, UsageError, "there are 3"),
+        ([world / "red"] * 3, {"split": True}, UsageError, "not 3: give two"),
         ([world / "red"], {"labels": ("a", "b")}, UsageError, "2 labels for 1 result:"),
         ([world / "red"] * 2, {"labels": ("a",)}, UsageError, "1 label for 2 results:"),
         ([], {}, UsageError, "at least one"),
@@ -164,8 +124,8 @@ def test_what_does_not_fit_is_said(world: Path, tmp_path: Path) -> None:
             CompareSettings(seconds=seconds)
 
 
-def test_a_damaged_film_is_said_without_an_option_that_is_not_there(world: Path, tmp_path: Path) -> None:
-    """`compare` has no --strict to leave out: whoever is told to would look for it in vain."""
+def test_the_error_of_a_damaged_film_names_no_option_of_another_command(world: Path, tmp_path: Path) -> None:
+    """`compare` has no --strict that could be left out: the advice would be useless."""
     film = bytearray((world / "old.mkv").read_bytes())
     with av.open(str(world / "old.mkv")) as container:
         packets = [p for p in container.demux(video=0) if p.size]
@@ -177,7 +137,7 @@ def test_a_damaged_film_is_said_without_an_option_that_is_not_there(world: Path,
     assert "--strict" not in str(error.value)
 
 
-def test_a_folder_that_may_not_be_written_is_one_sentence(world: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(world: Path, tmp_path: Path) -> None:
     """It would end in a traceback after everything was drawn."""
     with pytest.raises(OutputError, match="does not exist"):
         compare([world / "red"], world / "old.mkv", tmp_path / "nowhere" / "a.mp4")

@@ -1,4 +1,4 @@
-"""Evaluation: what a stream of frames gives, what a run leaves behind, and the command."""
+"""Evaluation: figures of frames, clips and all, the files that are written, and the command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_figures_of_frames_clips_and_all(folders: tuple[Path, Path]) -> None:
-    """Tables would not be what the frames say."""
+    """Tables would show other figures than those of the frames."""
     found = evaluate(*folders, device="cpu", settings=EvaluateSettings(paper=True))
     one, two = found.clips
     assert (one.name, one.frames, two.frames, found.frames) == ("one", 6, 12, 18)
@@ -57,7 +57,7 @@ def test_figures_of_frames_clips_and_all(folders: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_batches_do_not_change_the_figures(folders: tuple[Path, Path], size: int) -> None:
-    """Another device (other batches) would give other figures, above all between two batches."""
+    """Another device (with other batches) would give other figures, in particular between two batches."""
     whole = evaluate(folders[0] / "two", folders[1] / "two", device="cpu", settings=EvaluateSettings(batch=4))
     parts = evaluate(folders[0] / "two", folders[1] / "two", device="cpu", settings=EvaluateSettings(batch=size))
     for key, value in whole.clips[0].means().items():
@@ -66,7 +66,7 @@ def test_batches_do_not_change_the_figures(folders: tuple[Path, Path], size: int
         np.testing.assert_allclose(parts.clips[0].columns[key], column, rtol=1e-4, err_msg=key)
 
 
-def test_warp_error_of_a_stream_is_the_one_of_its_pairs(folders: tuple[Path, Path]) -> None:
+def test_warp_error_is_between_neighboring_frames(folders: tuple[Path, Path]) -> None:
     """Flicker would be measured between the wrong frames."""
     clip = evaluate(folders[0] / "one", folders[1] / "one", device="cpu").clips[0]
     grays = [cv2.cvtColor(picture(i), cv2.COLOR_RGB2GRAY) for i in (2, 3)]
@@ -76,8 +76,8 @@ def test_warp_error_of_a_stream_is_the_one_of_its_pairs(folders: tuple[Path, Pat
     assert clip.columns["warp_error"][3] == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_large_frames_and_the_one_that_is_worst(tmp_path: Path) -> None:
-    """Frames larger than a strip would be measured in part, and the report would show another frame than it names."""
+def test_large_frames_and_the_worst_one(tmp_path: Path) -> None:
+    """Frames larger than a strip would be measured in part, or the report would show another frame than it names."""
     write_frames(tmp_path / "truth", 5, size=(200, 700))
     write_frames(tmp_path / "result", 5, faded, size=(200, 700))
     broken = faded(picture(3, 200, 700), 0.1)
@@ -104,8 +104,8 @@ def test_films_and_folders_of_the_same_frames_measure_alike(tmp_path: Path, fold
     assert film == pytest.approx(evaluate(a, folders[1] / "one", device="cpu").overall)
 
 
-def test_identical_frames_leave_the_means_and_are_said(tmp_path: Path) -> None:
-    """One black frame would make the PSNR of a whole film infinite, or vanish silently."""
+def test_identical_frames_are_left_out_of_means_with_a_warning(tmp_path: Path) -> None:
+    """One black frame would make the PSNR of a whole film infinite, or be ignored silently."""
     a, b = write_frames(tmp_path / "a", 4, faded), write_frames(tmp_path / "b", 4)
     cv2.imwrite(str(a / "2.png"), picture(2)[..., ::-1])
     found = evaluate(a, b, device="cpu")
@@ -138,10 +138,10 @@ def test_csv_and_json_hold_what_was_measured(tmp_path: Path, folders: tuple[Path
         found.write_csv(tmp_path / "nowhere" / "a.csv")
 
 
-def test_a_long_film_takes_flat_memory_and_less_than_scikit_images_ssim() -> None:
-    """A long film would fill the memory, or take longer than the tools that people have already.
+def test_a_long_film_takes_constant_memory_and_less_time_than_scikit_images_ssim() -> None:
+    """A long film would fill the memory, or take longer than with the tools that people already have.
 
-    In a process of its own: once something was colored, freed memory is kept, which is no user's scikit-image.
+    In a process of its own: one that has colorized keeps freed memory, unlike that of a user of scikit-image.
     """
     call = "from evaluation.test_evaluate import measure_a_long_film; measure_a_long_film()"
     run = subprocess.run([sys.executable, "-c", call], cwd=Path(__file__).parents[1], capture_output=True, text=True)
@@ -149,10 +149,7 @@ def test_a_long_film_takes_flat_memory_and_less_than_scikit_images_ssim() -> Non
 
 
 def measure_a_long_film() -> None:
-    """Asserts both.
-
-    Processor time, taken in turns, since other tests may be running: on the clock it is less with a second core.
-    """
+    """Assert both, by processor time and in turns, since other tests may be running."""
     base = picture(0, 480, 854)
     other = faded(base)
     used: dict[int, int] = {}  # by frame: reports come at most every tenth of a second
@@ -173,9 +170,9 @@ def measure_a_long_film() -> None:
         ours[at.frame] = time.process_time() - sum(theirs)
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that wait for each other count as busy
+    torch.set_num_threads(1)  # waiting threads count as busy
     try:
-        measure([FramePairs("made", pairs(), (480, 854), 45, 24.0)], ("a", "b"), device="cpu", progress=progress)
+        measure([FramePairs("synthetic", pairs(), (480, 854), 45, 24.0)], ("a", "b"), device="cpu", progress=progress)
     finally:
         torch.set_num_threads(threads)
     early, late = (max(rss for frame, rss in used.items() if frame in part) for part in (range(5, 20), range(30, 46)))
@@ -185,10 +182,8 @@ def measure_a_long_film() -> None:
     assert frame < similarity, f"{1000 * frame:.0f} ms a frame, scikit-image's SSIM {1000 * similarity:.0f} ms"
 
 
-def test_the_reading_thread_stops_when_measuring_fails(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An error would hang the command for ever."""
+def test_an_error_stops_the_reading_thread(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command would hang after an error."""
 
     def fail(*_: object) -> torch.Tensor:
         raise RuntimeError("out of luck")
@@ -198,8 +193,8 @@ def test_the_reading_thread_stops_when_measuring_fails(
         evaluate(*folders, device="cpu")
 
 
-def test_flows_that_do_not_fit_are_refused() -> None:
-    """The warp error would be taken from the wrong pair."""
+def test_a_wrong_number_of_flows_is_an_error() -> None:
+    """The warp error would be that of another pair of frames."""
     frames = [(picture(i), picture(i)) for i in range(4)]
     first, second = batches(frames, 2)
     assert (first.to_past.shape[0], second.to_past.shape[0], second.first) == (1, 2, 2)
@@ -216,7 +211,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """The command would not show what it measured, or not leave its files."""
+    """The command would not print its results, or not write its files."""
     sheet, page = tmp_path / "a.csv", tmp_path / "a.html"
     code, out, err = run(capsys, "evaluate", *folders, "--paper", "--with-published", "--csv", sheet, "--report", page)
     assert code == 0, err
@@ -235,7 +230,7 @@ def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.Capt
 
 
 def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody could measure the published weights, or their own, without writing a program."""
+    """Users could not measure the published weights, or their own, without writing a program."""
     save_network(small_model, tmp_path / "small.pt")
     write_frames(tmp_path / "clips" / "one", 2)
     arguments = ("--model", tmp_path / "small.pt", "--json", "--device", "cpu", "--gamma", 3, "-o", tmp_path / "out")
@@ -250,7 +245,7 @@ def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: py
     assert (code, result.read_bytes()) == (1, b"an earlier result")
     assert f"{result.parent} holds results already" in err
     assert "--overwrite" in err
-    assert "Loading" not in err  # before the weights are looked for
+    assert "Loading" not in err  # before the weights are loaded
     code, _, err = run(capsys, "evaluate", "--benchmark", tmp_path / "clips", *arguments, "--overwrite")
     assert code == 0, err
     assert result.stat().st_size > 100
@@ -259,7 +254,7 @@ def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: py
 def test_wrong_use_of_the_command(
     tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistake would be answered by a traceback, do something else, or be reported only after hours of measuring."""
+    """A mistake would end in a traceback, do something else, or be reported only after hours of measuring."""
     film = write_film(tmp_path / "film.mkv", [picture(i) for i in range(3)])
     for arguments, expected, said in (
         ((folders[0],), 2, "REFERENCE"),

@@ -1,4 +1,4 @@
-"""The report: one page that opens anywhere, without a network, and shows what was measured."""
+"""The report: one page that works offline in any browser and shows what was measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from colormnet_cli.evaluation.tables import METRICS, figure_text
 from colormnet_cli.evaluation.worst_frames import WorstFrames
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# What Chromium does of its own accord is switched off: its own look-ups would hide one of the page's.
+# Without requests of Chromium's own, which would hide those of the page.
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
@@ -52,8 +52,8 @@ def evaluation(clips: int = 2, frames: int = 30) -> Evaluation:
     )  # fmt: skip
 
 
-def test_the_page_needs_nothing_from_outside() -> None:
-    """On a machine without a network (a restorer's, often) the page would stay empty."""
+def test_the_page_works_offline() -> None:
+    """On a machine without a network, as restorers often have, the page would stay empty."""
     page = render(evaluation(), with_published=True)
     assert not re.search(r"https?:|@import|<link rel=\"stylesheet|srcset|url\(", page)
     for target in re.findall(r"(?:src|href)=[\"']([^\"']*)", page):
@@ -142,7 +142,7 @@ def test_figures_as_text() -> None:
 
 
 def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A half page would be left behind, or the failure would be a traceback."""
+    """Half a page would be left behind, or the failure would be a traceback."""
     write_report(evaluation(), tmp_path / "a.html")
     assert (tmp_path / "a.html").read_text(encoding="utf-8").endswith("</html>\n")
     assert [p.name for p in tmp_path.iterdir()] == ["a.html"]
@@ -151,8 +151,8 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def browse(command: list[str], folder: Path, tries: int = 3) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr. A browser that hangs as it starts is killed with all its processes, and started
-    again; into files, for what is left of it would hold pipes open for ever."""
+    """Exit code, stdout and stderr. A browser that hangs at the start is killed with all its processes and started
+    again; it writes into files, since leftover processes would keep pipes open."""
     out, err = folder / "out", folder / "err"
     with out.open("w") as to_out, err.open("w") as to_err:
         process = subprocess.Popen(command, stdout=to_out, stderr=to_err, start_new_session=True)
@@ -190,4 +190,4 @@ def test_it_opens_in_chromium(tmp_path: Path, width: int) -> None:
     assert re.search(r"<output>0:00:01.160, frame 29: result \d", page_seen)
     picture = cv2.imread(str(shot))
     assert picture is not None
-    assert picture.std() > 10  # something is there
+    assert picture.std() > 10  # not blank

@@ -1,4 +1,4 @@
-"""Pictures that drift, as folders and films: what evaluation is tested with."""
+"""Moving pictures, as folders and films, to test evaluation with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def picture(number: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """A smooth colored picture that drifts."""
+    """A smooth colored picture; content moves left with `number`."""
     noise = np.random.default_rng(7).integers(0, 256, (height, width + 96, 3), dtype=np.uint8)
     wide = cv2.GaussianBlur(noise, (0, 0), 4)
     wide = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)
