@@ -27,9 +27,9 @@ from ..media.clips import Frame as Picture
 from ..settings import EncodingSettings, ProgressCallback
 from ..video.encode import EncoderSpec, choose_encoder
 from ..video.encoder_support import try_encoder
-from ..video.mux import check_header, mux_film
+from ..video.mux import mux_film, try_mux
 from ..video.pixel_formats import convert_luma, pixel_layout
-from ..video.probe import VideoInfo, open_input, probe
+from ..video.probe import VideoInfo, probe
 from ..video.reader import Frame, Reader
 from ..video.rgb import rgb_to_planes
 from ..video.segments import SegmentWriter
@@ -106,11 +106,10 @@ def compare(
     canvas = _canvas(info, grid)
     spec, notes = choose_encoder(canvas, output, settings)
     try_encoder(spec)
-    with open_input(info.path) as container:
-        streams = plan_streams(container, info, spec.container, settings.audio)
+    streams = plan_streams(info, spec.container, settings.audio)
     notes += [stream.note for stream in streams if stream.note]
     with _temporary_folder(output) as folder:
-        check_header(canvas, spec, streams)
+        try_mux(canvas, spec, streams)
         run = _Run(info, clips, grid, canvas, spec, streams, folder, progress)
         frames = run.encode(settings.with_input)
         notes += run.mux(output)

@@ -19,8 +19,8 @@ from ..settings import ColorizeSettings
 from ..timecode import Timecode
 from ..video.encode import EncoderSpec, choose_encoder, chroma_siting, writes_aspect_ratio
 from ..video.encoder_support import try_encoder
-from ..video.mux import check_header, writes_rotation
-from ..video.probe import VideoInfo, open_input, probe
+from ..video.mux import try_mux, writes_rotation
+from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 
@@ -126,9 +126,8 @@ def plan_video(
     check_output(output, inputs, settings.overwrite, creates_folder)
     encoder, notes = choose_encoder(info, output, settings)
     try_encoder(encoder)
-    with open_input(source) as container:
-        streams = plan_streams(container, info, encoder.container, settings.audio)
-    check_header(info, encoder, streams)
+    streams = plan_streams(info, encoder.container, settings.audio)
+    try_mux(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
     notes += [plan.note for plan in streams if plan.note is not None]
     return FilmPlan(

@@ -12,10 +12,11 @@ from av.container import InputContainer
 
 from ..wording import many
 
-__all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames", "demuxed"]
+__all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames", "demuxed", "first_packets"]
 
 log = logging.getLogger(__name__)
 
+FIRST_PACKETS, FIRST_BYTES = 300, 64 << 20  # what `first_packets` reads at most
 MAX_READ_ERRORS = 200  # in a row, without a packet in between: nothing more can be read
 
 
@@ -134,3 +135,14 @@ def demuxed(container: InputContainer, streams: list[Any], statistics: DecodeSta
         flush: Any = av.Packet()
         flush.stream = stream
         yield flush
+
+
+def first_packets(container: InputContainer) -> Iterator[Any]:
+    """The packets at the beginning of a file, of all its streams: enough to see whether a muxer takes them."""
+    size = 0
+    for number, packet in enumerate(demuxed(container, list(container.streams)), 1):
+        size += packet.size
+        if packet.size:
+            yield packet
+        if number == FIRST_PACKETS or size > FIRST_BYTES:
+            return

@@ -25,6 +25,7 @@ __all__ = [
     "choose_encoder",
     "chroma_siting",
     "container_of",
+    "gray_frame",
     "open_encoder",
     "write_gray_film",
     "writes_aspect_ratio",
@@ -195,6 +196,16 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
     if target is None:
         _open(context, spec)
     return context
+
+
+def gray_frame(spec: EncoderSpec) -> av.VideoFrame:
+    """A frame for this encoder, all gray."""
+    across, down = spec.subsampling
+    sizes = [(spec.height, spec.width), *[(-(-spec.height // down), -(-spec.width // across))] * 2]
+    y, cb, cr = (np.full(size, 1 << (spec.bits - 1), np.uint8 if spec.bits == 8 else np.uint16) for size in sizes)
+    frame = build_frame(spec.pix_fmt, (y, cb, cr))
+    frame.pts, frame.time_base = 0, 1 / spec.rate
+    return frame
 
 
 def _open(context: Any, spec: EncoderSpec) -> None:

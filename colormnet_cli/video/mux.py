@@ -18,14 +18,15 @@ from av.container import InputContainer, OutputContainer
 from ..errors import OutputError
 from ..files import sync_file, sync_folder
 from ..wording import many
-from .encode import EncoderSpec, open_encoder
+from .decode import first_packets
+from .encode import EncoderSpec, gray_frame, open_encoder
 from .metadata import SOURCE_ONLY_TAGS, copy_metadata
 from .probe import VideoInfo, open_input
-from .segments import Segment, SegmentsSummary, check_segments, read_packets, read_segment, segment_path
-from .stream_packets import CopiedStream, TimeRange, other_packets
+from .segments import Segment, check_segments, read_packets, read_segment, segment_path
+from .stream_packets import CopiedStream, TimeRange, mux_copied, other_packets
 from .stream_plan import StreamPlan, add_streams
 
-__all__ = ["check_header", "mux_film", "writes_rotation"]
+__all__ = ["mux_film", "try_mux", "writes_rotation"]
 
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *SOURCE_ONLY_TAGS)
 
@@ -35,12 +36,17 @@ def writes_rotation() -> bool:
     return hasattr(av.video.stream.VideoStream, "set_display_matrix")
 
 
-def check_header(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -> None:
-    """Write the finished film's header to memory. Raises OutputError where the container refuses it."""
+def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -> None:
+    """Mux the first packets of the finished film to memory. Raises OutputError where the container refuses them."""
     try:
         with open_input(info.path) as source, _open_output(io.BytesIO(), info, spec) as output:
-            _add_streams(output, source, info, spec, plans, TimeRange())
+            video, copies = _add_streams(output, source, info, spec, plans, TimeRange())
             output.start_encoding()
+            output.mux([*video.encode(gray_frame(spec)), *video.encode(None)])
+            for packet in first_packets(source):
+                if packet.stream.index in copies:
+                    for _, copied in copies[packet.stream.index].packets(packet):
+                        mux_copied(output, copied)
     except (av.error.FFmpegError, ValueError) as error:
         ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
         raise OutputError(
@@ -67,44 +73,100 @@ def mux_film(
     Returns:
         Warnings: one for each stream with damaged packets, and one where timestamps had to be rounded.
     """
-    summary = check_segments(folder, count, info.time_base)
-    with open_input(info.path) as source, _open_output(path, info, spec) as output:
-        video, copies = _add_streams(output, source, info, spec, plans, part)
-        output.start_encoding()
-        if (video.codec_context.extradata or b"") != summary.extradata:
-            raise OutputError(
-                f"{folder} was written by another version of {spec.encoder}: start again (`resume=False`)."
-            )
-        by_output = {copy.added.index: copy for copy in copies.values()}
-        encoded = _video_packets(info, folder, count, summary, video, part.shift)
-        done = 0
-        for packet in _merged(encoded, other_packets(source, copies, part.end)):
-            if packet.stream_index == video.index:
-                done += 1
-                progress(done)
-                output.mux(packet)
-            else:
-                by_output[packet.stream_index].damaged += not _mux_copied(output, packet)
-        names = {plan.stream.index: plan.name for plan in plans}
-        warnings = [
-            f"{names[index]}: repaired or left out {many(copy.damaged, 'damaged packet')}."
-            for index, copy in copies.items()
-            if copy.damaged
-        ]
-    if spec.container in ("matroska", "webm") and not summary.whole_milliseconds:
+    muxer = _Muxer(info, spec, folder, count, part, progress)
+    warnings = muxer.write(path, plans)
+    if spec.container in ("matroska", "webm") and not muxer.summary.whole_milliseconds:
         warnings.append(f"{path.suffix} stores timestamps in milliseconds: frames moved by up to half a millisecond.")
     sync_file(path)
     sync_folder(path.parent)
     return warnings
 
 
-def _mux_copied(output: OutputContainer, packet: Any) -> bool:
-    """Write a packet of the source; False where the muxer refuses it because it is damaged."""
-    try:
-        output.mux(packet)
-    except (av.error.InvalidDataError, av.error.ArgumentError):
-        return False
-    return True
+class _Muxer:
+    """Writes the output from the segments in a folder."""
+
+    def __init__(
+        self,
+        info: VideoInfo,
+        spec: EncoderSpec,
+        folder: Path,
+        count: int,
+        part: TimeRange,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.info, self.spec, self.folder, self.count, self.part = info, spec, folder, count, part
+        self.progress = progress
+        self.summary = check_segments(folder, count, info.time_base)
+
+    def write(self, path: Path, plans: tuple[StreamPlan, ...]) -> list[str]:
+        """Write `path` with these of the source's other streams; returns warnings.
+
+        Where that fails, it is written with the audio alone. Raises OutputError where that fails too.
+        """
+        try:
+            copies = self._write(path, plans)
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):  # the disk, not the muxer
+                raise
+            audio = tuple(plan for plan in plans if plan.stream.kind == "audio")
+            if audio == plans:
+                raise OutputError(
+                    f"{path.suffix} cannot be written with the film's audio ({error.strerror}). The colored frames "
+                    "are kept: run the same command without audio to write them, or choose another container."
+                ) from error
+            others = ", ".join(plan.name for plan in plans if plan not in audio)
+            note = f"{others}: left out, since {path.suffix} cannot be written with it ({error.strerror})."
+            return [*self.write(path, audio), note]
+        names = {plan.stream.index: plan.name for plan in plans}
+        return [
+            f"{names[index]}: repaired or left out {many(copy.damaged, 'damaged packet')}."
+            for index, copy in copies.items()
+            if copy.damaged
+        ]
+
+    def _write(self, path: Path, plans: tuple[StreamPlan, ...]) -> dict[int, CopiedStream]:
+        with open_input(self.info.path) as source, _open_output(path, self.info, self.spec) as output:
+            video, copies = _add_streams(output, source, self.info, self.spec, plans, self.part)
+            output.start_encoding()
+            if (video.codec_context.extradata or b"") != self.summary.extradata:
+                raise OutputError(
+                    f"{self.folder} was written by another version of {self.spec.encoder}: run again without resuming."
+                )
+            by_output = {copy.added.index: copy for copy in copies.values()}
+            done = 0
+            for packet in _merged(self._video_packets(video), other_packets(source, copies, self.part.end)):
+                if packet.stream_index == video.index:
+                    done += 1
+                    self.progress(done)
+                    output.mux(packet)
+                else:
+                    by_output[packet.stream_index].damaged += not mux_copied(output, packet)
+        return copies
+
+    def _video_packets(self, stream: Any) -> Iterator[tuple[Fraction, Any]]:
+        """The encoded packets, each with its decoding time in seconds.
+
+        The PTS are the source frames' timestamps; the DTS of packet i is the timestamp of frame i − delay.
+        """
+        unit, step = self.info.time_base, self.info.frame_duration
+        move = round(self.part.shift / unit)
+        recent: deque[int] = deque(maxlen=self.summary.delay + 1)  # timestamps of the last frames, in order
+        before = self.summary.delay  # packets left whose DTS lies before the first timestamp
+        segments = (read_segment(segment_path(self.folder, number)) for number in range(self.count))
+        pairs: Iterator[tuple[Any, Segment | None]] = pairwise(chain(segments, [None]))
+        for number, (segment, following) in enumerate(pairs):
+            ends = [*segment.pts[1:], following.pts[0] if following is not None else segment.end(step)]
+            data = read_packets(segment_path(self.folder, number), segment)
+            for place, (record, content) in enumerate(zip(segment.packets, data, strict=True)):
+                recent.append(segment.pts[place])
+                packet: Any = av.Packet(content)
+                packet.stream, packet.time_base = stream, unit
+                packet.pts = segment.pts[record.frame] + move
+                packet.dts = (recent[0] if not before else recent[0] - before * step) + move
+                packet.duration = ends[record.frame] - segment.pts[record.frame]
+                packet.is_keyframe = record.key
+                before = max(0, before - 1)
+                yield packet.dts * unit, packet
 
 
 @contextmanager
@@ -165,34 +227,6 @@ def _chapters(source: InputContainer, part: TimeRange) -> list[Any]:
         begin, end = max(begin, part.begin or begin), min(end, part.end or end)
         kept.append({**chapter, "start": round((begin + part.shift) / unit), "end": round((end + part.shift) / unit)})
     return kept
-
-
-def _video_packets(
-    info: VideoInfo, folder: Path, count: int, summary: SegmentsSummary, stream: Any, shift: Fraction
-) -> Iterator[tuple[Fraction, Any]]:
-    """The encoded packets, each with its decoding time in seconds.
-
-    The PTS are the source frames' timestamps; packet i has the timestamp of frame i − `summary.delay` as its DTS.
-    """
-    unit, step = info.time_base, info.frame_duration
-    move = round(shift / unit)
-    recent: deque[int] = deque(maxlen=summary.delay + 1)  # timestamps of the last frames, in order
-    before = summary.delay  # packets left whose DTS lies before the first timestamp
-    segments = (read_segment(segment_path(folder, number)) for number in range(count))
-    pairs: Iterator[tuple[Any, Segment | None]] = pairwise(chain(segments, [None]))
-    for number, (segment, following) in enumerate(pairs):
-        ends = [*segment.pts[1:], following.pts[0] if following is not None else segment.end(step)]
-        data = read_packets(segment_path(folder, number), segment)
-        for place, (record, content) in enumerate(zip(segment.packets, data, strict=True)):
-            recent.append(segment.pts[place])
-            packet: Any = av.Packet(content)
-            packet.stream, packet.time_base = stream, unit
-            packet.pts = segment.pts[record.frame] + move
-            packet.dts = (recent[0] if not before else recent[0] - before * step) + move
-            packet.duration = ends[record.frame] - segment.pts[record.frame]
-            packet.is_keyframe = record.key
-            before = max(0, before - 1)
-            yield packet.dts * unit, packet
 
 
 def _merged(encoded: Iterator[tuple[Fraction, Any]], others: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:

@@ -10,13 +10,13 @@ from math import ceil
 from typing import Any
 
 import av
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 
 from ..errors import OutputError
 from .decode import demuxed
 from .subtitle_text import convert_text
 
-__all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "other_packets"]
+__all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "mux_copied", "other_packets"]
 
 MAX_DELAY = 10  # seconds by which a packet may come later in the file than its timestamp says
 MIN_PAST_END = 100  # packets in a row after the end of the part; a single one may have a damaged timestamp
@@ -49,6 +49,15 @@ def other_packets(
             break
     for copy in copies.values():
         yield from copy.flush()
+
+
+def mux_copied(output: OutputContainer, packet: Any) -> bool:
+    """Write a packet of the source; False where the muxer refuses it because it is damaged."""
+    try:
+        output.mux(packet)
+    except (av.error.InvalidDataError, av.error.ArgumentError):
+        return False
+    return True
 
 
 class CopiedStream:

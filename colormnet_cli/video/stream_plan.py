@@ -12,9 +12,10 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
+from .decode import first_packets
 from .metadata import copy_metadata, lost_metadata
 from .probe import StreamInfo, VideoInfo, open_input
-from .stream_packets import ConvertedSubtitles, CopiedStream, TimeRange, TranscodedAudio
+from .stream_packets import ConvertedSubtitles, CopiedStream, TimeRange, TranscodedAudio, mux_copied
 from .subtitle_text import text_codec_for
 
 __all__ = ["StreamPlan", "add_streams", "plan_streams"]
@@ -42,78 +43,92 @@ class StreamPlan:
         return f"{self.stream.kind} stream {self.stream.index} ({details})"
 
 
-def plan_streams(container: InputContainer, info: VideoInfo, muxer: str, audio: str) -> tuple[StreamPlan, ...]:
-    """A plan for every stream except the one that is colored."""
-    plans = []
-    for stream, known in zip(container.streams, info.streams, strict=True):
-        plan = _plan(stream, known, muxer, audio, bool(info.chapters)) if known.index != info.index else None
-        if plan is not None:
-            plans.append(_with_lost_metadata(plan, stream, muxer))
-    return tuple(plans)
+def plan_streams(info: VideoInfo, muxer: str, audio: str) -> tuple[StreamPlan, ...]:
+    """A plan for every stream except the one that is colored; `audio` is "copy", "aac" or "none"."""
+    with open_input(info.path) as container:
+        planner = _Planner(container, info, muxer, audio)
+        plans = [planner.plan(stream) for stream in container.streams if stream.index != info.index]
+    return tuple(plan for plan in plans if plan is not None)
 
 
-def _with_lost_metadata(plan: StreamPlan, stream: Any, muxer: str) -> StreamPlan:
-    """The plan, with a note on the language or disposition that the container does not store."""
-    lost = [] if plan.action in ("drop", "attach") else lost_metadata(stream, muxer)
-    if not lost:
+class _Planner:
+    """Plans single streams of an open file: what the muxer takes is found out by muxing the stream's first packets."""
+
+    def __init__(self, container: InputContainer, info: VideoInfo, muxer: str, audio: str) -> None:
+        self.info, self.muxer, self.audio = info, muxer, audio
+        self.ending = _ending(muxer)
+        self.timecode = container.streams[info.index].metadata.get("timecode")
+        self.packets: dict[int, list[Any]] = {}
+        for packet in first_packets(container):
+            self.packets.setdefault(packet.stream.index, []).append(packet)
+
+    def plan(self, stream: Any) -> StreamPlan | None:
+        """None: the muxer writes this stream itself."""
+        known = self.info.streams[stream.index]
+        plan = self._audio(stream, known) if known.kind == "audio" else self._other(stream, known)
+        if plan is None or plan.action in ("drop", "attach"):
+            return plan
+        lost = lost_metadata(stream, self.muxer)
+        if lost:
+            note = f"{plan.name}: {self.ending} does not store {' or '.join(lost)}."
+            plan = replace(plan, note=f"{plan.note} {note}" if plan.note else note)
         return plan
-    sentence = f"{plan.name}: {_ending(muxer)} does not store {' or '.join(lost)}."
-    return replace(plan, note=f"{plan.note} {sentence}" if plan.note else sentence)
 
+    def _other(self, stream: Any, known: StreamInfo) -> StreamPlan | None:
+        copied = StreamPlan(known, "copy")
+        if known.kind == "data" and self.info.chapters and known.codec in ("bin_data", "text", "unknown"):
+            return None  # QuickTime's chapter track
+        if known.kind == "data" and stream.metadata.get("timecode", "") == self.timecode:
+            return None  # a timecode track: also a tag of the video stream, from which .mov and .mp4 make a track again
+        if known.attached_picture and self.muxer == "matroska" and known.codec in _MIME:
+            return StreamPlan(known, "attach")
+        if known.kind == "video" and not known.attached_picture:
+            return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is colored.")
+        if not (known.attached_picture and self.muxer != "mp4") and self._takes(stream):
+            return copied
+        text = text_codec_for(self.muxer, known.codec)
+        if text is not None:
+            note = f"{copied.name} was converted to {text}: {self.ending} does not hold {known.codec}."
+            return StreamPlan(known, text, note)
+        elsewhere = "" if self.muxer == "matroska" else ", .mkv may"
+        return StreamPlan(known, "drop", f"{copied.name} was left out: {self.ending} cannot hold it{elsewhere}.")
 
-def _plan(stream: Any, known: StreamInfo, muxer: str, audio: str, chapters: bool) -> StreamPlan | None:
-    copied = StreamPlan(known, "copy")
-    if known.kind == "data" and chapters and known.codec in ("bin_data", "text", "unknown"):
-        return None  # QuickTime's chapter track: the muxer writes chapters itself
-    if known.kind == "audio":
-        return _plan_audio(stream, copied, muxer, audio)
-    if known.attached_picture and muxer == "matroska" and known.codec in _MIME:
-        return StreamPlan(known, "attach")
-    if known.kind == "video" and not known.attached_picture:
-        return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is colored.")
-    if _holds(muxer, stream) and not (known.attached_picture and muxer != "mp4"):
-        return copied
-    text = text_codec_for(muxer, known.codec)
-    if text is not None:
-        note = f"{copied.name} was converted to {text}: {_ending(muxer)} does not hold {known.codec}."
-        return StreamPlan(known, text, note)
-    elsewhere = "" if muxer == "matroska" else ", .mkv may"
-    return StreamPlan(known, "drop", f"{copied.name} was left out: {_ending(muxer)} cannot hold it{elsewhere}.")
+    def _audio(self, stream: Any, known: StreamInfo) -> StreamPlan:
+        copied = StreamPlan(known, "copy")
+        if self.audio == "none":
+            return StreamPlan(known, "drop")
+        pcm_in_mp4 = self.muxer == "mp4" and known.codec.startswith("pcm_")  # allowed since 2017, played by few
+        if self.audio == "copy" and not pcm_in_mp4 and self._takes(stream):
+            return copied
+        encoder = "aac" if self.audio == "aac" and self.muxer != "webm" else _AUDIO_ENCODER[self.muxer]
+        if self.audio == "aac" and known.codec == "aac" and self._takes(stream):
+            return copied
+        name = {"aac": "AAC", "libopus": "Opus"}[encoder]
+        if stream.codec_context is None:
+            return StreamPlan(known, "drop", f"{copied.name} was left out: this FFmpeg cannot decode it.")
+        if _layout(stream, encoder) is None:
+            return StreamPlan(known, "drop", f"{copied.name} was left out: {name} cannot hold its channels, .mkv may.")
+        why = "" if self.audio == "aac" and encoder == "aac" else f": {self.ending} does not hold it unchanged"
+        return StreamPlan(known, encoder, f"{copied.name} was converted to {name}{why}.")
 
-
-def _plan_audio(stream: Any, copied: StreamPlan, muxer: str, audio: str) -> StreamPlan:
-    known = copied.stream
-    if audio == "none":
-        return StreamPlan(known, "drop")
-    pcm_in_mp4 = muxer == "mp4" and known.codec.startswith("pcm_")  # allowed since 2017, played by few
-    if audio == "copy" and not pcm_in_mp4 and _holds(muxer, stream):
-        return copied
-    encoder = "aac" if audio == "aac" and muxer != "webm" else _AUDIO_ENCODER[muxer]
-    if audio == "aac" and known.codec == "aac" and _holds(muxer, stream):
-        return copied
-    name = {"aac": "AAC", "libopus": "Opus"}[encoder]
-    if stream.codec_context is None:
-        return StreamPlan(known, "drop", f"{copied.name} was left out: this FFmpeg cannot decode it.")
-    if _layout(stream, encoder) is None:
-        return StreamPlan(known, "drop", f"{copied.name} was left out: {name} cannot hold its channels, .mkv may.")
-    why = "" if audio == "aac" and encoder == "aac" else f": {_ending(muxer)} does not hold it unchanged"
-    return StreamPlan(known, encoder, f"{copied.name} was converted to {name}{why}.")
+    def _takes(self, stream: Any) -> bool:
+        """Whether the muxer writes a file with the first packets of this stream alone. To be asked once a stream."""
+        packets = self.packets.get(stream.index, [])
+        refused = 0
+        try:
+            with av.open(io.BytesIO(), "w", format=self.muxer) as trial:
+                copy = CopiedStream(stream, _add_copy(trial, stream), TimeRange(), self.muxer)
+                trial.start_encoding()
+                for packet in packets:
+                    refused += not all(mux_copied(trial, out) for _, out in copy.packets(packet))
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            log.debug("%s in %s: %s", stream, self.muxer, error)
+            return False
+        return not packets or refused < len(packets)  # a few may be damaged
 
 
 def _ending(muxer: str) -> str:
     return {"matroska": ".mkv"}.get(muxer, "." + muxer)
-
-
-def _holds(muxer: str, stream: Any) -> bool:
-    """Whether the muxer writes a header with this stream alone."""
-    try:
-        with av.open(io.BytesIO(), "w", format=muxer) as trial:
-            _add_copy(trial, stream)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        log.debug("%s in %s: %s", stream, muxer, error)
-        return False
-    return True
 
 
 def add_streams(

@@ -1,0 +1,77 @@
+"""Muxing: what the container refuses is found before the first frame, and colored frames are never lost to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from colormnet_cli.errors import OutputError
+from colormnet_cli.video.probe import open_input, probe
+from colormnet_cli.video.stream_packets import CopiedStream
+from colormnet_cli.video.stream_plan import StreamPlan, _Planner
+from support.films import frames_of, make_film, packets_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Path:
+    """What cameras write: a .mov with a timecode track."""
+    timecode = {"timecode": "01:00:00:00"}
+    return make_film(tmp_path / "film.mov", codec="libx264", frames=8, metadata=timecode, audio=[("aac", "deu")])
+
+
+@pytest.mark.parametrize("ending", ["mov", "mp4", "mkv", "webm"])
+def test_a_timecode_track_is_kept(camera: Path, tmp_path: Path, color: Any, ending: str) -> None:
+    """A camera's film failed while muxing to .mov, after all frames were done; for .mp4 its loss was claimed."""
+    with av.open(str(camera)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio", "data"]
+    receipt = color(camera, tmp_path / f"out.{ending}")
+    assert not any("left out" in warning for warning in receipt.warnings)
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        tags = {key.lower(): value for key, value in container.streams.video[0].metadata.items()}
+        assert tags["timecode"] == "01:00:00:00"
+        assert len(container.streams.data) == (ending in ("mov", "mp4"))
+
+
+def test_a_stream_that_fails_only_at_the_end_is_left_out(
+    camera: Path, tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever planning misses: a data stream that the muxer refuses at the end must not cost the film."""
+    monkeypatch.setattr("colormnet_cli.film.plan.try_mux", lambda *_: None)
+    monkeypatch.setattr(_Planner, "plan", lambda self, stream: StreamPlan(self.info.streams[stream.index], "copy"))
+    warnings = color(camera, tmp_path / "out.mov").warnings
+    assert any("data stream 2" in warning and "left out" in warning for warning in warnings)
+    assert len(frames_of(tmp_path / "out.mov")) == 8
+    assert packets_of(tmp_path / "out.mov", "audio") == packets_of(camera, "audio")
+
+
+def test_colored_frames_survive_audio_that_cannot_be_muxed(
+    camera: Path, tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says how to get the film, and then nothing is colored again."""
+
+    def refused(self: CopiedStream) -> Any:
+        raise av.error.ArgumentError(22, "Invalid argument")
+
+    monkeypatch.setattr(CopiedStream, "flush", refused)
+    with pytest.raises(OutputError, match=r"frames are kept: run the same command without audio"):
+        color(camera, tmp_path / "out.mp4")
+    receipt = color(camera, tmp_path / "out.mp4", audio="none")
+    assert receipt.resumed_at == receipt.frames == 8
+    assert len(frames_of(tmp_path / "out.mp4")) == 8
+
+
+def test_a_stream_that_only_the_trailer_refuses_is_found_by_planning(camera: Path) -> None:
+    """A header is written at once, the rest after a night's work: the first packets are muxed before that."""
+    info = probe(camera)
+    with open_input(camera) as container:
+        planner = _Planner(container, info, "mov", "copy")
+        planner.timecode = None  # as if only the track had it
+        plan = planner.plan(container.streams[2])
+    assert plan is not None
+    assert plan.action == "drop"
+    assert plan.note is not None
