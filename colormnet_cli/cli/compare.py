@@ -99,9 +99,18 @@ def compare(
         from ..evaluation.compare import compare as run
 
         settings = CompareSettings(
-            split=split, seconds=seconds, with_input=with_input, labels=tuple(label or ()), columns=columns,
-            width=width, codec=codec, crf=crf, preset=preset, audio=audio.value, overwrite=overwrite,
-        )  # fmt: skip
+            split=split,
+            seconds=seconds,
+            with_input=with_input,
+            labels=tuple(label or ()),
+            columns=columns,
+            width=width,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            audio=audio.value,
+            overwrite=overwrite,
+        )
         done = run(results, source, output, settings=settings, progress=lambda at: reporter.film(output.name, at))
     for warning in done.warnings:
         session.say(warning, "warning")

@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 METRICS, BENCHMARK = "Metrics", "Benchmark"
-ONLY_BENCHMARK = (
-    "output", "overwrite", "model", "precision", "size", "guided", "gamma", "ns", "ne", "m", "top_k", "long_term",
-)  # fmt: skip
+ONLY_BENCHMARK = [
+    "output",
+    "overwrite",
+    "model",
+    "precision",
+    "size",
+    "guided",
+    "gamma",
+    "ns",
+    "ne",
+    "m",
+    "top_k",
+    "long_term",
+]
 CLIP_METRICS = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
 
 Result = Annotated[

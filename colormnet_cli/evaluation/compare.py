@@ -116,9 +116,16 @@ def compare(
     films = [info.path, *(clip.path for clip in clips if clip.path.is_file())]
     height, width = grid.size
     return Comparison(
-        tuple(map(FileRecord.of, films)), FileRecord.of(output), frames, width, height, time.monotonic() - began,
-        asdict(settings), versions(), tuple(notes),
-    )  # fmt: skip
+        inputs=tuple(map(FileRecord.of, films)),
+        output=FileRecord.of(output),
+        frames=frames,
+        width=width,
+        height=height,
+        seconds=time.monotonic() - began,
+        settings=asdict(settings),
+        versions=versions(),
+        warnings=tuple(notes),
+    )
 
 
 def _grid(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> Grid:
@@ -137,9 +144,13 @@ def _grid(info: VideoInfo, clips: Sequence[Clip], settings: CompareSettings) -> 
     if settings.with_input:
         labels.insert(0, "input")
     return plan_grid(
-        labels, max((clip.size for clip in clips), key=lambda size: size[0]), split=settings.split,
-        columns=settings.columns, width=settings.width, period=round(settings.seconds * info.rate),
-    )  # fmt: skip
+        labels,
+        max((clip.size for clip in clips), key=lambda size: size[0]),
+        split=settings.split,
+        columns=settings.columns,
+        width=settings.width,
+        period=round(settings.seconds * info.rate),
+    )
 
 
 def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
@@ -147,9 +158,19 @@ def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
     height, width = grid.size
     matrix, tag = ("bt709", 1) if height >= 720 else ("bt601", 6)
     return replace(
-        info, width=width, height=height, pix_fmt="yuv420p", layout=pixel_layout("yuv420p"), full_range=False,
-        matrix=matrix, range_tag=1, matrix_tag=tag, primaries_tag=tag, transfer_tag=tag, field_order=0,
-    )  # fmt: skip
+        info,
+        width=width,
+        height=height,
+        pix_fmt="yuv420p",
+        layout=pixel_layout("yuv420p"),
+        full_range=False,
+        matrix=matrix,
+        range_tag=1,
+        matrix_tag=tag,
+        primaries_tag=tag,
+        transfer_tag=tag,
+        field_order=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -143,13 +143,10 @@ def _lines(values: Sequence[float]) -> Iterator[list[tuple[int, float]]]:
     step = math.ceil(len(values) / POINTS)
     for first in range(0, len(values), step):
         known = [(v, n) for n, v in enumerate(values[first : first + step], first) if math.isfinite(v)]
-        if known:
-            line += sorted({pair[::-1] for pair in (min(known), max(known))})
-        elif line:
-            yield line
+        line += sorted({pair[::-1] for pair in (min(known), max(known))} if known else ())
+        if line and (not known or first + step >= len(values)):
+            yield line if len(line) > 1 else line * 2  # a point is drawn as a line of no length
             line = []
-    if line:
-        yield line if len(line) > 1 else line * 2  # a point is a line of no length
 
 
 def _ticks(low: float, high: float) -> Iterator[tuple[float, str]]:
@@ -164,7 +161,7 @@ def _ticks(low: float, high: float) -> Iterator[tuple[float, str]]:
 def _frame_ticks(last: int, rate: float | None) -> Iterator[tuple[float, str]]:
     """Frame numbers from 0 to `last` and their labels: round times, or round numbers where there is no frame rate."""
     if rate is None:
-        yield from ((tick, text) for tick, text in _ticks(0, last) if tick.is_integer())
+        yield from ((tick, f"{tick:.0f}") for tick, _ in _ticks(0, last) if tick.is_integer())
         return
     step = next((s for s in TIME_STEPS if last / rate / s < 6), TIME_STEPS[-1])
     for i in range(math.floor(last / rate / step) + 1):

@@ -101,6 +101,7 @@ def test_curves_have_gaps_where_values_are_not_finite() -> None:
     """A frame without a value would be drawn as zero, or break the coordinates of the line."""
     chart, lines = curves({"psnr": [1.0, 2.0, math.nan, math.inf, 3.0, 4.0]})
     assert lines == [[(0, 1), (1, 2)], [(4, 3), (5, 4)]]
+    assert curves({"psnr": [1.0, math.nan, 3.0, 4.0, math.nan]})[1] == [[(0, 1), (0, 1)], [(2, 3), (3, 4)]]
     assert not re.search(r"\bnan\b|\binf\b", chart)
     assert "No frame has a value" in curves({"psnr": [math.inf] * 3})[0]
     assert curves({"psnr": [5.0]})[1] == [[(0, 5), (0, 5)]]  # a dot
