@@ -1,8 +1,9 @@
-"""`colormnet train`: train or fine-tune, on films or on clips made on the fly."""
+"""`colormnet train`: train or fine-tune, on films or on synthetic clips."""
 
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-MATERIAL, OPTIMISATION, RUN = "Material", "Optimisation", "The run"
-_MATERIAL, _OPTIMISATION, _RUN = (
-    {"rich_help_panel": panel, "show_default": False} for panel in (MATERIAL, OPTIMISATION, RUN)
-)  # type: dict[str, Any], dict[str, Any], dict[str, Any]
+DATA, OPTIMIZATION, RUN = "Training data", "Optimization", "Run"
 
 
 class Preset(str, Enum):
@@ -37,44 +35,8 @@ class TrainPrecision(str, Enum):
     bf16 = "bf16"
 
 
-Out = Annotated[
-    Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
-]
-Config = Annotated[Preset, typer.Option("--config", help="The network, and how it is trained.")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option("--data", metavar="PATH", parser=filled, rich_help_panel=MATERIAL, show_default=False,
-                 help="A folder of frames, of such folders or of videos, DAVIS, or a video; repeatable."),
-]  # fmt: skip
-Synthetic = Annotated[
-    bool, typer.Option("--synthetic", rich_help_panel=MATERIAL, help="Clips made on the fly instead of films.")
-]
-Frames = Annotated[int | None, typer.Option(min=2, help="Frames of a clip.", **_MATERIAL)]
-Crop = Annotated[int | None, typer.Option(min=16, help="Side of a clip's pictures, in pixels.", **_MATERIAL)]
-Jump = Annotated[int | None, typer.Option(min=1, help="Most frames of the film between two of a clip.", **_MATERIAL)]
-Init = Annotated[
-    str | None,
-    typer.Option("--init", metavar="NAME|PATH", parser=filled, rich_help_panel=OPTIMISATION, show_default=False,
-                 help="Start from random weights, pretrained (ImageNet and DINOv2), colormnet, preview, or a file."),
-]  # fmt: skip
-Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps.", **_OPTIMISATION)]
-Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Clips a step, over all processes.", **_OPTIMISATION)]
-Accumulate = Annotated[int | None, typer.Option(min=1, help="Parts that a batch is worked off in.", **_OPTIMISATION)]
-Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate.", **_OPTIMISATION)]
-Precision = Annotated[TrainPrecision | None, typer.Option("--precision", help="fp16, bf16: autocast.", **_OPTIMISATION)]
-Resume = Annotated[
-    bool, typer.Option("--resume", rich_help_panel=RUN, help="Go on exactly where RUN stopped, as it was told.")
-]
-StopAfter = Annotated[int | None, typer.Option(min=1, help="End after so many steps, to go on another day.", **_RUN)]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of everything that is drawn.", **_RUN)]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that prepare clips.", **_RUN)]
-CheckpointEvery = Annotated[int | None, typer.Option(min=1, help="Steps between checkpoints.", **_RUN)]
-ValidateEvery = Annotated[int | None, typer.Option(min=1, help="Steps between validations.", **_RUN)]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", rich_help_panel=RUN, show_default=False,
-                 help="Any other setting, named as in settings.json: raw_loss=0.3, network.key_dim=32; repeatable."),
-]  # fmt: skip
+def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
 
 
 def register(app: typer.Typer) -> None:
@@ -82,16 +44,60 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    ctx: typer.Context, out: Out, config: Config = Preset.full,
-    data: Data = None, synthetic: Synthetic = False, frames: Frames = None, crop: Crop = None, jump: Jump = None,
-    init: Init = None, steps: Steps = None, batch: Batch = None, accumulate: Accumulate = None, lr: Rate = None,
-    precision: Precision = None, device: Device = "auto",
-    resume: Resume = False, stop_after: StopAfter = None, seed: Seed = None, workers: Workers = None,
-    checkpoint_every: CheckpointEvery = None, validate_every: ValidateEvery = None, set_: Set = None,
-    as_json: Json = False, progress: Form = ProgressForm.auto, verbose: Verbose = 0, quiet: Quiet = False,
+    ctx: typer.Context,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
+    ],
+    config: Annotated[
+        Preset, typer.Option("--config", help="Network and training settings; other options override them.")
+    ] = Preset.full,
+    data: Annotated[
+        list[str] | None,
+        _option(DATA, "A video, a folder of frames or of either, or DAVIS; repeatable.", metavar="PATH", parser=filled),
+    ] = None,
+    synthetic: Annotated[bool, _option(DATA, "Generate clips on the fly, instead of --data.", "--synthetic")] = False,
+    frames: Annotated[int | None, _option(DATA, "Frames per clip.", min=2)] = None,
+    crop: Annotated[int | None, _option(DATA, "Height and width of a clip, in pixels.", min=16)] = None,
+    jump: Annotated[int | None, _option(DATA, "Largest gap between two frames of a clip, in frames.", min=1)] = None,
+    init: Annotated[
+        str | None,
+        _option(
+            OPTIMIZATION,
+            "Initial weights: random, pretrained (ImageNet and DINOv2), colormnet, preview, or a file.",
+            metavar="NAME|PATH",
+            parser=filled,
+        ),
+    ] = None,
+    steps: Annotated[int | None, _option(OPTIMIZATION, "Optimizer steps.", min=1)] = None,
+    batch: Annotated[int | None, _option(OPTIMIZATION, "Clips per step, over all processes.", min=1)] = None,
+    accumulate: Annotated[
+        int | None, _option(OPTIMIZATION, "Split a batch into this many passes, to save memory.", min=1)
+    ] = None,
+    lr: Annotated[float | None, _option(OPTIMIZATION, "Learning rate.")] = None,
+    precision: Annotated[TrainPrecision | None, _option(OPTIMIZATION, "fp16 and bf16 use autocast.")] = None,
+    device: Device = "auto",
+    resume: Annotated[bool, _option(RUN, "Continue RUN exactly where it stopped.", "--resume")] = False,
+    stop_after: Annotated[int | None, _option(RUN, "Stop after this many steps, to be resumed later.", min=1)] = None,
+    seed: Annotated[int | None, _option(RUN, "Random seed.", min=0)] = None,
+    workers: Annotated[int | None, _option(RUN, "Worker processes that prepare clips.", min=0)] = None,
+    checkpoint_every: Annotated[int | None, _option(RUN, "Steps between checkpoints.", min=1)] = None,
+    validate_every: Annotated[int | None, _option(RUN, "Steps between validations.", min=1)] = None,
+    assignments: Annotated[
+        list[str] | None,
+        _option(
+            RUN,
+            "Any other setting, named as in settings.json: raw_loss=0.3, network.key_dim=32; repeatable.",
+            "--set",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    as_json: Json = False,
+    progress: Form = ProgressForm.auto,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
     debug: Debug = False,
-) -> None:  # fmt: skip
-    """Train ColorMNet, or fine-tune it on films of one's own.
+) -> None:
+    """Train ColorMNet, or fine-tune it on your own films.
 
     Examples:  [bold]colormnet train --data DAVIS --init pretrained --out runs/davis[/bold]
 
@@ -108,19 +114,19 @@ def train(
     from ..train.loop import train as run
 
     session: Session = ctx.obj
-    if not is_main_process():  # of torchrun's processes one speaks; an error of any is said all the same
+    if not is_main_process():  # of torchrun's processes, only one reports; errors of all are shown
         session.verbosity, as_json = -1, False
-    given = {
+    options = {
         "data": tuple(data) if data else None, "synthetic": True if synthetic else (False if data else None),
         "frames": frames, "crops": ((0.0, crop),) if crop else None, "jumps": ((0.0, jump),) if jump else None,
         "init": init, "steps": steps, "batch": batch, "accumulate": accumulate, "lr": lr,
         "precision": precision.value if precision else None, "seed": seed, "workers": workers,
         "checkpoint_every": checkpoint_every, "validate_every": validate_every,
     }  # fmt: skip
-    settings = _settings(config.value, out, resume, given, set_ or [])
+    settings = _settings(config.value, out, resume, options, assignments or [])
     torch.set_flush_denormal(True)
     with Reporter(session, progress) as reporter:
-        reporter.step(f"{out}: getting ready")
+        reporter.step(f"{out}: preparing")
         result = run(
             settings, out, device=resolve_device(device), resume=resume, stop_after=stop_after,
             progress=lambda at: reporter.training(str(out), at),
@@ -128,84 +134,56 @@ def train(
     if as_json:
         values = {"folder": str(out), "steps": result.steps, "loss": result.loss, "best_psnr": result.best_psnr}
         session.result(json.dumps({**values, "weights": str(result.weights) if result.weights else None}))
-        return
-    session.say(_said(result, settings.steps))
-
-
-def _said(result: TrainingResult, steps: int) -> str:
-    """The last line: how far it came, how good it is, and how to use it or to go on."""
-    said = f"{result.steps:,} of {many(steps, 'step')} done: "
-    if result.best_psnr is not None:
-        said += f"best validation {result.best_psnr:.2f} dB, by the weights {result.weights}"
     else:
-        said += f"{result.folder}"
-    return said + ("; the same command with --resume goes on" if result.steps < steps else "")
+        session.say(_summary(result, settings.steps))
 
 
-def _settings(config: str, out: Path, resume: bool, given: dict[str, Any], assignments: list[str]) -> TrainSettings:
-    """The preset (or, going on, the run's own settings) with what was said on the command line."""
+def _summary(result: TrainingResult, steps: int) -> str:
+    """The last line: how far the run is, how good, and how to continue."""
+    text = f"{result.steps:,} of {many(steps, 'step')} done"
+    if result.best_psnr is not None:
+        text += f"; best validation: {result.best_psnr:.2f} dB, weights: {result.weights}"
+    return text + ("; the same command with --resume continues" if result.steps < steps else "")
+
+
+def _settings(config: str, out: Path, resume: bool, options: dict[str, Any], assignments: list[str]) -> TrainSettings:
+    """The preset, or the settings of the run to be resumed, changed by each --set, and then by the other options."""
     from ..errors import UsageError
-    from ..train.train_settings import fine_tuning, preset
+    from ..train.run_state import read_settings
+    from ..train.train_settings import TrainSettings, fine_tuning, preset
 
-    settings = _own_settings(out) if resume else None
+    settings = read_settings(out) if resume else None
     try:
         if settings is None:
             settings = preset(config)
-            if given.get("data") and given.get("init") not in (None, "random", "pretrained"):
+            if options.get("data") and options.get("init") not in (None, "random", "pretrained"):
                 settings = fine_tuning(settings)
-        return _assigned(settings, assignments, given)
+        values = settings.to_dict()
+        for assignment in assignments:
+            _assign(values, assignment)
+        return TrainSettings(**{**values, **{name: value for name, value in options.items() if value is not None}})
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-def _own_settings(out: Path) -> TrainSettings | None:
-    """What a run that goes on was told; its checkpoint knows it too."""
-    from ..errors import CheckpointError
-    from ..train.run_state import read_checkpoint
-    from ..train.train_settings import TrainSettings
-
-    saved, checkpoint = out / "settings.json", out / "last.pt"
-    if not checkpoint.exists():
-        return None  # the run says what is missing
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    """Change settings by a NAME=VALUE, whose value is JSON, or else a string."""
+    name, equals, text = assignment.partition("=")
+    prefix, own = ("network.", name[len("network.") :]) if name.startswith("network.") else ("", name)
+    target = values["network"] if prefix else values
+    if not isinstance(target, dict):
+        raise ValueError(f"--set {assignment} comes after a network that is no table of sizes")
+    if own not in target:
+        near = [prefix + known for known in get_close_matches(own, target, n=3)]
+        known = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"known are {', '.join(prefix + n for n in sorted(target))}"
+        )
+        raise ValueError(f"--set {assignment} names no setting: {known}")
+    if not equals:
+        raise ValueError(f"--set {assignment} has no value: write --set {assignment}=VALUE")
     try:
-        if saved.exists():
-            return TrainSettings(**json.loads(saved.read_text("utf-8")))
-        return TrainSettings(**read_checkpoint(checkpoint)["settings"])
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{saved} is damaged, or of another version ({error}): remove it, and --resume takes the settings that "
-            "the last checkpoint holds."
-            if saved.exists()
-            else f"{checkpoint} is of another version ({error}): start a new run in another --out."
-        ) from error
-
-
-def _assigned(settings: TrainSettings, assignments: list[str], given: dict[str, Any]) -> TrainSettings:
-    """The settings with each NAME=VALUE (values are JSON, or plain text where they are not), and with the options."""
-    from ..train.train_settings import TrainSettings
-
-    values = settings.to_dict()
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        prefix, own = ("network.", name[len("network.") :]) if name.startswith("network.") else ("", name)
-        target = values["network"] if prefix else values
-        if not isinstance(target, dict):
-            raise ValueError(f"--set {assignment} comes after a network that is no table of sizes")
-        if own not in target:
-            raise ValueError(f"--set {assignment} names no setting: {_near(own, target, prefix)}")
-        if not equals:
-            raise ValueError(f"--set {assignment} says no value: write --set {assignment}=VALUE")
-        try:
-            target[own] = json.loads(text)
-        except json.JSONDecodeError:
-            target[own] = text
-    return TrainSettings(**{**values, **{name: value for name, value in given.items() if value is not None}})
-
-
-def _near(name: str, names: dict[str, Any], prefix: str) -> str:
-    """Which setting may have been meant."""
-    from difflib import get_close_matches
-
-    if near := get_close_matches(name, names, n=3):
-        return f"perhaps {' or '.join(prefix + close for close in near)} is meant"
-    return f"there are {', '.join(prefix + name for name in sorted(names))}"
+        target[own] = json.loads(text)
+    except json.JSONDecodeError:
+        target[own] = text

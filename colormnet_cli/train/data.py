@@ -1,111 +1,224 @@
-"""Clips for training: sample k of a run is a function of the seed and k alone, so any run can go on exactly."""
+"""Training data. Sample k of a run depends on the seed and k alone, so that any run can be resumed exactly."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from ..errors import ColormnetError, TrainingError, UsageError
+from ..color.lab import rgb_to_lab
+from ..errors import ColormnetError, MediaError, TrainingError, UsageError
+from ..media.clips import read_picture
 from .clip_loss import draw_memory
+from .film_frames import Film, find_films, split_validation
 from .scenes import synthetic_clip
 from .train_settings import TrainSettings
 
-__all__ = ["Batch", "SyntheticClips", "batches", "check_shares"]
+__all__ = ["Batch", "FilmClips", "SyntheticClips", "TrainingData", "batches", "check_batch", "training_data"]
 
-Batch = tuple[Tensor, Tensor]  # Lab [B, T, 3, H, W] and the frames to read [B, T, 3]
+Batch = tuple[Tensor, Tensor]  # Lab [B, T, 3, H, W] and the frames that each frame reads [B, T, 3]
+Image = NDArray[Any]  # RGB [H, W, 3]
 
-TRAINING, VALIDATION = 0, 1  # streams of samples that never meet
+_VALIDATION_FRAMES = 24
+
+
+class TrainingData(NamedTuple):
+    """Clips to train on, and Lab clips [T, 3, H, W] for validation."""
+
+    training: Dataset[Batch]
+    validation: list[Tensor]
+
+
+def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
+    """The data that the settings name; videos are unpacked to images in the folder ``unpacked``.
+
+    Raises:
+        UsageError: no data is given, or two kinds of it, or no video is long enough.
+        MediaError: a video cannot be read.
+    """
+    if settings.synthetic == bool(settings.data):
+        raise UsageError("Give either data, as folders of frames or videos, or synthetic clips to train on.")
+    size = settings.crops[-1][1]
+    if settings.synthetic:  # odd seeds are those of validation, so that no clip is used for both
+        clips = (
+            synthetic_clip(1, index, frames=_VALIDATION_FRAMES, size=size, jump=2, cut=0.0)
+            for index in range(settings.validation_clips)
+        )
+        return TrainingData(SyntheticClips(settings), [torch.from_numpy(clip) for clip in clips])
+    films = find_films(settings.data, unpacked, shorter_side=2 * size, minimum=settings.frames)
+    training, validation = split_validation(films, settings.validation_share, settings.seed, settings.frames)
+    shown = (validation or training)[: settings.validation_clips]
+    return TrainingData(FilmClips(training, settings), [_validation_clip(film, size) for film in shown])
 
 
 class SyntheticClips(Dataset[Batch]):
-    """Clips made on the fly; index k is the run's k-th sample."""
+    """Synthetic clips, generated on the fly; index k is the run's k-th sample."""
 
     def __init__(self, settings: TrainSettings):
         self.settings = settings
 
     def __getitem__(self, k: int) -> Batch:
         settings, step = self.settings, k // self.settings.batch
+        size, jump = settings.at(settings.crops, step), settings.at(settings.jumps, step)
         lab = synthetic_clip(
-            2 * settings.seed + TRAINING,
-            k,
-            frames=settings.frames,
-            size=settings.at(settings.crops, step),
-            jump=settings.at(settings.jumps, step),
-            cut=settings.cut,
-            vivid=settings.vivid,
+            2 * settings.seed, k, frames=settings.frames, size=size, jump=jump, cut=settings.cut, vivid=settings.vivid
         )
-        return torch.from_numpy(lab), memory_picks(settings, k)
+        return torch.from_numpy(lab), _memory_picks(settings, k)
 
 
-def memory_picks(settings: TrainSettings, k: int) -> Tensor:
-    """Which frames the frames of sample k read [T, 3]."""
+class FilmClips(Dataset[Batch]):
+    """Clips cut out of films; index k is the run's k-th sample. In each epoch, every film is used once."""
+
+    def __init__(self, films: list[Film], settings: TrainSettings):
+        self.films, self.settings = films, settings
+
+    def __getitem__(self, k: int) -> Batch:
+        settings, step = self.settings, k // self.settings.batch
+        rng = np.random.default_rng((settings.seed, 3, k))
+        epoch, place = divmod(k, len(self.films))
+        order = np.random.default_rng((settings.seed, 13, epoch)).permutation(len(self.films))
+        film = self.films[order[place]]
+        numbers = _draw_frames(rng, len(film.frames), settings.frames, settings.at(settings.jumps, step))
+        images = _read([film.frames[i] for i in numbers])
+        images = _crop(rng, images, settings.at(settings.crops, step), settings.crop_scale)
+        if self.augments(step):
+            images = [_augment(rng, image) for image in images]
+        return _to_lab(images), _memory_picks(settings, k)
+
+    def augments(self, step: int) -> bool:
+        """Whether each frame of a clip is rotated, sheared and tinted separately."""
+        return self.settings.affine and step < (1 - self.settings.plain_share) * self.settings.steps
+
+
+def _validation_clip(film: Film, size: int) -> Tensor:
+    """The first frames of a film, cropped to the middle square: Lab [T, 3, size, size]."""
+    images = []
+    for path in film.frames[:_VALIDATION_FRAMES]:
+        image = read_picture(path).astype(np.float32) / 255
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        square = image[top : top + side, left : left + side]
+        images.append(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
+    return _to_lab(images)
+
+
+def _memory_picks(settings: TrainSettings, k: int) -> Tensor:
+    """The frames that each frame of sample k reads [T, 3]."""
     return draw_memory(np.random.default_rng((settings.seed, 7, k)), settings.frames)
 
 
-class _Order(Sampler[int]):
-    """The samples of one process, from a step on: of each step's batch, its own share, part by part."""
+def _draw_frames(rng: np.random.Generator, length: int, count: int, jump: int) -> list[int]:
+    """``count`` frame numbers with gaps of at most ``jump``, ascending or, in half of the clips, descending."""
+    jump = min(jump, (length - 1) // (count - 1))
+    gaps = rng.integers(1, jump + 1, count - 1)
+    numbers = np.concatenate([[0], np.cumsum(gaps)]) + rng.integers(0, length - gaps.sum())
+    return [int(number) for number in (numbers[::-1] if rng.random() < 0.5 else numbers)]
 
-    def __init__(self, settings: TrainSettings, step: int, rank: int, size: int):
-        self.settings, self.step, self.rank, self.size = settings, step, rank, size
 
-    def __iter__(self) -> Iterator[int]:
-        share = self.settings.batch // self.size
-        for step in range(self.step, self.settings.steps):
-            first = step * self.settings.batch + self.rank * share
-            yield from range(first, first + share)
+def _read(paths: list[Path]) -> list[Image]:
+    """Images of one size, uint8. Raises MediaError if they differ in size."""
+    images: list[Image] = [read_picture(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != images[0].shape:
+            (height, width), (h, w) = images[0].shape[:2], image.shape[:2]
+            raise MediaError(
+                f"{paths[0]} is {width}×{height} and {path} is {w}×{h}: put each film into its own folder."
+            )
+    return images
 
-    def __len__(self) -> int:
-        return (self.settings.steps - self.step) * (self.settings.batch // self.size)
+
+def _crop(rng: np.random.Generator, images: list[Image], size: int, scale: tuple[float, float]) -> list[Image]:
+    """The same crop of all images, of random area, aspect ratio and place, mirrored or not: [size, size, 3] in 0..1."""
+    height, width = images[0].shape[:2]
+    area = rng.uniform(*scale) * height * width
+    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    h, w = min(height, max(1, round(np.sqrt(area / aspect)))), min(width, max(1, round(np.sqrt(area * aspect))))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    mirrored = rng.random() < 0.5
+    method = cv2.INTER_AREA if min(h, w) > size else cv2.INTER_LINEAR
+    crops = []
+    for image in images:
+        crop: Image = np.ascontiguousarray(image[top : top + h, left : left + w]).astype(np.float32) / 255
+        crop = cv2.resize(crop, (size, size), interpolation=method)
+        crops.append(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop)
+    return crops
+
+
+def _augment(rng: np.random.Generator, image: Image) -> Image:
+    """A small rotation and shear, and slightly different brightness, contrast and saturation."""
+    middle = (np.array(image.shape[:2]) - 1) / 2
+    angle, shear = np.deg2rad(rng.uniform(-15, 15)), np.deg2rad(rng.uniform(-10, 10))
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = rotation @ np.array([[1, np.tan(shear)], [0, 1]])
+    warp = np.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
+    size = image.shape[1], image.shape[0]
+    image = cv2.warpAffine(image, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    brightness, contrast, saturation = rng.uniform(0.9, 1.1), rng.uniform(0.95, 1.05), rng.uniform(0.95, 1.05)
+    image = image * brightness
+    image = (image - image.mean()) * contrast + image.mean()
+    gray = (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    return np.asarray(np.clip((image - gray) * saturation + gray, 0, 1), np.float32)
+
+
+def _to_lab(images: list[Image]) -> Tensor:
+    """RGB images in 0..1 to Lab [T, 3, H, W]."""
+    return rgb_to_lab(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
 
 
 def batches(
-    data: Dataset[Batch], settings: TrainSettings, *, step: int, rank: int = 0, size: int = 1
+    data: Dataset[Batch], settings: TrainSettings, *, step: int, rank: int = 0, world_size: int = 1
 ) -> Iterator[Batch]:
     """Batches for one process from ``step`` on; ``accumulate`` of them make a step.
 
     Raises:
-        UsageError: the batch cannot be shared by that many processes.
+        UsageError: the batch cannot be divided between that many processes.
+        MediaError: a frame cannot be read.
+        TrainingError: a worker process was killed.
     """
-    check_shares(settings, size)
-    parts = size * settings.accumulate
+    check_batch(settings, world_size)
+    # Of each step's samples, each process gets a contiguous share.
+    samples = np.arange(step * settings.batch, settings.steps * settings.batch)
+    share = samples.reshape(-1, world_size, settings.batch // world_size)[:, rank].ravel()
     loader: DataLoader[Any] = DataLoader(
         data,
-        batch_size=settings.batch // parts,
-        sampler=_Order(settings, step, rank, size),
+        batch_size=settings.batch // (world_size * settings.accumulate),
+        sampler=share.tolist(),
         num_workers=settings.workers,
-        worker_init_fn=_deaf,
+        worker_init_fn=_ignore_interrupts,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=settings.workers > 0,
     )
     try:
         yield from loader
-    except ColormnetError as error:  # out of a worker it comes with its traceback
+    except ColormnetError as error:  # from a worker process, its message contains a traceback
         raise type(error)(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise TrainingError(
-            "A process that prepares clips was ended from outside, as happens when memory runs out, or, in a "
-            "container, /dev/shm: go on with --resume and fewer --workers."
+            "A worker process that prepares clips was killed, probably because memory, or /dev/shm in a container, is "
+            "full: resume with fewer workers."
         ) from error
 
 
-def check_shares(settings: TrainSettings, size: int) -> None:
-    """Refuse a batch that cannot be shared by so many processes."""
-    parts = size * settings.accumulate
+def check_batch(settings: TrainSettings, world_size: int) -> None:
+    """Raise UsageError if the batch cannot be divided between that many processes."""
+    parts = world_size * settings.accumulate
     if settings.batch % parts:
         raise UsageError(
-            f"A batch of {settings.batch} cannot be shared by {size} processes in {settings.accumulate} parts each; "
-            f"take a --batch that divides by {parts}."
+            f"A batch of {settings.batch} cannot be divided between {world_size} processes in {settings.accumulate} "
+            f"parts each: make it a multiple of {parts}."
         )
 
 
-def _deaf(worker: int) -> None:
-    """A terminal's Ctrl-C goes to all processes; but the run ends its step first, and needs the clips for that."""
+def _ignore_interrupts(worker: int) -> None:
+    """A terminal sends Ctrl-C to all processes, but the step that is completed first still needs its clips."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,70 +1,124 @@
-"""Where a run begins: random weights, the published ones, or ImageNet's and DINOv2's."""
+"""Initial weights: random, trained ones, or those of ImageNet and DINOv2, which the paper's authors started from."""
 
 from __future__ import annotations
 
 import logging
 
 import torch
+from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
 from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.colormnet.config import ColorMNetConfig
+from ..networks.colormnet.published_names import our_name
+from ..weights import LockEntry, UrlSource, ensure, model_from_file, weights_path
 from .train_settings import TrainSettings
 
-__all__ = ["initial_model"]
+__all__ = ["PRETRAINED", "initial_model", "load_pretrained"]
 
 _log = logging.getLogger(__name__)
+
+
+def _entry(name: str, url: str, size: int, sha256: str, license: str, origin: str) -> LockEntry:
+    return LockEntry(name, url.rpartition("/")[2], size, sha256, license, origin, sources=(UrlSource(url),))
+
+
+# Not in weights.lock: only training from scratch needs them, and `colormnet weights verify` should not report them as
+# missing.
+PRETRAINED = {
+    "resnet50": _entry(
+        "resnet50", "https://download.pytorch.org/models/resnet50-0676ba61.pth", 102530333,
+        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", "BSD-3-Clause", "torchvision, ImageNet",
+    ),
+    "resnet18": _entry(
+        "resnet18", "https://download.pytorch.org/models/resnet18-f37072fd.pth", 46830571,
+        "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec", "BSD-3-Clause", "torchvision, ImageNet",
+    ),
+    "dinov2": _entry(
+        "dinov2", "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth", 88283115,
+        "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9", "Apache-2.0", "Meta AI, DINOv2 ViT-S/14",
+    ),
+}  # fmt: skip
 
 
 def initial_model(settings: TrainSettings) -> ColorMNet:
     """The network that training starts from, by ``settings.init``: random, colormnet, pretrained, or a weight file.
 
     Raises:
-        UsageError: the weights are of another network than the settings'.
-        WeightsError: they cannot be had.
+        UsageError: the weights are those of another network than the settings'.
+        WeightsError: the weights cannot be loaded or downloaded.
     """
-    if settings.init == "random":
-        return _random(settings)
-    if settings.init == "pretrained":
-        from .pretrained import fill_pretrained
-
+    if settings.init in ("random", "pretrained"):
         model = _random(settings)
-        fill_pretrained(model)
+        if settings.init == "pretrained":
+            load_pretrained(model)
         return model
-    from ..weights import model_from_file, weights_path
-
-    found = model_from_file(weights_path(settings.init))
-    return found if found.config == settings.network else _adopt(found, settings)
+    model = model_from_file(weights_path(settings.init))
+    return model if model.config == settings.network else _adapt(model, settings)
 
 
-def _adopt(found: ColorMNet, settings: TrainSettings) -> ColorMNet:
-    """A network that differs a little from the one with weights: what fits is taken, the rest begins at random."""
+def _adapt(trained: ColorMNet, settings: TrainSettings) -> ColorMNet:
+    """A network that differs slightly from the trained one: tensors that fit are copied, the others stay random."""
     model = _random(settings)
-    ours, theirs = model.state_dict(), found.state_dict()
+    ours, theirs = model.state_dict(), trained.state_dict()
     new = [name for name in ours if name not in theirs or theirs[name].shape != ours[name].shape]
     if not new and theirs.keys() == ours.keys():
-        return found  # what differs is no tensor, as the exemplar's weight: the file knows best
+        return trained  # only values that are not tensors differ, such as exemplar_weight: the file's are used
     if sum(ours[name].numel() for name in new) > 0.1 * sum(tensor.numel() for tensor in ours.values()):
         raise UsageError(
-            f"The weights {settings.init} are of another network than this configuration; "
-            "take the --config that they were trained with."
+            f"The weights {settings.init} are those of another network: use the configuration they were trained with."
         )
     model.load_state_dict({**theirs, **{name: ours[name] for name in new}}, strict=False)
-    _log.warning("%s has no %s; they begin at random", settings.init, ", ".join(new))
+    _log.warning("%s has no %s: random values are used", settings.init, ", ".join(new))
     return model
 
 
 def _random(settings: TrainSettings) -> ColorMNet:
-    """Random weights, the same for the same seed."""
-    state = torch.random.get_rng_state()
-    torch.manual_seed(settings.seed)
-    try:
+    """Random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
         model = ColorMNet(settings.network)
-    finally:
-        torch.random.set_rng_state(state)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:
-                parameter.fill_(1.0)  # 1e-5 suits a pretrained transformer: from nothing it would not wake
-            elif name.startswith("decoder.predict."):  # grey, or the raw readout, is about the first answer
+                parameter.fill_(1.0)  # the default 1e-5 is for pretrained transformers; a random one would not learn
+            elif name.startswith("decoder.predict."):  # the first predictions are close to gray, or to the raw readout
                 parameter.mul_(0.0 if name.endswith("bias") else 0.1)
     return model
+
+
+def load_pretrained(model: ColorMNet) -> None:
+    """Load ImageNet's ResNets and DINOv2's transformer into a network of the full size; the rest stays as it is.
+
+    Raises:
+        UsageError: the network has another size.
+        WeightsError: a file cannot be downloaded.
+    """
+    if model.config != ColorMNetConfig():
+        raise UsageError("ImageNet and DINOv2 weights fit only the full configuration: use that, or random weights.")
+    state = model.state_dict()
+    for source in PRETRAINED:
+        path = ensure(PRETRAINED[source])
+        tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        for name, tensor in tensors.items():
+            if (ours := _our_name(source, name)) is None:
+                continue
+            if ours == "value_encoder.trunk.conv1.weight":
+                # Three input channels take the lightness, as of a gray photo; the two of color start as its mean.
+                tensor = torch.cat((tensor, tensor.mean(1, keepdim=True).expand(-1, 2, -1, -1)), dim=1)
+            if ours not in state or state[ours].shape != tensor.shape:
+                raise CheckpointError(
+                    f"{path} has {name} of shape {list(tensor.shape)}, which does not fit the network."
+                )
+            state[ours].copy_(tensor)
+
+
+def _our_name(source: str, name: str) -> str | None:
+    """The network's name for a tensor of one of the files; None if the network does not have it."""
+    if name.startswith(("layer4.", "fc.")) or name == "mask_token":
+        return None
+    if source == "dinov2":
+        return our_name("key_encoder.network2.backbone." + name)
+    if source == "resnet50":
+        return our_name("key_encoder." + name.replace("layer1.", "res2."))
+    return our_name("value_encoder." + name)

@@ -1,34 +1,29 @@
-"""The training run: steps, checkpoints, validation, and going on exactly where it stopped."""
+"""The training run: steps, validation, checkpoints, and resuming exactly where it stopped."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
-from ..inference.device import DTYPES
 from ..networks.colormnet.colormnet import ColorMNet
-from .clip_loss import ClipLoss
-from .data import Batch, batches, check_shares
+from .data import Batch, TrainingData, batches, check_batch, training_data
 from .distributed import Distributed, init_distributed
 from .init_weights import initial_model
-from .interrupt import interrupt_held
 from .logger import RunLogger
-from .run_state import read_checkpoint, write_checkpoint, write_file, write_weights
-from .sources import Material, material
+from .run_state import read_checkpoint, write_checkpoint, write_settings, write_weights
 from .train_settings import TrainSettings
-from .trainer import Trainer, learning_rate
+from .trainer import StepResult, Trainer
 from .validation import validate
 
 __all__ = ["TrainingProgress", "TrainingResult", "train"]
@@ -38,26 +33,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a run is."""
+    """Where a run is, after each step."""
 
     step: int
     steps: int
     done: int  # steps of this process
     loss: float
     error: float  # mean |ab error| in Lab units
-    psnr: float | None  # of the last validation
-    seconds: float  # since this process began
+    psnr: float | None  # of the last validation, in dB
+    seconds: float  # since this process started
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run leaves."""
+    """What a run has reached."""
 
     folder: Path
     steps: int
-    loss: float | None  # of the last step; None where no step was left to do
+    loss: float | None  # of the last step; None if no step was left to do
     best_psnr: float | None
-    weights: Path | None  # RUN/best.pt; None where nothing was validated yet
+    weights: Path | None  # best.pt; None before the first validation
 
 
 def train(
@@ -69,15 +64,17 @@ def train(
     stop_after: int | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
-    """Train into a folder: last.pt (to go on), best.pt and final.pt (weights), settings.json, log.csv.
+    """Train into a folder: last.pt (to resume), best.pt and final.pt (weights), settings.json, log.csv.
 
-    ``stop_after`` ends the process after so many of its steps, with a checkpoint; resume goes on from there.
+    ``stop_after`` ends the process after that many of its steps, with a checkpoint to resume from.
 
     Raises:
-        OutputError: the folder holds a run already, and it is not to be resumed.
-        CheckpointError: there is nothing to resume, or it is of another run.
-        TrainingError: the loss became infinite or no number; the last good checkpoint is kept.
-        Interrupted: Ctrl-C; the step was finished, and resume goes on behind it.
+        OutputError: the folder holds a run already, and ``resume`` is not set.
+        CheckpointError: there is nothing to resume, or it is another run.
+        UsageError: the settings do not fit the data, the run, or the number of processes.
+        MediaError: a video or an image cannot be read.
+        TrainingError: the loss became infinite or NaN; the last good checkpoint is kept.
+        Interrupted: Ctrl-C; the step was completed, and resume continues after it.
     """
     device = torch.device(device)
     with init_distributed(device) as processes:
@@ -85,161 +82,110 @@ def train(
             device = torch.device("cuda", processes.local_rank)
         run = _Run(settings, folder, device, processes, resume)
         try:
-            return run.go(stop_after, progress)
+            return run.run(stop_after, progress)
         except Interrupted:
             raise
         except KeyboardInterrupt as stop:
-            raise Interrupted(run.cut_off()) from stop
+            raise Interrupted(f"Interrupted in the middle of a step: {run.advice}.") from stop
         finally:
             if processes.is_main:
                 run.logger.close()
 
 
 class _Run:
-    """Everything that one process of a run holds."""
+    """One process of a run: what it trains, where it is, and the files that the main process writes."""
 
     def __init__(
         self, settings: TrainSettings, folder: Path, device: torch.device, processes: Distributed, resume: bool
     ):
         self.folder, self.device, self.processes = folder, device, processes
-        check_shares(settings, processes.world_size)
+        self.checkpoint = folder / "last.pt"
         self.step, self.best = 0, -math.inf
-        saved = read_checkpoint(folder / "last.pt") if resume else None
-        if saved is None and (folder / "last.pt").exists():
-            raise OutputError(f"{folder} holds a run already; go on with --resume, or take another --out.")
+        check_batch(settings, processes.world_size)
+        saved = read_checkpoint(self.checkpoint) if resume else None
+        if saved is None and self.checkpoint.exists():
+            raise OutputError(f"{folder} holds a run already: resume it, or choose another folder.")
         model = ColorMNet(settings.network) if saved else initial_model(settings)
-        self.settings = settings = settings.with_overrides(network=model.config)
-        self.trainer = Trainer(model, settings, device)
-        weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
-        self.parallel: nn.Module = ClipLoss(model, **weights)
-        if processes.world_size > 1:
-            on = [processes.local_rank] if device.type == "cuda" else None
-            # Unused are: in a clip that the value encoder renews throughout, the decoder's own update of the hidden
-            # state; while the keys are learned alone, all that encodes and decodes. PyTorch warns after other steps.
-            self.parallel = DistributedDataParallel(self.parallel, device_ids=on, find_unused_parameters=True)
+        self.settings = settings.with_overrides(network=model.config)
+        self.trainer = Trainer(model, self.settings, device, processes)
         if saved:
             self._restore(saved)
-        self.material = self._material()
-        if processes.is_main:  # not before: a slip in --data is to leave nothing
-            write_file(folder / "settings.json", (json.dumps(settings.to_dict(), indent=2) + "\n").encode())
+        self.data = self._load_data()
+        if processes.is_main:  # only now: a mistake in the data should leave no files
+            write_settings(folder, self.settings)
             self.logger = RunLogger(folder, self.step)
 
-    def go(self, stop_after: int | None, progress: Callable[[TrainingProgress], None] | None) -> TrainingResult:
-        settings, began = self.settings, time.monotonic()
-        loss: float | None = None
+    def run(self, stop_after: int | None, progress: Callable[[TrainingProgress], None] | None) -> TrainingResult:
+        """Do the steps that are left, or ``stop_after`` of them."""
+        settings, started, first = self.settings, time.monotonic(), self.step
+        end = settings.steps if stop_after is None else min(settings.steps, first + stop_after)
+        result: StepResult | None = None
         psnr: float | None = None
-        share = {"rank": self.processes.rank, "size": self.processes.world_size}
-        given = batches(self.material.training, settings, step=self.step, **share)
-        end = settings.steps if stop_after is None else min(settings.steps, self.step + stop_after)
-        start = self.step
-        with interrupt_held(alone=self.processes.world_size == 1) as interrupted:
+        share = {"rank": self.processes.rank, "world_size": self.processes.world_size}
+        loader = batches(self.data.training, settings, step=first, **share)
+        # Several processes would have to stop at the same step, so there the interrupt is not held back.
+        with hold_interrupt(enabled=self.processes.world_size == 1) as interrupted:
             while self.step < end and not interrupted():
-                loss, error, norm = self._step(self._parts(given, start))
+                try:
+                    result = self.trainer.step(self.step, self._next_batches(loader, first))
+                except TrainingError as problem:
+                    raise TrainingError(f"{problem}: {self.advice}, with a lower lr.") from None
                 self.step += 1
-                due = self.step % settings.validate_every == 0 or self.step == settings.steps
-                if due:
+                validated = self.step % settings.validate_every == 0 or self.step == settings.steps
+                if validated:
                     psnr = self._validate()
                 if self.processes.is_main:
-                    seconds = time.monotonic() - began
-                    self._log_step(loss, error, norm, seconds, psnr if due else None)
+                    seconds = time.monotonic() - started
+                    row = {**result._asdict(), "seconds": seconds, "psnr": psnr if validated else None}
+                    self.logger.write(step=self.step, **row)
                     if progress is not None:
+                        at = {"step": self.step, "steps": settings.steps, "done": self.step - first}
                         progress(
-                            TrainingProgress(self.step, settings.steps, self.step - start, loss, error, psnr, seconds)
+                            TrainingProgress(**at, loss=result.loss, error=result.error, psnr=psnr, seconds=seconds)
                         )
                 if self.step % settings.checkpoint_every == 0:
-                    self._checkpoint()
-            if self.step > start and self.step % settings.checkpoint_every:
-                self._checkpoint()
+                    self._write_checkpoint()
+            if self.step > first and self.step % settings.checkpoint_every:
+                self._write_checkpoint()
         if self.step < end:
-            raise Interrupted(self._broken_off())
+            raise Interrupted(f"Interrupted after step {self.step} of {settings.steps}: {self.advice}.")
         if self.processes.is_main and self.step == settings.steps:
             self._write_weights("final.pt")
-        if self.best == -math.inf:
-            return TrainingResult(self.folder, self.step, loss, None, None)
-        return TrainingResult(self.folder, self.step, loss, self.best, self.folder / "best.pt")
+        best = None if self.best == -math.inf else self.best
+        loss = result.loss if result else None
+        return TrainingResult(self.folder, self.step, loss, best, None if best is None else self.folder / "best.pt")
 
-    def _log_step(self, loss: float, error: float, norm: float, seconds: float, psnr: float | None) -> None:
-        """A row of the log, for the step that was just done."""
-        self.logger.write(
-            step=self.step,
-            loss=repr(loss),
-            error=f"{error:.4f}",
-            lr=f"{learning_rate(self.settings, self.step - 1):.4g}",
-            grad_norm=f"{norm:.4g}",
-            seconds=f"{seconds:.1f}",
-            **({} if psnr is None else {"psnr": f"{psnr:.3f}"}),
-        )
+    @property
+    def advice(self) -> str:
+        """How to continue after an error."""
+        return f"resume the run from {self.checkpoint}" if self.checkpoint.exists() else "start again"
 
-    def cut_off(self) -> str:
-        """What is said where not even the step could be ended."""
-        if not (self.folder / "last.pt").exists():
-            return "Interrupted before the first checkpoint: start again."
-        return "Interrupted in the middle of a step: the same command with --resume goes on at the last checkpoint."
-
-    def _broken_off(self) -> str:
-        if not (self.folder / "last.pt").exists():
-            return "Interrupted before the first step was done: start again."
-        steps = f"{self.step} of {self.settings.steps}"
-        return f"Interrupted after step {steps}: the same command with --resume goes on there."
-
-    def _material(self) -> Material:
-        """Films and made-up clips; on each machine one process unpacks videos, and the others wait for it."""
+    def _load_data(self) -> TrainingData:
+        """On each machine, one process unpacks videos while the others wait for it."""
         unpacked = self.folder / "frames"
         if self.processes.world_size == 1:
-            return material(self.settings, unpacked)
-        found = material(self.settings, unpacked) if self.processes.local_rank == 0 else None
+            return training_data(self.settings, unpacked)
+        data = training_data(self.settings, unpacked) if self.processes.local_rank == 0 else None
         self.processes.barrier()
-        return found or material(self.settings, unpacked)
+        return data or training_data(self.settings, unpacked)
 
-    def _parts(self, given: Iterator[Batch], start: int) -> list[Batch]:
-        """What the next step learns from; where that cannot be read, nothing of the steps before is lost."""
+    def _next_batches(self, loader: Iterator[Batch], first: int) -> list[Batch]:
+        """The next step's share of this process; if it cannot be read, the steps done so far are saved."""
         try:
-            return [next(given) for _ in range(self.settings.accumulate)]
+            return [next(loader) for _ in range(self.settings.accumulate)]
         except MediaError:
-            if self.step > start and self.processes.world_size == 1:  # several would have to stop at the same step
-                self._checkpoint()
+            if self.step > first and self.processes.world_size == 1:  # several would have to stop at the same step
+                self._write_checkpoint()
             raise
 
-    def _step(self, parts: list[Batch]) -> tuple[float, float, float]:
-        """One optimiser step: loss, error in Lab units, norm of the gradient; the same in all processes."""
-        settings = self.settings
-        self.trainer.prepare(self.step)
-        renew = torch.from_numpy(
-            np.random.default_rng((settings.seed, 5, self.step)).random(settings.frames) < settings.hidden_renewal
-        )
-        loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for part, batch in enumerate(parts):
-            lab, picks = (x.to(self.device, non_blocking=True) for x in batch)
-            wait = isinstance(self.parallel, DistributedDataParallel) and part < settings.accumulate - 1
-            self.parallel.require_backward_grad_sync = not wait  # type: ignore[assignment]
-            with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
-                result = self.parallel(lab, picks, renew, self.step < settings.matching_share * settings.steps)
-            self.trainer.backward(result.loss / settings.accumulate)
-            loss += result.loss.detach() / settings.accumulate
-            error += result.error / settings.accumulate
-        loss_mean = self.processes.mean(loss)
-        self._refuse_nan(loss_mean, "loss")
-        norm = self.trainer.gradient_norm()
-        if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
-            self._refuse_nan(norm, "gradient")
-        self.trainer.update()
-        return loss_mean, self.processes.mean(error), norm
-
-    def _refuse_nan(self, value: float, what: str) -> None:
-        if math.isfinite(value):
-            return
-        last = self.folder / "last.pt"
-        kept = f"{last} holds the last good state: go on with --resume and" if last.exists() else "start again with"
-        raise TrainingError(f"The {what} became {value} at step {self.step + 1}; {kept} a lower --lr.")
-
     def _validate(self) -> float | None:
-        """PSNR on held-out clips, in the leading process; the best weights are kept."""
+        """The PSNR on the validation clips, in the main process; the best weights are saved."""
         psnr = None
         if self.processes.is_main:
-            found = validate(self.trainer.result, self.material.validation, self.device)
-            psnr = found.psnr
-            _log.info("step %d: validation %.2f dB, chroma %.2f of the truth", self.step, psnr, found.chroma)
-            self.logger.picture(self.step, found.picture)
+            result = validate(self.trainer.averaged, self.data.validation, self.device)
+            psnr = result.psnr
+            _log.info("step %d: validation %.2f dB, chroma %.2f of the original", self.step, psnr, result.chroma)
+            self.logger.image(self.step, result.image)
             if psnr > self.best:
                 self.best = psnr
                 self._write_weights("best.pt")
@@ -247,35 +193,56 @@ class _Run:
         return psnr
 
     def _write_weights(self, name: str) -> None:
-        write_weights(self.folder / name, self.trainer.result, torch.float16 if self.settings.half_weights else None)
+        write_weights(self.folder / name, self.trainer.averaged, torch.float16 if self.settings.half_weights else None)
 
-    def _checkpoint(self) -> None:
+    def _write_checkpoint(self) -> None:
         if self.processes.is_main:
-            write_checkpoint(self.folder / "last.pt", {
-                "step": self.step,
-                "best": self.best,
-                "settings": self.settings.to_dict(),
-                **self.trainer.state_dict(),
-            })  # fmt: skip
+            run = {"step": self.step, "best": self.best, "settings": self.settings.to_dict()}
+            write_checkpoint(self.checkpoint, {**run, **self.trainer.state_dict()})
         self.processes.barrier()
 
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
             self.trainer.load_state_dict(saved)
             self.step, self.best = int(saved["step"]), float(saved["best"])
-            began = saved["settings"]["init"]
+            init = saved["settings"]["init"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.folder / 'last.pt'} is of another network, or of another choice of what is learned, than these "
-                "settings; go on with the run's own, or take another --out."
+                f"{self.checkpoint} is that of another network or version, or trains other parameters: resume with the "
+                "run's own settings, or choose another folder."
             ) from error
-        if self.settings.init != began:
+        if self.settings.init != init:
             raise UsageError(
-                f"{self.folder} began with --init {began} and goes on with its own weights; to begin with "
-                f"{self.settings.init} take another --out, without --resume."
+                f"{self.folder} started from init {init}, and resumes with its own weights: to start from "
+                f"{self.settings.init}, begin a new run in another folder."
             )
         if self.step > self.settings.steps:
             raise UsageError(
-                f"{self.folder} is at step {self.step} already, and --steps {self.settings.steps} ends before; give "
-                "as many as it is to have in all."
+                f"{self.folder} is at step {self.step} already, beyond the {self.settings.steps} steps asked for: "
+                "steps counts those of the whole run."
             )
+
+
+@contextmanager
+def hold_interrupt(*, enabled: bool = True) -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back until a step is complete; yields a function that returns whether it came.
+
+    A second Ctrl-C is passed on at once. Outside of the main thread, or where Ctrl-C is ignored, nothing is held.
+    """
+    previous = signal.getsignal(signal.SIGINT)
+    received = False
+
+    def hold(number: int, frame: Any) -> None:
+        nonlocal received
+        if received and callable(previous):
+            previous(number, frame)
+        received = True
+
+    if not enabled or not callable(previous) or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield lambda: received
+    finally:
+        signal.signal(signal.SIGINT, previous)

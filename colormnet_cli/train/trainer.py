@@ -1,73 +1,116 @@
-"""The network that learns, and by what: the optimiser, the gradient's scale, the mean of the weights."""
+"""Training steps: the network with its loss, optimizer, gradient scaler and averaged weights."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..errors import TrainingError
+from ..inference.device import DTYPES
 from ..networks.colormnet.colormnet import ColorMNet
+from .clip_loss import ClipLoss
+from .data import Batch
+from .distributed import Distributed
 from .train_settings import TrainSettings
 
-__all__ = ["Trainer", "learning_rate"]
+__all__ = ["StepResult", "Trainer", "learning_rate"]
+
+
+class StepResult(NamedTuple):
+    """Of one optimizer step, the same in all processes."""
+
+    loss: float
+    error: float  # mean |ab error| in Lab units
+    lr: float
+    grad_norm: float
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
     """The learning rate of a step."""
-    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    warmup = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
     if settings.schedule == "cosine":
-        return settings.lr * warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
-    return settings.lr * warm * 0.1 ** sum(step >= drop for drop in settings.lr_drops)
+        return settings.lr * warmup * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))
+    return settings.lr * warmup * 0.1 ** sum(step >= drop for drop in settings.lr_drops)
 
 
 class Trainer:
-    """One network on its way; a step is prepare, backward for each part of the batch, gradient_norm, update."""
+    """A network in training, on one device of one process."""
 
-    def __init__(self, model: ColorMNet, settings: TrainSettings, device: torch.device):
-        self.model, self.settings = model, settings
+    def __init__(self, model: ColorMNet, settings: TrainSettings, device: torch.device, processes: Distributed):
+        self.model, self.settings, self.device, self.processes = model, settings, device, processes
         model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
-        learned = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(learned, settings.lr, weight_decay=settings.weight_decay)
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
-        # The mean over the last steps lies more in the middle of what is good than any one step does.
-        decay = get_ema_multi_avg_fn(settings.ema_decay)
-        self.mean = AveragedModel(model, multi_avg_fn=decay, use_buffers=True) if settings.ema_decay else None
+        ema = get_ema_multi_avg_fn(settings.ema_decay)
+        self.ema = AveragedModel(model, multi_avg_fn=ema, use_buffers=True) if settings.ema_decay else None
+        self.loss: nn.Module = ClipLoss(
+            model, raw_loss=settings.raw_loss, chroma_loss=settings.chroma_loss, fade_loss=settings.fade_loss
+        )
+        if processes.world_size > 1:
+            ids = [processes.local_rank] if device.type == "cuda" else None
+            # Some steps leave parameters unused: where the value encoder updates the hidden state in every frame, the
+            # decoder's own update; while only the keys are trained, all encoders and decoders.
+            self.loss = DistributedDataParallel(self.loss, device_ids=ids, find_unused_parameters=True)
 
     @property
-    def result(self) -> ColorMNet:
-        """The network that the run gives, if it ended here."""
-        return self.model if self.mean is None else cast(ColorMNet, self.mean.module)
+    def averaged(self) -> ColorMNet:
+        """The network to validate and to save: the averaged weights, or the model itself without averaging."""
+        return self.model if self.ema is None else cast(ColorMNet, self.ema.module)
 
-    def prepare(self, step: int) -> None:
-        """Train mode, but BatchNorm learns its statistics only in the first part of the run, if at all."""
+    def step(self, step: int, batches: Sequence[Batch]) -> StepResult:
+        """Do one optimizer step on this process's share of a batch, in ``accumulate`` parts.
+
+        Raises:
+            TrainingError: the loss or the gradient became infinite or NaN; the weights are unchanged.
+        """
+        settings = self.settings
+        lr = self._prepare(step)
+        update_hidden = np.random.default_rng((settings.seed, 5, step)).random(settings.frames)
+        renew = torch.from_numpy(update_hidden < settings.hidden_renewal)
+        keys_only = step < settings.matching_share * settings.steps
+        loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for part, batch in enumerate(batches):
+            lab, picks = (x.to(self.device, non_blocking=True) for x in batch)
+            last = part == len(batches) - 1  # until then, gradients stay in their process
+            self.loss.require_backward_grad_sync = last  # type: ignore[assignment]
+            with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
+                result = self.loss(lab, picks, renew, keys_only)
+            self.scaler.scale(result.loss / len(batches)).backward()
+            loss += result.loss.detach() / len(batches)
+            error += result.error / len(batches)
+        mean_loss = self.processes.mean(loss)
+        _require_finite("loss", mean_loss, step)
+        self.scaler.unscale_(self.optimizer)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf))
+        if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
+            _require_finite("gradient", norm, step)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+        return StepResult(mean_loss, self.processes.mean(error), lr, norm)
+
+    def _prepare(self, step: int) -> float:
+        """Set train mode, in which BatchNorm is frozen after the first part of the run, and the learning rate."""
         self.model.train()
         if step < self.settings.norm_share * self.settings.steps:
             for module in self.model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.train()
+        lr = learning_rate(self.settings, step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, step)
+            group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-
-    def backward(self, loss: Tensor) -> None:
-        """Add a part's gradients to those that are there."""
-        self.scaler.scale(loss).backward()
-
-    def gradient_norm(self) -> float:
-        """The norm of the whole gradient, which is then cut to the settings' largest one."""
-        self.scaler.unscale_(self.optimizer)
-        return float(nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf))
-
-    def update(self) -> None:
-        """The optimiser's step."""
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.mean is not None:
-            self.mean.update_parameters(self.model)
+        return lr
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on."""
@@ -75,16 +118,21 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "mean": None if self.mean is None else self.mean.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
             "rng": torch.random.get_rng_state(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from what state_dict gave; KeyError, RuntimeError or ValueError where that is another network's."""
+        """Continue from a state_dict. KeyError, RuntimeError or ValueError where it is that of another network."""
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        if saved["scaler"] and self.scaler.is_enabled():  # else fp16 begins here, or has ended
+        if saved["scaler"] and self.scaler.is_enabled():  # otherwise fp16 starts here, or has ended
             self.scaler.load_state_dict(saved["scaler"])
-        if self.mean is not None and saved.get("mean"):  # else it begins here
-            self.mean.load_state_dict(saved["mean"])
+        if self.ema is not None and saved["ema"]:  # otherwise averaging starts here
+            self.ema.load_state_dict(saved["ema"])
         torch.random.set_rng_state(saved["rng"])
+
+
+def _require_finite(name: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(f"The {name} became {value} at step {step + 1}")

@@ -90,6 +90,6 @@ def test_a_film_is_learned_as_players_show_it(tmp_path: Path) -> None:
         str(film(tmp_path / "lying.mkv", "clockwise", count=3)),
         str(film(tmp_path / "not.mkv", "upright", count=3)),
     )
-    lying, upright = find_films(films, unpacked=tmp_path / "frames", shorter_side=48, least=3)
+    lying, upright = find_films(films, unpacked=tmp_path / "frames", shorter_side=48, minimum=3)
     for ours, theirs in zip(lying.frames, upright.frames, strict=True):
         np.testing.assert_array_equal(read_picture(ours), read_picture(theirs))

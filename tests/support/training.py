@@ -1,9 +1,12 @@
-"""A small training run for tests: its settings, its log, and the command for it."""
+"""A small training run for tests: its settings, its log, and its command line."""
 
 from __future__ import annotations
 
 import csv
 import json
+
+import cv2
+import numpy as np
 
 from colormnet_cli.train.train_settings import TrainSettings, preset
 from support.networks import small_config
@@ -15,17 +18,34 @@ SMALL = TrainSettings(
 
 
 def column(folder, name):
-    """Of a run's log."""
+    """A column of a run's log, as text."""
     with (folder / "log.csv").open(newline="") as file:
         return [row[name] for row in csv.DictReader(file)]
 
 
+def losses(folder):
+    """The loss of each step of a run."""
+    return [float(loss) for loss in column(folder, "loss")]
+
+
 def command(settings, out, *more):
-    """What `colormnet train` is told to run with these settings."""
-    usual, given = preset("full").to_dict(), settings.to_dict()
-    told = {name: value for name, value in given.items() if name != "network" and value != usual[name]}
-    told |= {f"network.{name}": value for name, value in given["network"].items()}
+    """The arguments of Python that run `colormnet train` with these settings."""
+    default, given = preset("full").to_dict(), settings.to_dict()
+    changed = {name: value for name, value in given.items() if name != "network" and value != default[name]}
+    changed |= {f"network.{name}": value for name, value in given["network"].items()}
     return [
         "-m", "colormnet_cli", "train", "--out", str(out), "--device", "cpu", "--progress", "none", *more,
-        *(part for name, value in told.items() for part in ("--set", f"{name}={json.dumps(value)}")),
+        *(part for name, value in changed.items() for part in ("--set", f"{name}={json.dumps(value)}")),
     ]  # fmt: skip
+
+
+def make_frames(folder, count, *, shade=0, size=(60, 80)):
+    """Frames that get redder, so that a clip shows which of them it contains."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(shade)
+    noise = rng.integers(0, 60, (*size, 3), dtype=np.uint8)
+    for number in range(count):
+        image = noise.copy()
+        image[..., 2] = 8 * number  # BGR: red
+        cv2.imwrite(str(folder / f"{number:05d}.png"), image)
+    return folder

@@ -1,4 +1,4 @@
-"""Several processes, one run."""
+"""One training run in several processes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from colormnet_cli.train.distributed import Distributed, init_distributed, is_ma
 
 
 def test_processes_wait_while_one_unpacks_films(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After ten minutes, PyTorch's own patience with GPUs, a run on a long film ended with a time-out."""
-    asked: dict[str, Any] = {}
+    """After ten minutes, PyTorch's default for GPUs, a run on a long video ended with a timeout."""
+    arguments: dict[str, Any] = {}
     for name, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(dist, "init_process_group", lambda backend, **more: asked.update(more))
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **given: arguments.update(given))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
     with init_distributed(torch.device("cpu")) as processes:
         assert processes == Distributed(1, 2, 0)
-    assert asked["timeout"] >= timedelta(hours=12)
+    assert arguments["timeout"] >= timedelta(hours=12)
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2, .* no RANK, MASTER_ADDR, MASTER_PORT: start them with torchrun"),
         ({"WORLD_SIZE": "2", "RANK": "0"}, "no MASTER_ADDR, MASTER_PORT"),
@@ -38,16 +38,18 @@ def test_processes_wait_while_one_unpacks_films(monkeypatch: pytest.MonkeyPatch)
         ({"WORLD_SIZE": "2", "RANK": "", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "RANK="),
     ],
 )
-def test_half_an_environment_is_said(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str) -> None:
+def test_an_incomplete_environment_is_reported(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
+) -> None:
     """A cluster that sets WORLD_SIZE alone ended every run with "KeyError: 'RANK'"."""
     for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     assert is_main_process()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         is_main_process()
-    with pytest.raises(UsageError, match=said), init_distributed(torch.device("cpu")):
+    with pytest.raises(UsageError, match=message), init_distributed(torch.device("cpu")):
         pass
 
 
@@ -68,14 +70,14 @@ except TrainingError as error:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="two processes with one import")
-def test_a_process_that_dies_ends_the_others_with_a_sentence() -> None:
-    """They would wait for a day, or say "Connection closed by peer ... GLHF!"."""
+def test_a_process_that_dies_ends_the_others_with_one_sentence() -> None:
+    """They would wait for a day, or report "Connection closed by peer ... GLHF!"."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-c", _TWO], env={**os.environ, **shared}, capture_output=True, text=True, timeout=300
     )
-    assert "Another process of this run has ended" in done.stdout
-    assert done.returncode == 0
+    assert "Another process of this run has ended" in run.stdout
+    assert run.returncode == 0

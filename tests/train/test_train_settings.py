@@ -11,7 +11,7 @@ from colormnet_cli.train.train_settings import TrainSettings, preset
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"half_weights": "False"}, "half_weights must be true or false, got 'False'"),
         ({"batch": 2.5}, "batch must be an integer, got 2.5"),
@@ -49,9 +49,9 @@ from colormnet_cli.train.train_settings import TrainSettings, preset
         ({"network": {"trunk_depths": [1, 0, 1]}}, "network.trunk_depths must be at least 1"),
     ],
 )
-def test_wrong_values_are_refused(wrong: dict[str, Any], said: str) -> None:
+def test_wrong_values_are_refused(wrong: dict[str, Any], message: str) -> None:
     """`--set half_weights=False` would switch it on, and other mistakes would end in a traceback hours later."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         preset("preview").with_overrides(**wrong)
 
 

@@ -1,4 +1,4 @@
-"""Starting from ImageNet's and DINOv2's weights: files as their authors publish them."""
+"""Initial weights, such as ImageNet's and DINOv2's, in the files that their authors publish."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from torchvision.models import resnet18, resnet50
 
 from colormnet_cli.errors import UsageError
 from colormnet_cli.networks.colormnet import ColorMNet
-from colormnet_cli.train import pretrained
+from colormnet_cli.train import init_weights
 from support.networks import make_small_model
+from support.training import SMALL
 
 
 def noise(state):
-    """Random numbers everywhere, so that no tensor is what a constructor makes it."""
+    """Random numbers, so that no tensor has the values that a constructor gives it."""
     return {name: torch.rand_like(t) if t.is_floating_point() else t for name, t in state.items()}
 
 
@@ -36,8 +37,8 @@ def dinov2():
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
-def test_every_pretrained_tensor_arrives(tmp_path, monkeypatch):
-    """Training "from ImageNet and DINOv2" would quietly begin with random parts."""
+def test_every_pretrained_tensor_is_loaded(tmp_path, monkeypatch):
+    """Training from ImageNet and DINOv2 would silently start with some random weights."""
     trunks = {"resnet50": noise(resnet50().state_dict()), "resnet18": noise(resnet18().state_dict())}
     states = {**trunks, "dinov2": dinov2()}
 
@@ -45,10 +46,10 @@ def test_every_pretrained_tensor_arrives(tmp_path, monkeypatch):
         torch.save(states[entry.name], tmp_path / entry.file)
         return tmp_path / entry.file
 
-    monkeypatch.setattr(pretrained, "ensure", on_disk)
+    monkeypatch.setattr(init_weights, "ensure", on_disk)
     model = ColorMNet()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    pretrained.fill_pretrained(model)
+    init_weights.load_pretrained(model)
     assert torch.equal(model.pvgfe.trunk.conv1.weight, states["resnet50"]["conv1.weight"])
     assert torch.equal(model.pvgfe.trunk.stages[2][5].conv3.weight, states["resnet50"]["layer3.5.conv3.weight"])
     assert torch.equal(model.pvgfe.transformer.blocks[11].scale2, states["dinov2"]["blocks.11.ls2.gamma"])
@@ -58,7 +59,16 @@ def test_every_pretrained_tensor_arrives(tmp_path, monkeypatch):
     assert left == []
 
 
-def test_a_small_network_cannot_take_them():
-    """The error would speak of tensors instead of saying what to do."""
-    with pytest.raises(UsageError, match="--config full"):
-        pretrained.fill_pretrained(make_small_model())
+def test_pretrained_weights_do_not_fit_a_small_network():
+    """The error would be about tensors, instead of saying what to do."""
+    with pytest.raises(UsageError, match="only the full configuration"):
+        init_weights.load_pretrained(make_small_model())
+
+
+def test_random_weights_depend_on_the_seed_alone():
+    """Two runs with the same settings would differ, or the random state of the caller would change."""
+    settings, state = SMALL.with_overrides(seed=5), torch.random.get_rng_state()
+    one = init_weights.initial_model(settings).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(3)
+    torch.testing.assert_close(init_weights.initial_model(settings).state_dict(), one, rtol=0, atol=0)
