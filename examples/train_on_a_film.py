@@ -1,4 +1,4 @@
-"""Fine-tune the preview model on films in colour, to use it on others like them.
+"""Fine-tune the preview model on films in color, to use it on similar ones.
 
 python examples/train_on_a_film.py RUN STEPS FILM [FILM ...]
 """

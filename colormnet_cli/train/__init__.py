@@ -1,4 +1,4 @@
-"""Training and fine-tuning, on films or on clips made on the fly."""
+"""Training and fine-tuning, on films or on synthetic clips."""
 
 from .loop import TrainingProgress, TrainingResult, train
 from .train_settings import PRESETS, TrainSettings, fine_tuning, preset

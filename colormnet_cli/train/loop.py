@@ -162,12 +162,13 @@ class _Run:
 
     def _load_data(self) -> TrainingData:
         """On each machine, one process unpacks videos while the others wait for it."""
-        unpacked = self.folder / "frames"
-        if self.processes.world_size == 1:
-            return training_data(self.settings, unpacked)
-        data = training_data(self.settings, unpacked) if self.processes.local_rank == 0 else None
-        self.processes.barrier()
-        return data or training_data(self.settings, unpacked)
+        first = self.processes.local_rank == 0
+        if not first:
+            self.processes.barrier()
+        data = training_data(self.settings, self.folder / "frames")
+        if first:
+            self.processes.barrier()
+        return data
 
     def _next_batches(self, loader: Iterator[Batch], first: int) -> list[Batch]:
         """The next step's share of this process; if it cannot be read, the steps done so far are saved."""
