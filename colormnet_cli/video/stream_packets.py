@@ -157,6 +157,7 @@ class TranscodedAudio(CopiedStream):
     _first: tuple[Any, ...] | None = None  # sample format, layout and rate of the first frame
     _last: tuple[Any, ...] | None = None  # those of the last frame
     _resampler: Any = None  # from the last to the first
+    _end = 0  # of the last frame, in the stream's time base
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         try:
@@ -167,7 +168,10 @@ class TranscodedAudio(CopiedStream):
             self.damaged += 1
             return
         for frame in frames:
-            if frame.pts is None or self._within(frame.pts * frame.time_base):
+            if frame.pts is None:  # such as the last one of WMA, from the flushed decoder
+                frame.pts, frame.time_base = self._end, self.stream.time_base
+            self._end = frame.pts + round(Fraction(frame.samples, frame.sample_rate) / frame.time_base)
+            if self._within(frame.pts * frame.time_base):
                 for uniform in self._uniform(frame):
                     yield from self._encoded(uniform)
 

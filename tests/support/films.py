@@ -149,6 +149,8 @@ def _frame(number: int, film: Film) -> av.VideoFrame:
 def _add_audio(out: Any, codec: str, language: str) -> Any:
     stream = out.add_stream(codec, rate=48000)
     stream.layout = "stereo"
+    if codec == "wmav2":  # has no default
+        stream.bit_rate = 128_000
     stream.metadata["language"] = language
     return stream
 

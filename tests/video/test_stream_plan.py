@@ -199,3 +199,15 @@ def test_audio_that_changes_format_midway_is_converted(tmp_path: Path, color: An
     for second in (0.5, 1.6, 2.7):
         assert all(loud for time, loud in sound if abs(time - begin - second) < 0.3)
     assert max(time for time, _ in sound) - begin == pytest.approx(3.2, abs=0.06)
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "webm"])
+def test_wma_audio_is_converted(tmp_path: Path, color: Any, ending: str) -> None:
+    """Every film with WMA audio failed while muxing: the last decoded frame has no timestamp."""
+    source = make_film(tmp_path / "film.wmv", codec="wmv2", frames=25, audio=[("wmav2", "")])
+    receipt = color(source, tmp_path / f"out.{ending}")
+    assert not any("damaged" in warning for warning in receipt.warnings)
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        frames = list(container.decode(audio=0))
+    assert sum(frame.samples for frame in frames) / 48000 == pytest.approx(1, abs=0.1)
+    assert np.abs(np.concatenate([frame.to_ndarray()[0] for frame in frames])).max() > 0.1
