@@ -1,4 +1,4 @@
-"""Measure results against references, frame by frame: one clip or many; `benchmark` feeds it clips as they are made."""
+"""Measure results against references: one clip or many, frame by frame."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EvaluateSettings:
         if self.worst_by not in WORST_BY:
             raise ValueError(f"worst_by must be one of {', '.join(WORST_BY)}, got {self.worst_by!r}")
         if self.worst_by == "lpips" and not self.perceptual:
-            raise UsageError("the worst frames by LPIPS are not known, since LPIPS is not measured: turn it on as well")
+            raise UsageError("`worst_by` is lpips, which is not measured: add `perceptual=True`.")
         if self.batch is not None and self.batch < 1:
             raise ValueError(f"batch must be 1 or more frames, got {self.batch}")
 

@@ -163,7 +163,7 @@ PUBLISHED: tuple[PublishedRow, ...] = tuple(
 
 
 def published_table(found: Evaluation) -> Table:
-    """The papers' figures, below one's own."""
+    """The figures of the evaluation, then those of the papers."""
     rows = [
         ("Yours", Path(found.reference).name, found.overall),
         *((r.method, r.dataset, r.figures) for r in PUBLISHED),

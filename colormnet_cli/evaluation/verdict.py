@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 __all__ = ["verdict"]
 
-# Each word with its upper limit: of the mean CIEDE2000, after Mokrzycki and Tatol (2011), "Color difference Delta E";
-DIFFERENCES = (
-    (1.0, "cannot be told from the reference"),
-    (2.0, "differ from the reference only for an experienced eye"),
-    (3.5, "differ from the reference visibly when seen side by side"),
-    (5.0, "differ clearly from the reference"),
+# Upper limits and words. The limits of CIEDE2000 follow Mokrzycki and Tatol (2011), "Color difference Delta E".
+DIFFERENCES = (  # mean CIEDE2000
+    (1.0, "look like the reference"),
+    (2.0, "differ from the reference, but only an experienced eye sees it"),
+    (3.5, "differ from the reference, visibly side by side"),
+    (5.0, "clearly differ from the reference"),
     (math.inf, "are other colors than the reference's"),
 )
-STRENGTHS = (  # of the result's colorfulness as a share of the reference's;
+STRENGTHS = (  # colorfulness of the result / colorfulness of the reference
     (0.5, "much paler than"),
     (0.9, "paler than"),
     (1.1, "as strong as"),
     (1.5, "stronger than"),
     (math.inf, "much stronger than"),
 )
-FLICKER = (  # of the result's warp error as a multiple of the reference's
+FLICKER = (  # warp error of the result / warp error of the reference
     (0.9, "are steadier than the reference's, as pale colors are"),
     (1.1, "are as steady as the reference's"),
     (1.5, "are slightly less steady than the reference's"),

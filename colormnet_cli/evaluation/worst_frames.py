@@ -46,7 +46,7 @@ class WorstFrames:
         self._limit = float("-inf")
 
     def offer(self, clip: str, frame: int, value: float, result: Frame, reference: Frame) -> None:
-        """The next frame [H, W, 3] of a clip; nan as a value leaves it out."""
+        """The next frame [H, W, 3] of a clip; left out if its value is nan, or the PSNR of an identical frame."""
         if not self._metric.badness(value) > self._limit or not self._keep:
             return
         self._candidates.append(WorstFrame(clip, frame, value, _thumbnail(result), _thumbnail(reference)))

@@ -112,9 +112,10 @@ def test_identical_frames_are_left_out_of_means_with_a_warning(tmp_path: Path) -
     assert math.isinf(found.clips[0].columns["psnr"][2])
     assert math.isfinite(found.overall["psnr"])
     assert found.warnings[0].startswith("1 frame is identical")
-    perfect = evaluate(b, b, device="cpu")
+    perfect = evaluate(b, b, device="cpu", settings=EvaluateSettings(worst_by="psnr"))
     assert math.isinf(perfect.overall["psnr"])
-    assert json.loads(perfect.to_json())["overall"]["psnr"] == "inf"
+    values = json.loads(perfect.to_json())
+    assert (values["overall"]["psnr"], values["worst"]) == ("inf", [])
     assert math.isnan(mean_of([]))
 
 

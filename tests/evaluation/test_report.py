@@ -121,7 +121,7 @@ def test_long_clips_are_drawn_small_and_keep_their_extremes() -> None:
 
 
 def test_axes_have_time_codes_and_units() -> None:
-    """Nobody could find the moment of a dip in the film, or tell what the numbers are."""
+    """Users could not find a dip of a curve in the film, or would not know the unit of its values."""
     labels = re.compile(r'<span class="(x|y)" style="(?:left|top):([\d.]+)%">([^<]*)')
     chart, _ = curves({"psnr": [20.0 + i % 10 for i in range(25 * 90)]}, rate=25)
     assert "PSNR (dB)" in chart

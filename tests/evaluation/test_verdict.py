@@ -15,7 +15,7 @@ def test_identical_clips_are_called_so(tmp_path: Path) -> None:
     """A perfect result would be called wrong, or end in a division by zero."""
     truth = write_frames(tmp_path / "truth", 8)
     assert verdict(evaluate(truth, truth, device="cpu")) == [
-        "Accuracy: colors cannot be told from the reference (CIEDE2000 0.0 on average).",
+        "Accuracy: colors look like the reference (CIEDE2000 0.0 on average).",
         "Strength: colors are as strong as the reference's (100% colorfulness).",
         "Steadiness: colors are as steady as the reference's (1.00 times its warp error).",
         "Over time: errors do not grow within a clip (CIEDE2000 0.0 in the first quarter, 0.0 in the last).",
