@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 import colormnet_cli as cm
 from colormnet_cli.bench import BenchSettings, bench
 from colormnet_cli.bench.film import make_film
-from colormnet_cli.bench.material import FILM_PLANES, made_up_exemplar, made_up_lightness, made_up_luma
 from colormnet_cli.bench.scaling import scale_area, scale_length
+from colormnet_cli.bench.synthetic_film import FILM_PLANES, synthetic_exemplar, synthetic_lightness, synthetic_luma
 from colormnet_cli.film.transfer import ChromaPlanes, download_chroma, upload_luma
 from colormnet_cli.inference.frame_colorizer import FrameColorizer
 from colormnet_cli.video.rgb import RgbFilm
@@ -54,12 +54,12 @@ def h200() -> None:
 
 def colorizer_on(device: str, precision: str = "fp32") -> cm.Colorizer:
     colorizer = cm.Colorizer(make_small_model(), MEMORY, device, precision)
-    colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
+    colorizer.set_exemplar(synthetic_exemplar(SIZE, SIZE))
     return colorizer
 
 
 def lightness(frames: int) -> torch.Tensor:
-    return made_up_lightness(range(frames), SIZE, SIZE, "cpu")
+    return synthetic_lightness(range(frames), SIZE, SIZE, "cpu")
 
 
 # How fast, how much
@@ -147,7 +147,7 @@ def test_recordings_are_made_on_any_thread(caplog: pytest.LogCaptureFixture) -> 
 
     def clip() -> None:
         colorizer.reset()
-        colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
+        colorizer.set_exemplar(synthetic_exemplar(SIZE, SIZE))
         clips.append(torch.stack([colorizer.step(L) for L in lightness(3)]))  # each kind of frame once
 
     for _ in range(3):
@@ -169,9 +169,9 @@ def paint(frames: FrameColorizer, lumas: list[NDArray[np.uint8]]) -> ChromaPlane
 def test_nothing_waits_for_the_device() -> None:
     """Fails where a frame's value is looked at in the middle of a film: then the device waits for the CPU each time."""
     colorizer = cm.Colorizer(make_small_model(), cm.MemoryConfig(gamma=2), DEVICE)  # no prototypes yet: they wait once
-    colorizer.set_exemplar(made_up_exemplar(SIZE, SIZE))
+    colorizer.set_exemplar(synthetic_exemplar(SIZE, SIZE))
     frames = FrameColorizer(colorizer, size=min(SIZE))
-    pairs = [[made_up_luma(i, (216, 384)), made_up_luma(i + 1, (216, 384))] for i in range(0, 14, 2)]
+    pairs = [[synthetic_luma(i, (216, 384)), synthetic_luma(i + 1, (216, 384))] for i in range(0, 14, 2)]
     for pair in pairs[:5]:
         paint(frames, pair).numpy()
     torch.cuda.set_sync_debug_mode("error")
@@ -214,7 +214,7 @@ def color(plan: cm.FilmPlan, output: Path, model: cm.ColorMNet, progress: object
 def test_colour_planes_are_the_cpus() -> None:
     """Fails where luma, upsampling or chroma are computed otherwise on the device: a cast over the whole film."""
     film = (216, 384)
-    lumas = [made_up_luma(i, film) for i in range(4)]
+    lumas = [synthetic_luma(i, film) for i in range(4)]
     both = [FrameColorizer(colorizer_on(device), size=min(SIZE)) for device in ("cpu", DEVICE)]
     for ours, theirs in zip(*(paint(frames, lumas).numpy() for frames in both), strict=True):
         for mine, other in zip(ours, theirs, strict=True):

@@ -26,7 +26,7 @@ from ..video.reader import Reader
 from ..video.segments import SegmentWriter
 from .clock import MemoryWatch
 from .figures import FilmFigures, Times
-from .material import fill_memory, made_up_exemplar, made_up_luma
+from .synthetic_film import fill_memory, synthetic_exemplar, synthetic_luma
 
 __all__ = ["make_film", "time_decoder", "time_encoder", "time_film"]
 
@@ -34,9 +34,9 @@ __all__ = ["make_film", "time_decoder", "time_encoder", "time_film"]
 def make_film(folder: Path, frames: int, film: tuple[int, int], size: tuple[int, int], batch: int) -> FilmPlan:
     """Make up a film and its exemplar in the folder, and plan its way to colour at the working size."""
     source, picture = folder / "film.mp4", folder / "exemplar.png"
-    write_gray_film(source, (made_up_luma(i, film) for i in range(frames)), film)
+    write_gray_film(source, (synthetic_luma(i, film) for i in range(frames)), film)
     settings = ColorizeSettings(size=min(size), lookahead=batch, ref_is_first=False)
-    write_png(picture, to_pixels(lab_to_rgb(made_up_exemplar(film, size)), 8))
+    write_png(picture, to_pixels(lab_to_rgb(synthetic_exemplar(film, size)), 8))
     return plan_video(source, [picture], folder / "color.mp4", settings=settings)
 
 
@@ -91,7 +91,7 @@ def time_decoder(film: Path) -> float:
 def time_encoder(plan: FilmPlan, folder: Path, planes: list[tuple[NDArray[Any], NDArray[Any]]], frames: int) -> float:
     """Seconds a frame of encoding the film alone, with these chroma planes round and round."""
     size = plan.info.height, plan.info.width
-    lumas = [made_up_luma(i, size) for i in range(min(frames, 16))]
+    lumas = [synthetic_luma(i, size) for i in range(min(frames, 16))]
     writer = SegmentWriter(plan.encoder, folder, frames)
     started = time.perf_counter()
     for i in range(frames):

@@ -14,7 +14,7 @@ from ..inference.colorizer import Colorizer
 from ..inference.frame_colorizer import FrameColorizer
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import MemoryFigures, Times
-from .material import FILM_PLANES, made_up_luma
+from .synthetic_film import FILM_PLANES, synthetic_luma
 
 __all__ = ["NetworkTimes", "StageTimes", "time_network", "time_stages", "watch_parts"]
 
@@ -77,7 +77,7 @@ def time_stages(
             return download_chroma(Ls, frame_colorizer.steps(Ls), FILM_PLANES)
 
     numbers = range(0, frames, batch)
-    lumas = [[made_up_luma(i + k, film) for k in range(batch)] for i in range(0, min(frames, 8 * batch), batch)]
+    lumas = [[synthetic_luma(i + k, film) for k in range(batch)] for i in range(0, min(frames, 8 * batch), batch)]
     with StageClock(Clock(colorizer.device)) as stages:
         stages.watch("steps", colorizer, "steps")
         watch_parts(stages, colorizer)

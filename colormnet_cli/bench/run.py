@@ -29,10 +29,10 @@ from .figures import (
     Rates,
 )
 from .film import make_film, time_decoder, time_encoder, time_film
-from .material import fill_memory, made_up_exemplar, made_up_lightness, prepare
 from .network import StageTimes, time_network, time_stages
 from .scaling import scale_area, scale_length
 from .settings import BenchSettings
+from .synthetic_film import fill_memory, prepare, synthetic_exemplar, synthetic_lightness
 
 __all__ = ["bench"]
 
@@ -121,8 +121,8 @@ class _Bench:
         film, size, batch = self.settings.film_size, self.size, self.batch
         self.notice("Filling the memory")
         colorizer = Colorizer(self.model, self.memory, self.device, self.precision)
-        colorizer.set_exemplar(made_up_exemplar(film, size))
-        pool = made_up_lightness(range(batch * math.ceil(_POOL / batch)), film, size, self.device)
+        colorizer.set_exemplar(synthetic_exemplar(film, size))
+        pool = synthetic_lightness(range(batch * math.ceil(_POOL / batch)), film, size, self.device)
         fill = prepare(colorizer, pool[0])
         self.notice("Counting operations")
         cost = frame_cost(self.model.config, size, self.memory, precision=self.precision)

@@ -15,9 +15,9 @@ from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet, ColorMNetConfig
 from .clock import Clock, MemoryWatch, StageClock
 from .figures import AreaPoint, AreaScaling, LengthScaling
-from .material import made_up_exemplar, made_up_lightness, prepare
 from .network import watch_parts
 from .settings import parse_frame_size
+from .synthetic_film import prepare, synthetic_exemplar, synthetic_lightness
 
 __all__ = ["AREA_SIZES", "SMALL_NETWORK", "filled_colorizer", "scale_area", "scale_length"]
 
@@ -40,8 +40,8 @@ def filled_colorizer(
 ) -> tuple[Colorizer, Tensor]:
     """A film that has begun, its memory full; and so many frames of it on the device, [frames, 1, h, w]."""
     colorizer = Colorizer(model, memory, device, precision)
-    colorizer.set_exemplar(made_up_exemplar(size, size))
-    pool = made_up_lightness(range(frames), size, size, device)
+    colorizer.set_exemplar(synthetic_exemplar(size, size))
+    pool = synthetic_lightness(range(frames), size, size, device)
     prepare(colorizer, pool[0])
     return colorizer, pool
 

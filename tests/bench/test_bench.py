@@ -16,9 +16,9 @@ import colormnet_cli as cm
 from colormnet_cli.bench import BenchResult, BenchSettings, Times, bench, parse_frame_size
 from colormnet_cli.bench.clock import Clock, MemoryWatch, StageClock
 from colormnet_cli.bench.figures import STAGES
-from colormnet_cli.bench.material import made_up_luma
 from colormnet_cli.bench.network import watch_parts
 from colormnet_cli.bench.scaling import filled_colorizer, scale_area, scale_length
+from colormnet_cli.bench.synthetic_film import synthetic_luma
 from colormnet_cli.errors import UsageError
 from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.networks.colormnet import fusion, pvgfe
@@ -200,7 +200,7 @@ def test_operations_are_those_of_real_steps(small_model: cm.ColorMNet) -> None:
 
 def test_made_up_frames_are_the_same_everywhere() -> None:
     """Fails where two machines would be compared on different films, or the film stands still."""
-    first, again, next_ = (made_up_luma(i, (48, 64)) for i in (0, 0, 1))
+    first, again, next_ = (synthetic_luma(i, (48, 64)) for i in (0, 0, 1))
     assert (first == again).all()
     assert (first != next_).mean() > 0.5
     assert 16 <= first.min() < first.max() <= 235

@@ -12,7 +12,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 import colormnet_cli as cm
-from colormnet_cli.bench.material import made_up_exemplar, made_up_lightness
+from colormnet_cli.bench.synthetic_film import synthetic_exemplar, synthetic_lightness
 from colormnet_cli.inference import cuda_graphs as replay
 from support.networks import make_small_model
 
@@ -34,7 +34,7 @@ def stand_in(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], An
 def colorizer(recording: bool) -> cm.Colorizer:
     made = cm.Colorizer(make_small_model(), MEMORY)
     made.net._records = recording
-    made.set_exemplar(made_up_exemplar(SIZE, SIZE))
+    made.set_exemplar(synthetic_exemplar(SIZE, SIZE))
     return made
 
 
@@ -49,7 +49,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_film_replayed_is_the_same_film(batch: int) -> None:
     """Fails where a replay writes over something that the film still needs: a memory, a state, an answer."""
     plain, replayed = colorizer(False), colorizer(True)
-    frames = made_up_lightness(range(20), SIZE, SIZE, "cpu")
+    frames = synthetic_lightness(range(20), SIZE, SIZE, "cpu")
     halves = []
     for part in frames.split(batch):  # the last part is a smaller one
         assert replayed.steps(part).equal(plain.steps(part))
@@ -69,9 +69,9 @@ def test_recordings_of_another_size_go() -> None:
     one_size = {}
     for size in (SIZE, (32, 32), (48, 32), (48, 32)):
         made.reset()
-        made.set_exemplar(made_up_exemplar(size, size))
+        made.set_exemplar(synthetic_exemplar(size, size))
         kept = dict(made.net._recorded) if made.net._size == size else {}
-        for L in made_up_lightness(range(6), size, size, "cpu"):
+        for L in synthetic_lightness(range(6), size, size, "cpu"):
             made.step(L)
         assert all(made.net._recorded[kind] is recording for kind, recording in kept.items() if recording)
         one_size[size] = len(made.net._recorded)
@@ -158,7 +158,7 @@ def test_where_nothing_can_be_recorded_it_is_said(
 
     monkeypatch.setattr(replay.Replayed, "_record", refuse)
     plain, replayed = colorizer(False), colorizer(True)
-    for L in made_up_lightness(range(6), SIZE, SIZE, "cpu"):
+    for L in synthetic_lightness(range(6), SIZE, SIZE, "cpu"):
         assert replayed.step(L).equal(plain.step(L))
     assert [record.message.count("not permitted") for record in caplog.records] == [1]
 
@@ -167,7 +167,7 @@ def test_nothing_is_recorded_on_a_cpu() -> None:
     """Fails where a CPU pays for copies that it has no use for."""
     made = colorizer(False)
     assert cm.Colorizer(make_small_model()).net._records is False
-    for L in made_up_lightness(range(4), SIZE, SIZE, "cpu"):
+    for L in synthetic_lightness(range(4), SIZE, SIZE, "cpu"):
         made.step(L)
     assert not made.net._recorded
 
@@ -180,6 +180,6 @@ def test_memory_that_runs_out_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(replay.Replayed, "_record", full)
     made = colorizer(True)
-    made.step(made_up_lightness(range(1), SIZE, SIZE, "cpu")[0])
+    made.step(synthetic_lightness(range(1), SIZE, SIZE, "cpu")[0])
     with pytest.raises(torch.OutOfMemoryError):
-        made.steps(made_up_lightness(range(9), SIZE, SIZE, "cpu"))
+        made.steps(synthetic_lightness(range(9), SIZE, SIZE, "cpu"))

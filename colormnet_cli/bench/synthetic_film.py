@@ -17,14 +17,14 @@ from ..inference.memory import MemoryBank
 from ..networks.colormnet import Key
 from .figures import MemoryFill
 
-__all__ = ["FILM_PLANES", "fill_memory", "made_up_exemplar", "made_up_lightness", "made_up_luma", "prepare"]
+__all__ = ["FILM_PLANES", "fill_memory", "prepare", "synthetic_exemplar", "synthetic_lightness", "synthetic_luma"]
 
 FILM_PLANES = PlaneFormat(8, False, "bt709", (2, 2))  # of the made-up film
 _GRAIN = 3.0  # standard deviation, in 8-bit codes: what makes an old film costly to encode
 _GRAINS = 8  # planes of it that take turns
 
 
-def made_up_luma(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def synthetic_luma(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Frame `number` [H, W], at video levels: shapes that move, under grain that does not repeat at once."""
     moved = np.roll(_shapes(size), (number, 2 * number), axis=(0, 1))
     grain = np.roll(_grain(size)[number % _GRAINS], 7 * number, axis=1)
@@ -46,17 +46,17 @@ def _grain(size: tuple[int, int]) -> NDArray[np.int16]:
     return (_GRAIN * random.standard_normal((_GRAINS, *size), dtype=np.float32)).astype(np.int16)
 
 
-def made_up_lightness(
+def synthetic_lightness(
     numbers: range, film: tuple[int, int], size: tuple[int, int], device: torch.device | str
 ) -> Tensor:
     """These frames as the network sees them, [K, 1, h, w] on the device."""
-    planes = (torch.from_numpy(made_up_luma(number, film)).to(device) for number in numbers)
+    planes = (torch.from_numpy(synthetic_luma(number, film)).to(device) for number in numbers)
     return torch.stack([resize(luma_to_lightness(plane, FILM_PLANES), size) for plane in planes])
 
 
-def made_up_exemplar(film: tuple[int, int], size: tuple[int, int]) -> Tensor:
+def synthetic_exemplar(film: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """The first frame in colour: Lab [3, h, w] at the working size."""
-    L = made_up_lightness(range(1), film, size, "cpu")[0]
+    L = synthetic_lightness(range(1), film, size, "cpu")[0]
     rows, columns = torch.meshgrid(torch.arange(size[0]) / 40, torch.arange(size[1]) / 50, indexing="ij")
     return torch.cat((L, 25 * torch.sin(columns)[None], 30 * torch.cos(rows)[None]))
 
