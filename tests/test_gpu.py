@@ -6,13 +6,14 @@ Everything on a machine with a GPU, in one call, check first and measure then (f
     pytest -m gpu -rs && \\
     colormnet bench --device cuda:0 --precision bf16 --size 960x536 --film none --json > network.json && \\
     colormnet bench --device cuda:0 --precision bf16 --size 960x536 --film none --lookahead 1 --json > single.json && \\
-    colormnet bench --device cuda:0 --size 480p --film 1080p --stage-times --scaling --json > film.json && \\
-    colormnet bench --device cuda:0 --size 480p --film 1080p --stage-times --scaling
+    colormnet bench --device cuda:0 --size 480p --film 1080p --stage-times --json > film.json && \\
+    python tools/bench_scaling.py --device cuda:0 > scaling.json
 
 What is wanted (issue "Fast"): network.json, on an H200: `network.times.mean` ≤ 0.005 and `network.memory.peak` ≤ 1.5e9;
-in every file `network.memory.slope` = 0; film.json: `film.fps` ≥ 60, `area.ratio` ≤ 1.3, `length.ratio` within
-`length.noise`. single.json beside network.json tells what look-ahead gains. The golden clips in fp32, fp16 and bf16 are
-in test_golden.py and run with the same `-m gpu`. The figures go into the README's table, with machine and versions.
+in every file `network.memory.slope` = 0; film.json: `film.fps` ≥ 60; scaling.json: `area.ratio` ≤ 1.3, `length.ratio`
+within `length.noise`. single.json beside network.json shows what look-ahead gains. The golden clips in fp32, fp16 and
+bf16 are in test_golden.py and run with the same `-m gpu`. The figures go into the README's table, with machine and
+versions.
 
 Speeds are asserted on an H200 alone; everything else on any CUDA device.
 """
@@ -29,9 +30,9 @@ import torch
 from numpy.typing import NDArray
 
 import colormnet_cli as cm
-from colormnet_cli.bench import BenchSettings, bench
+from bench_scaling import AREA_SIZES, scale_area, scale_length
+from colormnet_cli.bench import BenchSettings, bench, parse_frame_size
 from colormnet_cli.bench.film import make_film
-from colormnet_cli.bench.scaling import scale_area, scale_length
 from colormnet_cli.bench.synthetic_film import FILM_PLANES, synthetic_exemplar, synthetic_lightness, synthetic_luma
 from colormnet_cli.film.transfer import ChromaPlanes, download_chroma, upload_luma
 from colormnet_cli.inference.frame_colorizer import FrameColorizer
@@ -83,12 +84,16 @@ def test_film_speed() -> None:
     found = bench(cm.ColorMNet(), settings, device=DEVICE)
     assert found.film is not None
     assert found.film.fps >= 60, found.to_json()
+    assert found.stages is not None
+    step = sum(seconds for stage, seconds in found.stages.items() if stage not in ("decode", "color", "encode"))
+    assert step == pytest.approx(found.network.times.mean, rel=0.3), found.to_json()
 
 
 @pytest.mark.slow
 def test_time_grows_with_the_area() -> None:
     """Fails where something but the transformer's attention grows faster than the picture."""
-    area = scale_area(cm.ColorMNet(), cm.MemoryConfig(), torch.device(DEVICE, 0), "fp16")
+    sizes = [parse_frame_size(size) for size in AREA_SIZES]
+    area = scale_area(cm.ColorMNet(), cm.MemoryConfig(), torch.device(DEVICE, 0), "fp16", sizes)
     assert area.ratio <= 1.3, area
 
 

@@ -1,4 +1,4 @@
-"""The whole benchmark: what is measured, and in which order."""
+"""The benchmark: what is measured, and in which order."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ import math
 import platform
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from ..color.chroma import working_size
 from ..film.receipt import versions
+from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
 from ..inference.cost import frame_cost, measure_product_rate, measure_rate
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
+from ..inference.frame_colorizer import FrameColorizer
 from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet
-from .figures import (
-    STAGES,
-    AreaScaling,
-    BenchResult,
-    FilmFigures,
-    LengthScaling,
-    MemoryFill,
-    NetworkFigures,
-    Rates,
-)
-from .film import make_film, time_decoder, time_encoder, time_film
-from .network import StageTimes, time_network, time_stages
-from .scaling import scale_area, scale_length
+from .clock import Clock, MemoryWatch, StageClock, TimedMethods
+from .figures import STAGES, BenchResult, MemoryFigures, NetworkFigures, Rates, Times
+from .film import decode_seconds, encode_seconds, make_film, time_film
 from .settings import BenchSettings
-from .synthetic_film import fill_memory, prepare, synthetic_exemplar, synthetic_lightness
+from .synthetic_film import FILM_PLANES, fill_memory, start_film, synthetic_luma
 
 __all__ = ["bench"]
 
-_POOL = 16  # made-up frames on the device that take turns, at least
-_YARDSTICK = (140, 224)  # rows and columns of the convolution that everything is compared with
+_POOL = 16  # different frames that are used in turn, at least
+_CONVOLUTION = (140, 224)  # rows and columns of the convolution that everything is compared with
+
+# The methods that make up each stage: of the network, and of its memory
+_METHODS = {
+    **dict.fromkeys(("features", "key"), "features"),
+    "read": "read",
+    "local": "la",
+    **dict.fromkeys(("finer", "decode"), "decoder"),
+    **dict.fromkeys(("value", "remember", "deep_update"), "remember"),
+}
 
 
 def bench(
@@ -51,131 +55,122 @@ def bench(
     weights: str = "random",
     notice: Callable[[str], None] = lambda _: None,
 ) -> BenchResult:
-    """Measure a network on made-up frames.
+    """Measure a network on synthetic frames.
 
     Args:
         model: with any weights; random ones take as long.
-        name, weights: what the result says of it.
+        name, weights: repeated in the result.
         notice: called with what is being measured.
     """
-    settings, memory = settings or BenchSettings(), memory or MemoryConfig()
-    chosen = resolve_device(device)
-    run = _Bench(model, settings, memory, chosen, resolve_precision(precision, chosen), notice)
-    before = run.rates()
-    network, fill, stages = run.network()
-    after = run.rates()
-    rates = Rates(max(before.convolution, after.convolution), max(before.product, after.product))
-    film, beside = run.film(stages)
-    slowness = network.times.mean / (network.gflop * 1e9)
+    settings, memory, chosen = settings or BenchSettings(), memory or MemoryConfig(), resolve_device(device)
+    precision, film = resolve_precision(precision, chosen), settings.film_size
+    size = working_size(film, min(settings.size)) if settings.film else settings.size
+    batch = settings.lookahead or default_lookahead(chosen)
+    frames = settings.rounded_frames(chosen.type, memory, batch)
+    # On CUDA two rounds: what is called for the second time is captured as a graph
+    warm_up = math.lcm(memory.gamma, batch) * (2 if chosen.type == "cuda" else 1)
+
+    notice("Measuring what the device attains")
+    rates = [_rates(chosen, precision)]
+    notice("Counting operations")
+    cost = frame_cost(model.config, size, memory, precision=precision)
+    notice("Filling the memory")
+    colorizer = Colorizer(model, memory, chosen, precision)
+    pool, fill = start_film(colorizer, film, size, batch * math.ceil(_POOL / batch))
+    notice("Warming up")
+    _time_network(colorizer, pool, warm_up, batch)
+    notice("Measuring the network")
+    fill_memory(colorizer)
+    times, used = _time_network(colorizer, pool, frames, batch)
+    rates.append(_rates(chosen, precision))
+    stages, film_figures = None, None
+    if settings.stage_times:
+        notice("Measuring the stages")
+        fill_memory(colorizer)
+        stages = _stage_seconds(colorizer, film, size, frames, batch)
+    del colorizer, pool
+    if settings.end_to_end:
+        with tempfile.TemporaryDirectory(prefix="colormnet-bench-") as folder:
+            notice("Writing a synthetic film")
+            plan = make_film(Path(folder), warm_up + frames, film, size, batch)
+            if stages is not None:
+                notice("Measuring decoder and encoder")
+                stages["decode"], stages["encode"] = decode_seconds(plan), encode_seconds(plan, Path(folder), frames)
+            notice("Measuring from file to file")
+            film_figures = time_film(plan, model, memory, chosen, precision, warm_up=warm_up)
+
+    convolution, product = max(rate.convolution for rate in rates), max(rate.product for rate in rates)
     return BenchResult(
         versions=versions(),
         device=describe_device(chosen),
         processor=_processor(),
         threads=torch.get_num_threads(),
-        precision=run.precision,
+        precision=precision,
         model=name,
         weights=weights,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        width=run.size[1],
-        height=run.size[0],
+        width=size[1],
+        height=size[0],
         memory_settings=asdict(memory),
         fill=fill,
-        rates=rates,
-        network=network,
-        ratio=slowness * rates.convolution,
-        ratio_to_product=slowness * rates.product,
-        stages=_in_order({**stages.seconds, **beside}) if stages else None,
-        film=film,
-        area=run.area() if settings.scaling else None,
-        length=run.length() if settings.scaling else None,
+        rates=Rates(convolution, product),
+        network=NetworkFigures(frames, batch, times, 1 / times.mean, cost.operations / 1e9, cost.plain / 1e9, used),
+        ratio=times.mean / (cost.operations / convolution),
+        ratio_to_product=times.mean / (cost.operations / product),
+        stages=stages and {stage: stages[stage] for stage in STAGES if stage in stages},
+        film=film_figures,
     )
 
 
-class _Bench:
-    """What the parts of a benchmark share."""
-
-    def __init__(
-        self,
-        model: ColorMNet,
-        settings: BenchSettings,
-        memory: MemoryConfig,
-        device: torch.device,
-        precision: str,
-        notice: Callable[[str], None],
-    ) -> None:
-        self.model, self.settings, self.memory, self.notice = model, settings, memory, notice
-        self.device, self.precision = device, precision
-        self.size = working_size(settings.film_size, min(settings.size)) if settings.film else settings.size
-        self.batch = settings.lookahead or default_lookahead(device)
-        self.frames = settings.rounded_frames(device.type, memory, self.batch)
-        self.rounds = 2 if device.type == "cuda" else 1  # to warm up: what is asked for twice is recorded, see replay
-
-    def rates(self) -> Rates:
-        self.notice("Measuring what the device reaches")
-        return Rates(
-            measure_rate(self.device, self.precision, _YARDSTICK), measure_product_rate(self.device, self.precision)
-        )
-
-    def network(self) -> tuple[NetworkFigures, MemoryFill, StageTimes | None]:
-        """The network, and its stages where they were asked for: each begins with a full memory."""
-        film, size, batch = self.settings.film_size, self.size, self.batch
-        self.notice("Filling the memory")
-        colorizer = Colorizer(self.model, self.memory, self.device, self.precision)
-        colorizer.set_exemplar(synthetic_exemplar(film, size))
-        pool = synthetic_lightness(range(batch * math.ceil(_POOL / batch)), film, size, self.device)
-        fill = prepare(colorizer, pool[0])
-        self.notice("Counting operations")
-        cost = frame_cost(self.model.config, size, self.memory, precision=self.precision)
-        self.notice("Warming up")
-        time_network(colorizer, pool, self.rounds * math.lcm(self.memory.gamma, batch), batch)
-        fill_memory(colorizer)
-        self.notice("Measuring the network")
-        found = time_network(colorizer, pool, self.frames, batch)
-        stages = None
-        if self.settings.stage_times:
-            self.notice("Measuring the stages")
-            fill_memory(colorizer)
-            stages = time_stages(colorizer, film, size, self.frames, batch)
-        figures = NetworkFigures(
-            self.frames, batch, found.times, found.times.fps, cost.operations / 1e9, cost.plain / 1e9, found.memory
-        )
-        return figures, fill, stages
-
-    def film(self, stages: StageTimes | None) -> tuple[FilmFigures | None, dict[str, float]]:
-        """End to end; and decoder and encoder on their own, beside the stages."""
-        if not self.settings.end_to_end:
-            return None, {}
-        warm = self.batch * math.ceil(self.rounds * self.memory.gamma / self.batch)
-        with tempfile.TemporaryDirectory(prefix="colormnet-bench-") as name:
-            folder = Path(name)
-            self.notice("Making up a film")
-            plan = make_film(folder, warm + self.frames, self.settings.film_size, self.size, self.batch)
-            beside = {}
-            if stages:
-                self.notice("Measuring decoder and encoder")
-                encode = time_encoder(plan, folder, stages.planes, self.frames)
-                beside = {"decode": time_decoder(plan.info.path), "encode": encode}
-            self.notice("Measuring from end to end")
-            film = time_film(plan, self.model, self.memory, self.device, self.precision, warm=warm)
-        return film, beside
-
-    def area(self) -> AreaScaling:
-        self.notice("Measuring time against area")
-        return scale_area(self.model, self.memory, self.device, self.precision)
-
-    def length(self) -> LengthScaling:
-        self.notice("Measuring a long film")
-        return scale_length(self.memory, self.device, self.precision)
+def _rates(device: torch.device, precision: str) -> Rates:
+    return Rates(measure_rate(device, precision, _CONVOLUTION), measure_product_rate(device, precision))
 
 
-def _in_order(stages: dict[str, float]) -> dict[str, float]:
-    return {stage: stages[stage] for stage in STAGES if stage in stages}
+def _time_network(colorizer: Colorizer, pool: Tensor, frames: int, batch: int) -> tuple[Times, MemoryFigures]:
+    """Lightness in, ab out, nothing in between touched. pool: [P, 1, h, w], on the device, used in turn."""
+    clock, watch = Clock(colorizer.device), MemoryWatch(colorizer.device)
+    marks = [clock.mark()]
+    for done in range(0, frames, batch):
+        first = done % len(pool)
+        colorizer.steps(pool[first : first + batch])
+        marks.append(clock.mark())
+        watch.sample(done + batch)
+    return Times.of([seconds / batch for seconds in clock.seconds(marks)]), watch.figures()
+
+
+def _stage_seconds(
+    colorizer: Colorizer, film: tuple[int, int], size: tuple[int, int], frames: int, batch: int
+) -> dict[str, float]:
+    """Seconds a frame of each stage between decoder and encoder. The Colorizer is timed from then on: its last use."""
+    lumas = [[synthetic_luma(i + k, film) for k in range(batch)] for i in range(0, _POOL, batch)]
+    full_size = FrameColorizer(colorizer, size=min(size))
+
+    def colorize(number: int) -> None:
+        Ls = [upload_luma(luma, FILM_PLANES, colorizer.device) for luma in lumas[number % len(lumas)]]
+        download_chroma(Ls, full_size.steps(Ls), FILM_PLANES).numpy()
+
+    colorize(0)  # warms up
+    clock = time_methods(colorizer)
+    full_size.colorizer = cast(Any, TimedMethods(colorizer, clock, {"steps": "network"}))
+    for number in range(frames // batch):
+        with clock.stage("frame"):
+            colorize(number)
+    seconds = {stage: total / frames for stage, total in clock.seconds().items()}
+    frame, network = seconds.pop("frame"), seconds.pop("network")
+    return {**seconds, "other": network - sum(seconds.values()), "color": frame - network}
+
+
+def time_methods(colorizer: Colorizer) -> StageClock:
+    """Times the network and the memory of a Colorizer that has begun its film, from now on."""
+    clock, timed = StageClock(colorizer.device), cast(Any, colorizer)
+    timed.net, timed.bank = (TimedMethods(part, clock, _METHODS) for part in (timed.net, timed.bank))
+    return clock
 
 
 def _processor() -> str:
-    """The CPU's name; empty where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    """The CPU's name; the architecture where the system does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""`colormnet bench`: how fast this machine colours, and what it takes."""
+"""`colormnet bench`: how fast this machine colorizes, and what it takes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from .running import Ready, choose_device, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..bench import BenchSettings
-    from ..inference.memory import MemoryConfig
+    from ..networks.colormnet import ColorMNet
 
 __all__ = ["register"]
 
@@ -25,30 +24,25 @@ WHAT = "What is measured"
 Frames = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", rich_help_panel=WHAT, show_default=False,
-                 help="Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), made up to whole rounds of γ."),
+                 help="Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), rounded up to whole rounds of γ."),
 ]  # fmt: skip
-NetworkSize = Annotated[
+WorkingSize = Annotated[
     str,
     typer.Option("--size", metavar="WxH|480p", rich_help_panel=WHAT,
-                 help="Size the network works at: 960x536, or 240p, 480p, 720p, 1080p (of 16:9)."),
+                 help="Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9)."),
 ]  # fmt: skip
 FilmSize = Annotated[
     str | None,
     typer.Option("--film", metavar="WxH|1080p|none", rich_help_panel=WHAT, show_default=False,
-                 help="Size of the film that goes in and out, end to end; --size if not said; none: the network only."),
+                 help="Size of the film that is colorized end to end; --size by default; none: the network only."),
 ]  # fmt: skip
 StageTimes = Annotated[
-    bool, typer.Option("--stage-times", rich_help_panel=WHAT, help="Also what each part of a frame takes.")
+    bool, typer.Option("--stage-times", rich_help_panel=WHAT, help="Also measure each stage of a frame.")
 ]
-Scaling = Annotated[
-    bool,
-    typer.Option("--scaling", rich_help_panel=WHAT,
-                 help="Also time against area, 240p to 1080p, and along 5,000 frames with a small network."),
-]  # fmt: skip
 BenchModel = Annotated[
     str,
     typer.Option("--model", metavar="NAME|PATH", rich_help_panel=o.NETWORK,
-                 help="Nothing is downloaded: weights that are not on disk are made up."),
+                 help="Nothing is downloaded: where the weights are not on disk, random ones are measured."),
 ]  # fmt: skip
 
 
@@ -57,77 +51,60 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    ctx: typer.Context, size: NetworkSize = "480p", film: FilmSize = None, frames: Frames = None,
-    stage_times: StageTimes = False, scaling: Scaling = False,
+    ctx: typer.Context, size: WorkingSize = "480p", film: FilmSize = None, frames: Frames = None,
+    stage_times: StageTimes = False,
     model: BenchModel = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
     lookahead: o.Lookahead = None,
     gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
     progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False,
     verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
 ) -> None:  # fmt: skip
-    """Measure speed and memory on made-up frames, with a full memory; nothing is downloaded.
+    """Measure speed and memory on synthetic frames, with a full memory; nothing is downloaded.
 
     Example:  [bold]colormnet bench --device cuda:0 --precision bf16 --size 960x536[/bold]
 
-    1080p in and out, the network at 480p, and what each part takes:
+    A film of 1080p, the network at 480p, and the time of each stage:
 
       [bold]colormnet bench --film 1080p --stage-times[/bold]
     """
     from ..bench import BenchSettings, parse_frame_size
+    from ..bench import bench as measure
 
     settings = BenchSettings(
         size=parse_frame_size(size), film=parse_frame_size(film) if film not in (None, "none") else None,
-        end_to_end=film != "none", frames=frames, lookahead=lookahead, stage_times=stage_times, scaling=scaling,
+        end_to_end=film != "none", frames=frames, lookahead=lookahead, stage_times=stage_times,
     )  # fmt: skip
     memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
     session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
-        ready = _ready(session, reporter, model, device, precision.value)
-        with tell_what_fits(ready, memory, settings.size, settings.lookahead):
-            _run(session, reporter, ready, settings, memory, as_json=as_json)
-
-
-def _ready(session: Session, reporter: Reporter, name: str, device: str, precision: str) -> Ready:
-    """The network, with its weights where they are on disk, and with random ones where they are not."""
-    reporter.step("Starting PyTorch")
-    import torch
-
-    from ..networks.colormnet import ColorMNet
-    from ..weights import model_from_file
-
-    chosen, number_format = choose_device(session, reporter, device, precision)
-    path = _find(name)
-    if path is None:
-        torch.manual_seed(0)
-        model = ColorMNet()
-        session.say(f"The weights {name!r} are not on disk: random ones are measured, which take as long")
-    else:
-        model = model_from_file(path)
-    return Ready(model, name, path or Path(), chosen, number_format)
-
-
-def _find(name: str) -> Path | None:
-    """The file behind a model; None for the full network's where it is not on disk."""
-    from ..weights import LockEntry, find, locate
-
-    located = locate(name)
-    path = find(located) if isinstance(located, LockEntry) else located
-    if path is None and name != "colormnet":
-        raise UsageError(f"the weights {name!r} are not on disk: `colormnet weights fetch {name}` gets them")
-    return path
-
-
-def _run(
-    session: Session, reporter: Reporter, ready: Ready, settings: BenchSettings, memory: MemoryConfig, *, as_json: bool
-) -> None:
-    from ..bench import bench as measure
-
-    result = measure(
-        ready.model, settings, memory=memory, device=ready.device, precision=ready.precision, name=ready.name,
-        weights=str(ready.path) if ready.path.name else "random", notice=reporter.step,
-    )  # fmt: skip
-    reporter.close()
+        reporter.step("Starting PyTorch")
+        chosen, number_format = choose_device(session, reporter, device, precision.value)
+        network, path = _network(session, model)
+        ready = Ready(network, model, path or Path(), chosen, number_format)
+        with tell_what_fits(ready, memory, settings.size, lookahead):
+            result = measure(
+                network, settings, memory=memory, device=chosen, precision=number_format, name=model,
+                weights=str(path or "random"), notice=reporter.step,
+            )  # fmt: skip
     if as_json:
         session.result(result.to_json())
     else:
         show(result)
+
+
+def _network(session: Session, name: str) -> tuple[ColorMNet, Path | None]:
+    """The network and its file; the full one with random weights and without a file where that is not on disk."""
+    import torch
+
+    from ..networks.colormnet import ColorMNet
+    from ..weights import LockEntry, find, locate, model_from_file
+
+    located = locate(name)
+    path = find(located) if isinstance(located, LockEntry) else located
+    if path is not None:
+        return model_from_file(path), path
+    if name != "colormnet":
+        raise UsageError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
+    session.say(f"The weights {name!r} are not on disk: random ones are measured, which take as long")
+    torch.manual_seed(0)
+    return ColorMNet(), None
