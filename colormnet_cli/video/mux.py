@@ -42,7 +42,9 @@ def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -
         with open_input(info.path) as source, _open_output(io.BytesIO(), info, spec) as output:
             video, copies = _add_streams(output, source, info, spec, plans, TimeRange())
             output.start_encoding()
-            output.mux([*video.encode(gray_frame(spec)), *video.encode(None)])
+            for number, packet in enumerate([*video.encode(gray_frame(spec)), *video.encode(None)]):
+                packet.pts = packet.dts = number  # x265 gives a random DTS to a film of one frame
+                output.mux(packet)
             for packet in first_packets(source):
                 if packet.stream.index in copies:
                     for _, copied in copies[packet.stream.index].packets(packet):
