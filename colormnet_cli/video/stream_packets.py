@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 import av
@@ -70,8 +70,10 @@ class CopiedStream:
     def __init__(self, stream: Any, added: Any, part: TimeRange, muxer: str) -> None:
         self.stream, self.added, self.part = stream, added, part
         self.drops_hidden = muxer not in ("mp4", "mov")
+        self.increasing = muxer in ("mp4", "mov") and stream.type == "audio"  # these refuse two packets at one time
         self.damaged = 0
         self._last_dts: int | None = None
+        self._last_out = -(2**63)  # in the output's time base
         self._hidden: deque[Any] = deque(maxlen=2)
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
@@ -101,7 +103,7 @@ class CopiedStream:
             self._shorten(packet)
         if not self._within(packet.pts * packet.time_base):
             return
-        if last is not None and packet.dts <= last and self.stream.type != "subtitle":
+        if last is not None and packet.dts < last and self.stream.type != "subtitle":
             packet.dts = last + 1
             packet.pts = max(packet.pts, packet.dts)
             self.damaged += 1
@@ -122,7 +124,15 @@ class CopiedStream:
         packet.pts += shift
         packet.dts += shift
         packet.stream = self.added
-        return packet.dts * packet.time_base, packet
+        seconds = packet.dts * packet.time_base
+        if self.increasing:
+            dts = floor(seconds / self.added.time_base + Fraction(1, 2))
+            if dts <= self._last_out:  # short packets in a coarse time base, such as TrueHD's in milliseconds
+                dts = self._last_out + 1
+                packet.time_base, packet.duration = self.added.time_base, 0
+                packet.pts = packet.dts = dts
+            self._last_out = dts
+        return seconds, packet
 
     def _shorten(self, packet: Any) -> None:
         """Cut a subtitle to the part: one already on screen at its beginning starts there, none outlasts its end."""

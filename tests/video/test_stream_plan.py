@@ -211,3 +211,41 @@ def test_wma_audio_is_converted(tmp_path: Path, color: Any, ending: str) -> None
         frames = list(container.decode(audio=0))
     assert sum(frame.samples for frame in frames) / 48000 == pytest.approx(1, abs=0.1)
     assert np.abs(np.concatenate([frame.to_ndarray()[0] for frame in frames])).max() > 0.1
+
+
+def test_packets_shorter_than_a_millisecond_are_copied_unchanged(tmp_path: Path, color: Any) -> None:
+    """TrueHD has packets of 0.83 ms. Pushed apart to Matroska's milliseconds, the audio lagged behind by 20 %."""
+    film, source = make_film(tmp_path / "film.mp4", codec="libx264", frames=25), tmp_path / "film.mkv"
+    with av.open(str(film)) as pictures, av.open(str(source), "w") as out:
+        video, sound = out.add_stream_from_template(pictures.streams.video[0]), out.add_stream("pcm_s16le", rate=48000)
+        sound.layout = "stereo"
+        for packet in (p for p in pictures.demux(video=0) if p.size):
+            packet.stream = video
+            out.mux(packet)
+        for number in range(1200):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 80), number, np.int16), "s16", "stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, number * 40, Fraction(1, 48000)
+            out.mux(sound.encode(frame))
+    stamps = [seconds for seconds, _ in packets_of(source, "audio")]
+    assert len(stamps) > len(set(stamps))
+    assert color(source, tmp_path / "out.mkv").warnings == ()
+    assert packets_of(tmp_path / "out.mkv", "audio") == packets_of(source, "audio")
+
+
+def test_equal_timestamps_stay_in_sync_in_mp4(tmp_path: Path, color: Any) -> None:
+    """.mp4 refuses two packets at one time: they are moved by less than what is audible, and only they."""
+    film = make_film(tmp_path / "film.mkv", codec="libx264", frames=25, audio=[("aac", "eng")])
+    source = tmp_path / "pairs.mkv"
+    with av.open(str(film)) as pictures, av.open(str(source), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in pictures.streams]
+        for packet in (p for p in pictures.demux() if p.size):
+            if packet.stream.type == "audio":
+                packet.pts = packet.dts = packet.pts // 50 * 50
+            packet.stream = streams[packet.stream.index]
+            out.mux(packet)
+    before = [seconds for seconds, _ in packets_of(source, "audio")]
+    assert len(before) > len(set(before))
+    assert color(source, tmp_path / "out.mp4").warnings == ()
+    after = [seconds for seconds, _ in packets_of(tmp_path / "out.mp4", "audio")]
+    assert after == sorted(set(after))
+    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < Fraction(1, 1000)
