@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .film.plan import plan_video as plan_video
     from .film.receipt import Receipt as Receipt
     from .inference.colorizer import Colorizer as Colorizer
-    from .inference.memory import MemoryConfig as MemoryConfig
     from .networks.blind_consistency import BlindConsistency as BlindConsistency
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
     from .settings import ColorizeSettings as ColorizeSettings
+    from .settings import MemoryConfig as MemoryConfig
     from .settings import Progress as Progress
     from .weights import load_model as load_model
 
@@ -52,7 +52,7 @@ _EXPORTS = {
     "DDColor": "networks.ddcolor",
     "DeepExemplar": "networks.deep_exemplar",
     "FilmPlan": "film.plan",
-    "MemoryConfig": "inference.memory",
+    "MemoryConfig": "settings",
     "Progress": "settings",
     "Receipt": "film.receipt",
     "colorize_pictures": "film.colorize",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Literal
 
@@ -13,6 +13,7 @@ from .timecode import Timecode, parse_time
 __all__ = [
     "ColorizeSettings",
     "EncodingSettings",
+    "MemoryConfig",
     "NetworkSettings",
     "PicturesSettings",
     "Progress",
@@ -88,6 +89,30 @@ class EncodingSettings:
             raise UsageError(f"crf is {self.crf}: give a value between 0 and 63.")
         if self.archive and any((self.codec, self.crf is not None, self.preset)):
             raise UsageError("`archive` means FFV1: it cannot be combined with `codec`, `crf` or `preset`.")
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """Sizes of the memory, in the paper's letters."""
+
+    gamma: int = 5  # γ: every so many frames, one is remembered
+    n_s: int = 10  # N_s: frames that are kept whole, an exemplar counted among them
+    n_e: int = 5  # N_e: of these, the oldest frames that are condensed to prototypes together
+    m: int = 128  # M: prototypes they are condensed to
+    top_k: int = 30  # elements of the memory that answer one query
+    long_term: int = 10_000  # elements that the long-term memory holds at most
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"`{field.name}` is {value!r}: give a whole number of at least 1.")
+        if self.n_s < 2:
+            raise UsageError(f"`n_s` is {self.n_s}: give at least 2, an exemplar and a recent frame.")
+        if self.n_e >= self.n_s:
+            raise UsageError(f"`n_e` ({self.n_e}) must be less than `n_s` ({self.n_s}).")
+        if self.m > self.long_term:
+            raise UsageError(f"`m` ({self.m}) prototypes do not fit into `long_term` ({self.long_term}).")
 
 
 @dataclass(frozen=True)

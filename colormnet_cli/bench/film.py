@@ -15,10 +15,9 @@ from ..film.film_run import FilmRun
 from ..film.plan import FilmPlan, plan_video
 from ..film.run import RunObserver
 from ..inference.frame_colorizer import FrameColorizer
-from ..inference.memory import MemoryConfig
 from ..media.image_file import to_pixels, write_png
 from ..networks.colormnet import ColorMNet
-from ..settings import ColorizeSettings
+from ..settings import ColorizeSettings, MemoryConfig
 from ..video.encode import write_gray_film
 from ..video.reader import Reader
 from ..video.segments import SegmentWriter

@@ -21,8 +21,8 @@ from ..inference.colorizer import Colorizer
 from ..inference.cost import frame_cost, measure_product_rate, measure_rate
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..inference.frame_colorizer import FrameColorizer
-from ..inference.memory import MemoryConfig
 from ..networks.colormnet import ColorMNet
+from ..settings import MemoryConfig
 from .clock import Clock, MemoryWatch, StageClock, TimedMethods
 from .figures import STAGES, BenchResult, MemoryFigures, NetworkFigures, Rates, Times
 from .film import decode_seconds, encode_seconds, make_film, time_film

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..inference.memory import MemoryConfig
+from ..settings import MemoryConfig
 
 __all__ = ["BenchSettings", "parse_frame_size"]
 

@@ -11,7 +11,7 @@ from .progress import bytes_text, clock
 
 if TYPE_CHECKING:
     from ..film.plan import FilmPlan
-    from ..inference.memory import MemoryConfig
+    from ..settings import MemoryConfig
 
 __all__ = ["Forecast", "film_text", "forecast"]
 

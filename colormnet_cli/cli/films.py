@@ -14,8 +14,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
-    from ..inference.memory import MemoryConfig
-    from ..settings import ColorizeSettings
+    from ..settings import ColorizeSettings, MemoryConfig
 
 __all__ = ["Request", "output_paths", "parse_pairs", "run", "show_plans"]
 

@@ -15,7 +15,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
-    from ..inference.memory import MemoryConfig
+    from ..settings import MemoryConfig
 
 __all__ = ["register"]
 

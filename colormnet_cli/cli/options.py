@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +11,7 @@ import typer
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..inference.memory import MemoryConfig
+    from ..settings import MemoryConfig
 
 # Panels of the help
 COLOURS, NETWORK, OUTPUT, MESSAGES = "Where the colours come from", "Network", "Output", "Messages"
@@ -199,13 +198,7 @@ def parse_size(text: str) -> int | Literal["source"]:
 
 
 def memory_config(gamma: int, ns: int, ne: int, m: int, top_k: int, long_term: int) -> MemoryConfig:
-    """The memory's settings from the options; what cannot be is wrong usage, told by the options' names."""
-    from ..errors import UsageError
-    from ..inference.memory import MemoryConfig
+    """The memory's settings from the options."""
+    from ..settings import MemoryConfig
 
-    try:
-        return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)
-    except ValueError as error:
-        typed = {"n_s": "--ns", "n_e": "--ne", "m": "--m", "long_term": "--long-term"}  # the others cannot be wrong
-        told = re.sub(rf"\b({'|'.join(typed)})\b", lambda name: typed[name[0]], str(error))
-        raise UsageError(told.removeprefix("MemoryConfig: ")) from error
+    return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from ..film.receipt import Receipt
-    from ..inference.memory import MemoryConfig
     from ..networks.colormnet import ColorMNet
+    from ..settings import MemoryConfig
 
 __all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
 

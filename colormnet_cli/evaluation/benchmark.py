@@ -17,9 +17,9 @@ from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, resolve_device, resolve_precision
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import FrameColorizer
-from ..inference.memory import MemoryConfig
 from ..media.clips import Clip, Frame, clips_by_name, open_clip
 from ..media.image_file import to_pixels, to_rgb, write_png
+from ..settings import MemoryConfig
 from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, FramePairs, measure
 from .perceptual import PerceptualNetworks
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..inference.device import resolve_device, resolve_precision
-from ..inference.memory import MemoryConfig
-from ..settings import ColorizeSettings, PicturesSettings, ProgressCallback
+from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings, ProgressCallback
 from .film_run import FilmRun
 from .pictures_plan import PicturesPlan, plan_pictures
 from .pictures_run import PicturesRun

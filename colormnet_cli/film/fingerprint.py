@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
 from ..files import file_identity
 from ..media.reference import split_reference
-from ..settings import NetworkSettings
+from ..settings import MemoryConfig, NetworkSettings
 from .receipt import versions
-
-if TYPE_CHECKING:
-    from ..inference.memory import MemoryConfig
 
 __all__ = ["fingerprint", "model_sha256"]
 

@@ -17,8 +17,8 @@ from ..files import cannot_write
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory
 from ..inference.frame_colorizer import FrameColorizer
-from ..inference.memory import MemoryConfig
 from ..media.reference import split_reference
+from ..settings import MemoryConfig
 from .fingerprint import fingerprint, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from ..networks.colormnet import ColorMNet, Features, Key, Remembered, pad, padding
+from ..settings import MemoryConfig
 from .allocator import keep_freed_memory
 from .cuda_graphs import Replayed
 from .device import DTYPES
-from .memory import MemoryBank, MemoryConfig
+from .memory import MemoryBank
 
 __all__ = ["Colorizer"]
 

@@ -17,8 +17,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..networks.colormnet import ColorMNet, ColorMNetConfig, Remembered
+from ..settings import MemoryConfig
 from .device import DTYPES
-from .memory import MemoryBank, MemoryConfig
+from .memory import MemoryBank
 
 __all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -21,35 +20,12 @@ from torch import Tensor
 
 from ..networks.colormnet import Key
 from ..networks.preview.match import Match, matched
+from ..settings import MemoryConfig
 
-__all__ = ["MemoryBank", "MemoryConfig", "similarity"]
+__all__ = ["MemoryBank", "similarity"]
 
 _TILE = 2**24  # similarities held at once: 64 MB in float32
 _BORN = 1e-7  # an element's life before its first read
-
-
-@dataclass(frozen=True)
-class MemoryConfig:
-    """The memory's sizes, in the paper's letters."""
-
-    gamma: int = 5  # γ: a frame is remembered every so many
-    n_s: int = 10  # N_s: frames kept whole, an exemplar counted among them
-    n_e: int = 5  # N_e: the oldest frames that are made into prototypes together
-    m: int = 128  # M: prototypes made of them
-    top_k: int = 30  # elements that answer one query
-    long_term: int = 10_000  # elements that the long-term memory may hold
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"MemoryConfig: {field.name} must be a whole number of at least 1, got {value!r}")
-        if self.n_s < 2:
-            raise ValueError(f"MemoryConfig: n_s must be at least 2, an exemplar and a recent frame, got {self.n_s}")
-        if self.n_e >= self.n_s:
-            raise ValueError(f"MemoryConfig: n_e ({self.n_e}) must be less than n_s ({self.n_s})")
-        if self.m > self.long_term:
-            raise ValueError(f"MemoryConfig: m ({self.m}) prototypes do not fit long_term ({self.long_term})")
 
 
 class MemoryBank:

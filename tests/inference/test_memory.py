@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.inference.memory import MemoryBank, MemoryConfig, similarity
+from colormnet_cli.errors import UsageError
+from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Key
+from colormnet_cli.settings import MemoryConfig
 
 CK, CV = 4, 3
 
@@ -158,7 +160,7 @@ def test_storage_is_reserved_at_once() -> None:
     [
         ({"gamma": 0}, "gamma"),
         ({"top_k": -1}, "top_k"),
-        ({"m": 1.5}, "m must be"),
+        ({"m": 1.5}, r"`m` is 1\.5"),
         ({"n_s": 1}, "n_s"),
         ({"n_e": 10}, "n_e"),
         ({"m": 200, "long_term": 100}, "long_term"),
@@ -166,7 +168,7 @@ def test_storage_is_reserved_at_once() -> None:
 )
 def test_impossible_settings_are_refused(sizes: dict[str, int], named: str) -> None:
     """Fails where impossible settings end hours later in a crash."""
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(UsageError, match=named):
         MemoryConfig(**sizes)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from colormnet_cli.inference.memory import MemoryBank, MemoryConfig
+from colormnet_cli.inference.memory import MemoryBank
+from colormnet_cli.settings import MemoryConfig
 from colormnet_cli.train.clip_loss import ClipLoss, draw_memory, read_memory
 from colormnet_cli.train.init_weights import initial_model
 from colormnet_cli.train.scenes import synthetic_clip
