@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from .groups import CommandLine, Group
 from .running import is_out_of_memory
 from .session import Session, sentence
 
@@ -27,7 +27,7 @@ class _Stopped(Exception):  # noqa: N818 - not an error
     """Ctrl-C, carried past typer, which would drop its text."""
 
 
-class _Group(TyperGroup):
+class _Group(Group):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -35,14 +35,12 @@ class _Group(TyperGroup):
             raise _Stopped(str(stop)) from stop
 
 
-app = typer.Typer(
+app = CommandLine(
     cls=_Group,
     name="colormnet",
     no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Black-and-white film in colour, from one colour picture, with ColorMNet (ECCV 2024).
+    help="""Colorize black-and-white film from a reference image, with ColorMNet (ECCV 2024).
 
     Example:  [bold]colormnet colorize old.mp4 --ref photo.jpg -o out.mp4[/bold]""",
 )
@@ -59,7 +57,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
 from .benchtable import show
+from .groups import CommandLine
 from .progress import Reporter
 from .running import Ready, choose_device, tell_what_fits
 from .session import Session
@@ -46,19 +48,23 @@ BenchModel = Annotated[
 ]  # fmt: skip
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command()(bench)
 
 
 def bench(
-    ctx: typer.Context, size: WorkingSize = "480p", film: FilmSize = None, frames: Frames = None,
+    memory: MemoryConfig,
+    choice: Annotated[o.NetworkChoice, ("device", "precision")],
+    batch: Annotated[NetworkSettings, ("lookahead",)],
+    session: Session,
+    model: BenchModel = "colormnet",
+    size: WorkingSize = "480p",
+    film: FilmSize = None,
+    frames: Frames = None,
     stage_times: StageTimes = False,
-    model: BenchModel = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
-    lookahead: o.Lookahead = None,
-    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
-    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False,
-    verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
-) -> None:  # fmt: skip
+    progress: o.Form = "auto",
+    as_json: o.Json = False,
+) -> None:
     """Measure speed and memory on synthetic frames, with a full memory; nothing is downloaded.
 
     Example:  [bold]colormnet bench --device cuda:0 --precision bf16 --size 960x536[/bold]
@@ -72,16 +78,14 @@ def bench(
 
     settings = BenchSettings(
         size=parse_frame_size(size), film=parse_frame_size(film) if film not in (None, "none") else None,
-        end_to_end=film != "none", frames=frames, lookahead=lookahead, stage_times=stage_times,
+        end_to_end=film != "none", frames=frames, lookahead=batch.lookahead, stage_times=stage_times,
     )  # fmt: skip
-    memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
-    session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
-        chosen, number_format = choose_device(session, reporter, device, precision.value)
+        chosen, number_format = choose_device(session, reporter, choice)
         network, path = _network(session, model)
         ready = Ready(network, model, path or Path(), chosen, number_format)
-        with tell_what_fits(ready, memory, settings.size, lookahead):
+        with tell_what_fits(ready, memory, settings.size, batch.lookahead):
             result = measure(
                 network, settings, memory=memory, device=chosen, precision=number_format, name=model,
                 weights=str(path or "random"), notice=reporter.step,

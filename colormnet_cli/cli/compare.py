@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from ..settings import EncodingSettings
 from ..wording import many
 from . import options as o
-from .colorize import Audio, AudioOption, Codec, Crf, Preset
+from .groups import CommandLine
 from .progress import Reporter, clock
 from .session import Session
 
@@ -74,25 +75,32 @@ Width = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command("compare")(compare)
 
 
 def compare(
-    ctx: typer.Context, results: Results, source: Input, output: Output,
-    split: Split = False, seconds: Seconds = 8.0, with_input: WithInput = False, label: Labels = None,
-    columns: Columns = None, width: Width = None,
-    codec: Codec = None, crf: Crf = None, preset: Preset = None, audio: AudioOption = Audio.copy,
-    overwrite: o.Overwrite = False, progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False,
-    verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
-) -> None:  # fmt: skip
+    results: Results,
+    source: Input,
+    output: Output,
+    encoding: Annotated[EncodingSettings, ("codec", "crf", "preset", "audio")],
+    session: Session,
+    split: Split = False,
+    seconds: Seconds = 8.0,
+    with_input: WithInput = False,
+    label: Labels = None,
+    columns: Columns = None,
+    width: Width = None,
+    overwrite: o.Overwrite = False,
+    progress: o.Form = "auto",
+    as_json: o.Json = False,
+) -> None:
     """Show results of one film side by side or split by a moving line, with labels and the sound of the input.
 
     Examples:  [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 -o grid.mp4[/bold]
 
     [bold]colormnet compare a.mp4 b.mp4 --input old.mp4 --split -o swipe.mp4[/bold]
     """
-    session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         reporter.step("Reading the films")
         from ..evaluation.compare import CompareSettings
@@ -105,10 +113,10 @@ def compare(
             labels=tuple(label or ()),
             columns=columns,
             width=width,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            audio=audio.value,
+            codec=encoding.codec,
+            crf=encoding.crf,
+            preset=encoding.preset,
+            audio=encoding.audio,
             overwrite=overwrite,
         )
         done = run(results, source, output, settings=settings, progress=lambda at: reporter.film(output.name, at))

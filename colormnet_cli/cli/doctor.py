@@ -13,7 +13,8 @@ from importlib.util import find_spec
 
 import typer
 
-from .options import Debug, Json, Quiet, Verbose
+from .groups import CommandLine
+from .options import Json
 from .progress import bytes_text
 from .session import Session
 
@@ -33,18 +34,15 @@ class Finding:
     note: str = ""  # what a person should know although colorize can run
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command()(doctor)
 
 
-def doctor(
-    ctx: typer.Context, as_json: Json = False, verbose: Verbose = 0, quiet: Quiet = False, debug: Debug = False
-) -> None:
+def doctor(session: Session, as_json: Json = False) -> None:
     """Show versions, devices, codecs, caches and weights; exit 1 where colorize could not run, and why.
 
     Example:  [bold]colormnet doctor[/bold]
     """
-    session: Session = ctx.obj
     checks: tuple[Callable[[], list[Finding]], ...] = (_versions, _devices, _codecs, _caches, _weights)
     findings = [finding for check in checks for finding in _guarded(check)]
     problems = [finding.problem for finding in findings if finding.problem]

@@ -12,6 +12,7 @@ from .progress import bytes_text, clock
 if TYPE_CHECKING:
     from ..film.plan import FilmPlan
     from ..settings import MemoryConfig
+    from .options import NetworkChoice
 
 __all__ = ["Forecast", "film_text", "forecast"]
 
@@ -40,9 +41,7 @@ def forecast(
     working_size: tuple[int, int],
     frames: int | None,
     *,
-    model: str,
-    device: str,
-    precision: str,
+    network: NetworkChoice,
     memory: MemoryConfig,
     lookahead: int | None,
 ) -> Forecast:
@@ -52,9 +51,9 @@ def forecast(
     from ..networks.colormnet import ColorMNetConfig
     from ..weights import LockEntry, config_of, find, locate
 
-    chosen = resolve_device(device)
-    number_format = resolve_precision(precision, chosen)
-    found = locate(model)
+    chosen = resolve_device(network.device)
+    number_format = resolve_precision(network.precision, chosen)
+    found = locate(network.model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
     to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
     config = config_of(path) if path else ColorMNetConfig()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
+from .groups import CommandLine
 from .progress import Reporter
 from .session import Session
 
@@ -28,8 +30,8 @@ ONLY_BENCHMARK = [
     "size",
     "guided",
     "gamma",
-    "ns",
-    "ne",
+    "n_s",
+    "n_e",
     "m",
     "top_k",
     "long_term",
@@ -130,22 +132,31 @@ Overwrite = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command("evaluate")(evaluate)
 
 
 def evaluate(
-    ctx: typer.Context, result: Result = None, reference: Reference = None,
-    paper: Paper = False, perceptual: Perceptual = False,
-    report: Report = None, csv: Csv = None, with_published: WithPublished = False,
-    worst: Worst = 6, worst_by: WorstBy = "ciede2000",
-    benchmark: Benchmark = None, output: Output = None, overwrite: Overwrite = False,
-    model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
-    size: o.Size = "480", guided: o.Guided = True,
-    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
-    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False,
-    debug: o.Debug = False,
-) -> None:  # fmt: skip
+    ctx: typer.Context,
+    memory: MemoryConfig,
+    network: o.NetworkChoice,
+    working: Annotated[NetworkSettings, ("size", "guided")],
+    session: Session,
+    result: Result = None,
+    reference: Reference = None,
+    paper: Paper = False,
+    perceptual: Perceptual = False,
+    report: Report = None,
+    csv: Csv = None,
+    with_published: WithPublished = False,
+    worst: Worst = 6,
+    worst_by: WorstBy = "ciede2000",
+    benchmark: Benchmark = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    progress: o.Form = "auto",
+    as_json: o.Json = False,
+) -> None:
     """Measure how accurate, strong and steady colors are, compared with a reference in its true colors.
 
     Examples:  [bold]colormnet evaluate out.mp4 true.mp4 --report out.html[/bold]
@@ -155,8 +166,6 @@ def evaluate(
     [bold]colormnet evaluate --benchmark DAVIS/ --csv frames.csv[/bold]
     """
     _check_usage(ctx, result, reference, benchmark)
-    session: Session = ctx.obj
-    memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         from ..evaluation.evaluate import EvaluateSettings
@@ -171,13 +180,13 @@ def evaluate(
         if benchmark is not None:
             from ..evaluation.benchmark import BenchmarkSettings
 
-            coloring = BenchmarkSettings(size=o.parse_size(size), guided=guided)
+            coloring = BenchmarkSettings(size=working.size, guided=working.guided)
             how = {"memory": memory, "coloring": coloring, "output": output, "overwrite": overwrite}
-            found = _benchmark(session, reporter, benchmark, (model, device, precision.value), settings, how)
+            found = _benchmark(session, reporter, benchmark, network, settings, how)
         else:
             assert result is not None
             assert reference is not None
-            found = measure(result, reference, settings=settings, device=device, progress=reporter.film)
+            found = measure(result, reference, settings=settings, device=network.device, progress=reporter.film)
     _write(session, found, report, csv, with_published)
     if as_json:
         session.result(found.to_json(**_published(with_published)))
@@ -193,7 +202,7 @@ def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None
     if benchmark is not None and result is not None:
         raise UsageError("--benchmark makes its own results: give it without RESULT and REFERENCE")
     if benchmark is None:
-        sources = {f"--{name.replace('_', '-')}": ctx.get_parameter_source(name) for name in ONLY_BENCHMARK}
+        sources = {f"`{name}`": ctx.get_parameter_source(name) for name in ONLY_BENCHMARK}
         given = ", ".join(option for option, source in sources.items() if source and source.name == "COMMANDLINE")
         if given:
             raise UsageError(f"{given}: works with --benchmark only")
@@ -205,7 +214,7 @@ def _benchmark(
     session: Session,
     reporter: Reporter,
     folder: Path,
-    how: tuple[str, str, str],
+    network: o.NetworkChoice,
     settings: EvaluateSettings,
     more: dict[str, Any],
 ) -> Evaluation:
@@ -215,7 +224,7 @@ def _benchmark(
     from .running import make_ready
 
     check_results(folder, more["output"], more["overwrite"])  # before weights are downloaded
-    ready = make_ready(session, reporter, *how)
+    ready = make_ready(session, reporter, network)
     where: dict[str, Any] = {"device": ready.device, "precision": ready.precision, "progress": reporter.film}
     found = benchmark(folder, model=ready.model, settings=settings, **where, **more)
     return replace(found, settings={**found.settings, "weights": ready.weights()})

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
     from ..settings import ColorizeSettings, MemoryConfig
+    from .options import NetworkChoice
 
-__all__ = ["Request", "output_paths", "parse_pairs", "run", "show_plans"]
+__all__ = ["Request", "output_paths", "run", "show_plans"]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
 
@@ -30,9 +31,7 @@ class Request:
     references: tuple[str, ...]
     settings: ColorizeSettings
     memory: MemoryConfig
-    model: str
-    device: str
-    precision: str
+    network: NetworkChoice
     as_json: bool
 
 
@@ -67,9 +66,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     receipts: list[Receipt] = []
     try:
         if plans:
-            ready = make_ready(
-                session, reporter, model=request.model, device=request.device, precision=request.precision
-            )
+            ready = make_ready(session, reporter, request.network)
         for plan in plans:
             try:
                 receipts.append(_colorize_one(reporter, request, ready, plan))
@@ -116,9 +113,12 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
     for plan in plans:
         reporter.step("Estimating")
         cost = forecast(
-            plan.working_size, plan.frames, model=request.model, device=request.device, precision=request.precision,
-            memory=request.memory, lookahead=request.settings.lookahead,
-        )  # fmt: skip
+            plan.working_size,
+            plan.frames,
+            network=request.network,
+            memory=request.memory,
+            lookahead=request.settings.lookahead,
+        )
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})
         if not request.as_json:
@@ -127,18 +127,6 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
         session.result(json.dumps(shown if len(request.jobs) > 1 else shown[0], indent=2, default=str))
     if failed:
         raise ColormnetError(f"{failed} of {len(request.jobs)} films cannot be coloured, see above")
-
-
-def parse_pairs(texts: list[str]) -> tuple[tuple[str, str], ...]:
-    from ..errors import UsageError
-
-    pairs = []
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise UsageError(f"--encoder-option {text!r} is not of the form KEY=VALUE")
-        pairs.append((key, value))
-    return tuple(pairs)
 
 
 def output_paths(films: list[Path], output: Path | None, *, archive: bool) -> tuple[list[Path], Path | None]:

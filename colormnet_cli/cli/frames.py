@@ -1,4 +1,4 @@
-"""`colormnet frames`: a folder of pictures in, a folder of pictures in colour out."""
+"""`colormnet frames`: colorize a folder of images."""
 
 from __future__ import annotations
 
@@ -8,63 +8,56 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..settings import MemoryConfig, PicturesSettings
 from . import options as o
+from .groups import CommandLine
 from .progress import Reporter
 from .running import make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
-    from ..settings import MemoryConfig
 
 __all__ = ["register"]
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", parser=o.path, help="Pictures of one size, taken in natural order.")
-]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", parser=o.path, help="Images of one size, in natural order.")]
 OutputFolder = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="PATH", parser=o.path, show_default=False,
-                              help="Folder to write; FOLDER-color if not said."),
+                              help="Folder to write; default: FOLDER-color."),
 ]  # fmt: skip
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command()(frames)
 
 
 def frames(
-    ctx: typer.Context, folder: Folder, ref: o.References, output: OutputFolder = None,
-    ref_is_first: o.RefIsFirst = None,
-    model: o.Model = "colormnet", device: o.Device = "auto", precision: o.PrecisionOption = o.Precision.auto,
-    size: o.Size = "480", lookahead: o.Lookahead = None, guided: o.Guided = True,
-    strict: o.Strict = False, overwrite: o.Overwrite = False, resume: o.Resume = True,
-    gamma: o.Gamma = 5, ns: o.Ns = 10, ne: o.Ne = 5, m: o.M = 128, top_k: o.TopK = 30, long_term: o.LongTerm = 10_000,
-    progress: o.Form = o.ProgressForm.auto, as_json: o.Json = False, dry_run: o.DryRun = False,
-    verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False,
-) -> None:  # fmt: skip
-    """Colour a folder of pictures as if they were a film; PNG files of the same names and bit depths come out.
+    folder: Folder,
+    colors: o.ColorSource,
+    settings: PicturesSettings,
+    memory: MemoryConfig,
+    network: o.NetworkChoice,
+    session: Session,
+    output: OutputFolder = None,
+    progress: o.Form = "auto",
+    as_json: o.Json = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Colorize a folder of images as one film. Writes PNG files of the same names and bit depths.
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
     """
-    from ..settings import PicturesSettings
-
-    settings = PicturesSettings(
-        size=o.parse_size(size), lookahead=lookahead, guided=guided, ref_is_first=ref_is_first, overwrite=overwrite,
-        resume=resume, strict=strict,
-    )  # fmt: skip
-    session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
-        memory = o.memory_config(gamma, ns, ne, m, top_k, long_term)
         from ..film.colorize import colorize
         from ..film.pictures_plan import plan_pictures
 
         reporter.step("Looking at the pictures")
-        plan = plan_pictures(folder, ref, output, settings=settings)
+        plan = plan_pictures(folder, colors.references, output, settings=settings)
         if dry_run:
-            _show_plan(session, reporter, plan, memory, (model, device, precision.value), as_json=as_json)
+            _show_plan(session, reporter, plan, memory, network, as_json=as_json)
             return
-        ready = make_ready(session, reporter, model, device, precision.value)
+        ready = make_ready(session, reporter, network)
         with tell_what_fits(ready, memory, plan.working_size, settings.lookahead):
             receipt = colorize(
                 plan,
@@ -80,16 +73,15 @@ def frames(
 
 
 def _show_plan(
-    session: Session, reporter: Reporter, plan: PicturesPlan, memory: MemoryConfig, how: tuple[str, str, str], *,
+    session: Session, reporter: Reporter, plan: PicturesPlan, memory: MemoryConfig, network: o.NetworkChoice, *,
     as_json: bool,
 ) -> None:  # fmt: skip
     """--dry-run: the same checks, and what it would cost."""
     from .dryrun import forecast
 
-    model, device, precision = how
     reporter.step("Estimating")
     cost = forecast(
-        plan.working_size, len(plan.pictures), model=model, device=device, precision=precision, memory=memory,
+        plan.working_size, len(plan.pictures), network=network, memory=memory,
         lookahead=plan.settings.lookahead,
     )  # fmt: skip
     reporter.close()

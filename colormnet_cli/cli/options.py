@@ -1,39 +1,74 @@
-"""Every option that more than one command has, declared once."""
+"""Options that several commands have, each declared once.
+
+`OPTIONS` declares the fields of settings (see `groups`); the rest is for parameters of their own.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from ..errors import UsageError
+from ..timecode import parse_time
 from .session import Session
 
-if TYPE_CHECKING:
-    from ..settings import MemoryConfig
+__all__ = [
+    "ENCODER",
+    "MEMORY",
+    "MESSAGES",
+    "NETWORK",
+    "OPTIONS",
+    "OUTPUT",
+    "PANELS",
+    "RANGE",
+    "SESSION",
+    "ColorSource",
+    "Device",
+    "DryRun",
+    "Form",
+    "Json",
+    "NetworkChoice",
+    "Overwrite",
+    "ProgressForm",
+    "filled",
+    "path",
+]
 
-# Panels of the help
-COLOURS, NETWORK, OUTPUT, MESSAGES = "Where the colours come from", "Network", "Output", "Messages"
-MEMORY = "Memory, in the paper's letters"
+# Panels of the help, in their order; a command's own panels come behind the first
+NETWORK, RANGE, OUTPUT, MESSAGES = "Network", "Part of the film", "Output", "Messages"
+MORE_NETWORK, ENCODER = "Advanced: network", "Advanced: encoder"
+MEMORY = "Advanced: memory, in the paper's letters"
+PANELS = (None, "", NETWORK, RANGE, OUTPUT, MESSAGES, MORE_NETWORK, ENCODER, MEMORY)
+
+ProgressForm = Literal["auto", "bar", "plain", "json", "none"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 
-class Precision(str, Enum):
-    auto = "auto"
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
+@dataclass(frozen=True)
+class NetworkChoice:
+    """Which network runs where."""
+
+    model: str = "colormnet"
+    device: str = "auto"
+    precision: Precision = "auto"
 
 
-class ProgressForm(str, Enum):
-    auto = "auto"
-    bar = "bar"
-    plain = "plain"
-    json = "json"
-    none = "none"
+@dataclass(frozen=True)
+class ColorSource:
+    """Where the colors come from."""
 
-    def __str__(self) -> str:  # Typer before 0.29 reads what a callback returned once more, by this
-        return self.value
+    references: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.references:
+            raise UsageError("There is no reference image: give one with --ref IMAGE, or a frame with --ref FILM@TIME.")
+
+
+# Parsers: values are checked while the command line is read, so that the error names the option
 
 
 def filled(text: str) -> str:
@@ -44,8 +79,103 @@ def filled(text: str) -> str:
 
 
 def path(text: str) -> Path:
-    """The value of what names a file or a folder; an empty name would mean the folder one is in."""
+    """The value of what names a file or a folder; an empty name would mean the current folder."""
     return Path(filled(text))
+
+
+def _size(text: str | int) -> int | Literal["source"]:
+    if text == "source":
+        return "source"
+    if not str(text).isdecimal() or int(text) < 16:
+        raise typer.BadParameter(f"{text!r} is no size: give the shorter side in pixels, at least 16, or 'source'")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise typer.BadParameter(f"{text!r} is unknown: give auto, cuda, cuda:N, mps or cpu")
+    return text
+
+
+def _time(text: str) -> str:
+    try:
+        parse_time(text)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
+def _option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=help, **more)
+
+
+_COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
+
+# By the name of the field, whichever settings it is in
+OPTIONS: dict[str, Any] = {
+    "references": _option(
+        None, "Reference image, or a frame of a film as FILM@TIME; repeatable.", "--ref", metavar="IMAGE", parser=filled
+    ),
+    "model": _option(
+        NETWORK, "Name from `colormnet weights list`, or a weight file.", metavar="NAME|PATH", parser=filled
+    ),
+    "device": _option(
+        NETWORK,
+        "Device to run on. auto: the first of CUDA, MPS and CPU that is available.",
+        metavar="auto|cuda[:N]|mps|cpu",
+        parser=_device,
+    ),
+    "precision": _option(NETWORK, "Number format. auto: fp16 on CUDA, fp32 elsewhere."),
+    "size": _option(
+        NETWORK,
+        "Working resolution: the shorter side of what the network sees. The output keeps the size of the input.",
+        metavar="N|source",
+        parser=_size,
+    ),
+    "lookahead": _option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
+    "guided": _option(
+        MORE_NETWORK, "Upsample color along the edges of the luma, or bilinearly.", "--guided/--bilinear"
+    ),
+    "ref_is_first": _option(
+        MORE_NETWORK,
+        "Whether the reference image is the first frame; default: decided by comparing them.",
+        "--ref-is-first-frame/--ref-is-other",
+    ),
+    "start": _option(RANGE, "First timestamp or frame: 12.5, 00:01:02.5 or f1500.", metavar="TIME", parser=_time),
+    "end": _option(RANGE, "End timestamp or frame; it is not included itself.", metavar="TIME", parser=_time),
+    "duration": _option(RANGE, "Length, instead of --end.", metavar="TIME", parser=_time),
+    "codec": _option(
+        OUTPUT,
+        "h264, hevc, av1, vp9, prores, dnxhr, ffv1, or the name of an FFmpeg encoder; default: by container.",
+        metavar="NAME",
+    ),
+    "crf": _option(OUTPUT, "Quality; lower is better. Default for h264: 16.", metavar="N", min=0, max=63),
+    "preset": _option(OUTPUT, "Speed preset of the encoder. Default for h264: medium.", metavar="NAME"),
+    "archive": _option(OUTPUT, "Lossless: FFV1 in .mkv; other streams are copied.", "--archive"),
+    "audio": _option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
+    "overwrite": _option(OUTPUT, "Replace an existing output.", "--overwrite"),
+    "resume": _option(OUTPUT, "Continue an interrupted run of the same command.", "--resume/--no-resume"),
+    "strict": _option(OUTPUT, "Fail at input that cannot be decoded, instead of skipping it.", "--strict"),
+    "encoder_options": _option(
+        ENCODER, "Option of the encoder; repeatable.", "--encoder-option", metavar="KEY=VALUE", parser=_pair
+    ),
+    "pix_fmt": _option(
+        ENCODER, "Pixel format; default: chroma subsampling and bit depth of the input.", metavar="NAME"
+    ),
+    "gamma": _option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
+    "n_s": _option(MEMORY, "N_s: frames that are kept whole, a reference image included.", "--ns", **_COUNT),
+    "n_e": _option(MEMORY, "N_e: the oldest of them, condensed to prototypes together.", "--ne", **_COUNT),
+    "m": _option(MEMORY, "M: prototypes that they are condensed to.", **_COUNT),
+    "top_k": _option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
+    "long_term": _option(MEMORY, "Elements that the long-term memory holds at most.", **_COUNT),
+}
 
 
 # Options of the session act while they are read: an error in a later option is then already shown the right way.
@@ -82,123 +212,32 @@ def _debug(ctx: typer.Context, wanted: bool) -> bool:
 
 
 def _form(ctx: typer.Context, form: ProgressForm) -> ProgressForm:
-    _session(ctx).as_json = form is ProgressForm.json
+    _session(ctx).as_json = form == "json"
     return form
 
 
 Verbose = Annotated[
     int,
-    typer.Option("--verbose", "-v", count=True, is_eager=True, callback=_verbose, show_default=False,
-                 rich_help_panel=MESSAGES, help="Say more; twice: everything."),
+    _option(
+        MESSAGES, "Show more messages; twice: all of them.", "--verbose", "-v",
+        count=True, is_eager=True, callback=_verbose, show_default=False,
+    ),
 ]  # fmt: skip
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", callback=_quiet, rich_help_panel=MESSAGES, help="Say nothing but errors."),
-]
-Debug = Annotated[
-    bool,
-    typer.Option("--debug", is_eager=True, callback=_debug, rich_help_panel=MESSAGES,
-                 help="Show where an error came from."),
-]  # fmt: skip
+Quiet = Annotated[bool, _option(MESSAGES, "Show errors only.", "--quiet", "-q", callback=_quiet)]
+Debug = Annotated[bool, _option(MESSAGES, "Show the traceback of an error.", "--debug", is_eager=True, callback=_debug)]
+# Type and default of the options that every command has, by the parameter's name
+SESSION: dict[str, tuple[Any, Any]] = {"verbose": (Verbose, 0), "quiet": (Quiet, False), "debug": (Debug, False)}
 Form = Annotated[
     ProgressForm,
-    typer.Option("--progress", is_eager=True, callback=_form, rich_help_panel=MESSAGES,
-                 help="A bar, plain lines, JSON lines for other programs, or none; auto: a bar on a terminal."),
-]  # fmt: skip
-Json = Annotated[bool, typer.Option("--json", rich_help_panel=MESSAGES, help="Print the result as JSON on stdout.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", rich_help_panel=MESSAGES, help="Say what would be done, and do nothing.")
-]
-
-Device = Annotated[
-    str,
-    typer.Option(metavar="auto|cuda[:N]|mps|cpu", rich_help_panel=NETWORK, show_default=False,
-                 help="Where to compute. One that was asked for and is not there is an error."),
-]  # fmt: skip
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option("--precision", rich_help_panel=NETWORK, help="auto: fp16 on CUDA, fp32 elsewhere."),
-]
-Model = Annotated[
-    str,
-    typer.Option(metavar="NAME|PATH", parser=filled, rich_help_panel=NETWORK,
-                 help="A name that `colormnet weights` lists, or a file of weights."),
-]  # fmt: skip
-Size = Annotated[
-    str,
-    typer.Option(metavar="N|source", rich_help_panel=NETWORK,
-                 help="Shorter side the network works at; the film keeps its own size."),
-]  # fmt: skip
-
-References = Annotated[
-    list[str],
-    typer.Option("--ref", metavar="PICTURE", parser=filled, help="The colour picture; or FILM@TIME. Repeatable."),
-]
-RefIsFirst = Annotated[
-    bool | None,
-    typer.Option("--ref-is-first-frame/--ref-is-other", show_default=False, rich_help_panel=COLOURS,
-                 help="Whether it is the film's first frame; found out by comparing them if not said."),
-]  # fmt: skip
-Guided = Annotated[
-    bool,
-    typer.Option("--guided/--bilinear", rich_help_panel=NETWORK,
-                 help="Bring colour to full size along the edges of the film's luma, or simply smooth."),
-]  # fmt: skip
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace an output that exists already.")
-]
-Resume = Annotated[
-    bool,
-    typer.Option("--resume/--no-resume", rich_help_panel=OUTPUT, help="Go on from where a broken run of this ended."),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="PATH",
-        parser=path,
-        show_default=False,
-        help="File or folder to write; FILM-color beside the film if not said.",
+    _option(
+        MESSAGES,
+        "Progress bar, plain lines, JSON lines for other programs, or none. auto: a bar in a terminal, else lines.",
+        "--progress",
+        is_eager=True,
+        callback=_form,
     ),
 ]
-
-Lookahead = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        rich_help_panel=NETWORK,
-        help="Frames given to the network at once; by device if not said.",
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option("--strict", rich_help_panel=OUTPUT, help="Fail at what cannot be decoded, instead of going on."),
-]
-
-_MEMORY: dict[str, Any] = {"min": 1, "metavar": "N", "rich_help_panel": MEMORY}
-Gamma = Annotated[int, typer.Option("--gamma", help="γ: remember a frame every so many.", **_MEMORY)]
-Ns = Annotated[int, typer.Option("--ns", help="N_s: frames kept whole, the exemplar among them.", **_MEMORY)]
-Ne = Annotated[int, typer.Option("--ne", help="N_e: oldest of them condensed together.", **_MEMORY)]
-M = Annotated[int, typer.Option("--m", help="M: prototypes they are condensed to.", **_MEMORY)]
-TopK = Annotated[int, typer.Option("--top-k", help="Memory elements that answer one pixel.", **_MEMORY)]
-LongTerm = Annotated[int, typer.Option("--long-term", help="Elements kept in the long term.", **_MEMORY)]
-
-
-def parse_size(text: str) -> int | Literal["source"]:
-    """The value of --size."""
-    from ..errors import UsageError
-
-    if text == "source":
-        return "source"
-    if not text.isdecimal() or int(text) < 16:
-        raise UsageError(f"{text!r} is no --size: give the shorter side in pixels, at least 16, or 'source'")
-    return int(text)
-
-
-def memory_config(gamma: int, ns: int, ne: int, m: int, top_k: int, long_term: int) -> MemoryConfig:
-    """The memory's settings from the options."""
-    from ..settings import MemoryConfig
-
-    return MemoryConfig(gamma=gamma, n_s=ns, n_e=ne, m=m, top_k=top_k, long_term=long_term)
+Json = Annotated[bool, _option(MESSAGES, "Print the result as JSON on stdout.", "--json")]
+DryRun = Annotated[bool, _option(MESSAGES, "Show what would be done, without doing it.", "--dry-run")]
+Device = Annotated[str, OPTIONS["device"]]
+Overwrite = Annotated[bool, OPTIONS["overwrite"]]

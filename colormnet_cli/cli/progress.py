@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reporter", "bytes_text", "clock"]
 
-_EVERY_S = {ProgressForm.plain: 5.0, ProgressForm.json: 0.5}
+_EVERY_S = {"plain": 5.0, "json": 0.5}
 _SHORTEST_BAR = 12  # columns, with the spaces around it
 _PHASES = {"seek": "finding the place", "color": "", "join": "writing"}
 
@@ -73,10 +73,10 @@ class Reporter:
     """Shows the progress of downloads and films, in the form that was asked for, while it is entered."""
 
     def __init__(self, session: Session, form: ProgressForm) -> None:
-        if form is ProgressForm.auto:
+        if form == "auto":
             terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-            form = ProgressForm.bar if terminal else ProgressForm.plain
-            form = ProgressForm.none if session.verbosity < 0 else form
+            form = "bar" if terminal else "plain"
+            form = "none" if session.verbosity < 0 else form
         self.session = session
         self.form = form
         self._bar: Any = None
@@ -103,11 +103,11 @@ class Reporter:
     def step(self, text: str) -> None:
         """Something that takes a while and cannot be counted."""
         self.session.go_on()
-        if self.form is ProgressForm.bar:
+        if self.form == "bar":
             self._draw(text, 0, None, "")
-        elif self.form is ProgressForm.plain and self.session.verbosity > 0:
+        elif self.form == "plain" and self.session.verbosity > 0:
             self.session.say(text)
-        elif self.form is ProgressForm.json:
+        elif self.form == "json":
             self.session.emit({"event": "step", "text": text})
 
     def film(self, name: str, progress: Progress, unit: str = "frames") -> None:
@@ -139,10 +139,10 @@ class Reporter:
         self._show(_State(name, "", "steps", at.step, at.steps, rate, at.seconds, left, note=note))
 
     def _show(self, state: _State) -> None:
-        if self.form is ProgressForm.bar:
+        if self.form == "bar":
             self._draw(state.title, state.done, state.total, "  ".join(state.facts(long=False)))
-        elif self.form is not ProgressForm.none and self._due(state):
-            if self.form is ProgressForm.json:
+        elif self.form != "none" and self._due(state):
+            if self.form == "json":
                 values = {**state.__dict__, "rate": round(state.rate, 3), "elapsed": round(state.elapsed, 2)}
                 self.session.emit({"event": "progress", **values})
             else:

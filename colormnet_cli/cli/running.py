@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..film.receipt import Receipt
     from ..networks.colormnet import ColorMNet
     from ..settings import MemoryConfig
+    from .options import NetworkChoice
 
 __all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
 
@@ -40,27 +41,27 @@ class Ready:
         return {"name": self.name, "path": str(self.path), "file_sha256": file_sha256(self.path)}
 
 
-def make_ready(session: Session, reporter: Reporter, model: str, device: str, precision: str) -> Ready:
+def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> Ready:
     """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
     from ..weights import locate, model_from_file, weights_path
 
-    locate(model)  # a slip in the name is told at once
-    chosen, number_format = choose_device(session, reporter, device, precision)
-    path = weights_path(model, notice=reporter.message, progress=reporter.fetch)
-    reporter.step(f"Loading the weights {model}")
+    locate(network.model)  # a slip in the name is told at once
+    chosen, number_format = choose_device(session, reporter, network)
+    path = weights_path(network.model, notice=reporter.message, progress=reporter.fetch)
+    reporter.step(f"Loading the weights {network.model}")
     loaded = model_from_file(path)
     reporter.close()
-    return Ready(loaded, model, path, chosen, number_format)
+    return Ready(loaded, network.model, path, chosen, number_format)
 
 
-def choose_device(session: Session, reporter: Reporter, device: str, precision: str) -> tuple[torch.device, str]:
+def choose_device(session: Session, reporter: Reporter, network: NetworkChoice) -> tuple[torch.device, str]:
     """The device and the number format of a run; said where nobody asked for a device."""
     from ..inference.device import describe_device, resolve_device, resolve_precision
 
-    chosen = resolve_device(device)
-    number_format = resolve_precision(precision, chosen)
+    chosen = resolve_device(network.device)
+    number_format = resolve_precision(network.precision, chosen)
     reporter.close()
-    if device == "auto":
+    if network.device == "auto":
         session.say(f"Running on {describe_device(chosen)}, in {number_format}")
     return chosen, number_format
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..wording import many
-from .options import Debug, Device, Form, Json, ProgressForm, Quiet, Verbose, filled, path
+from .groups import CommandLine
+from .options import Device, Form, Json, filled, path
 from .progress import Reporter
 from .session import Session
 
@@ -39,12 +40,12 @@ def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.command("train")(train)
 
 
 def train(
-    ctx: typer.Context,
+    session: Session,
     out: Annotated[
         Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
     ],
@@ -92,10 +93,7 @@ def train(
         ),
     ] = None,
     as_json: Json = False,
-    progress: Form = ProgressForm.auto,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    progress: Form = "auto",
 ) -> None:
     """Train ColorMNet, or fine-tune it on your own films.
 
@@ -113,7 +111,6 @@ def train(
     from ..train.distributed import is_main_process
     from ..train.loop import train as run
 
-    session: Session = ctx.obj
     if not is_main_process():  # of torchrun's processes, only one reports; errors of all are shown
         session.verbosity, as_json = -1, False
     options = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import options as o
+from .groups import CommandLine
 from .progress import Reporter, bytes_text
 from .session import Session
 
@@ -26,9 +27,8 @@ NewName = Annotated[
 ]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace a file that was added under this name before.")]
 
-_app = typer.Typer(
+_app = CommandLine(
     invoke_without_command=True,
-    rich_markup_mode="rich",
     help="""List, download, verify and add weights. Without a subcommand: list.
 
     Example:  [bold]colormnet weights fetch[/bold]
@@ -38,7 +38,7 @@ _app = typer.Typer(
 )
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandLine) -> None:
     app.add_typer(_app, name="weights")
 
 
@@ -54,28 +54,23 @@ def _entry(name: str) -> LockEntry:
 
 
 @_app.callback()
-def _default(
-    ctx: typer.Context, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
-) -> None:
+def _default(ctx: typer.Context, session: Session, as_json: o.Json = False) -> None:
     from ..errors import UsageError
 
     if ctx.invoked_subcommand is None:
-        show_list(ctx, as_json)
+        show_list(session, as_json)
     elif as_json:
         raise UsageError("--json goes with the list alone: `colormnet weights --json`")
 
 
 @_app.command("list")
-def show_list(
-    ctx: typer.Context, as_json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
-) -> None:
+def show_list(session: Session, as_json: o.Json = False) -> None:
     """List the models by name, with their files, licenses and sources.
 
     Example:  [bold]colormnet weights list[/bold]
     """
     from ..weights import read_lock
 
-    session: Session = ctx.obj
     rows = [_row(entry) for entry in read_lock().values()]
     if as_json:
         session.result(json.dumps(rows, indent=2))
@@ -110,33 +105,26 @@ def _row(entry: LockEntry) -> dict[str, Any]:
 
 
 @_app.command()
-def fetch(
-    ctx: typer.Context, name: Name = "colormnet", progress: o.Form = o.ProgressForm.auto, verbose: o.Verbose = 0,
-    quiet: o.Quiet = False, debug: o.Debug = False,
-) -> None:  # fmt: skip
+def fetch(session: Session, name: Name = "colormnet", progress: o.Form = "auto") -> None:
     """Download the weights of a model, unless they are on disk, and print their path.
 
     Example:  [bold]colormnet weights fetch colormnet[/bold]
     """
     from ..weights import ensure
 
-    session: Session = ctx.obj
     with Reporter(session, progress) as reporter:
         path = ensure(_entry(name), notice=session.say, progress=reporter.fetch)
     session.result(str(path))
 
 
 @_app.command()
-def verify(
-    ctx: typer.Context, names: Names = None, verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
-) -> None:
+def verify(session: Session, names: Names = None) -> None:
     """Hash the files on disk again. Exit 1 if one is wrong, or a NAME is not on disk, or nothing is.
 
     Example:  [bold]colormnet weights verify[/bold]
     """
     from ..weights import candidates, find, read_lock
 
-    session: Session = ctx.obj
     right, wrong, missing = [], [], []
     for name in names or read_lock():
         entry = _entry(name)
@@ -153,9 +141,7 @@ def verify(
 
 
 @_app.command()
-def path(
-    ctx: typer.Context, name: Name = "colormnet", verbose: o.Verbose = 0, quiet: o.Quiet = False, debug: o.Debug = False
-) -> None:
+def path(session: Session, name: Name = "colormnet") -> None:
     """Print the path of a model's file, without a download. Exit 1 if it is not on disk.
 
     Example:  [bold]colormnet weights path colormnet[/bold]
@@ -166,14 +152,11 @@ def path(
     found = find(_entry(name))
     if not found:
         raise WeightsError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
-    ctx.obj.result(str(found))
+    session.result(str(found))
 
 
 @_app.command()
-def add(
-    ctx: typer.Context, file: File, name: NewName = None, overwrite: Replace = False, verbose: o.Verbose = 0,
-    quiet: o.Quiet = False, debug: o.Debug = False,
-) -> None:  # fmt: skip
+def add(session: Session, file: File, name: NewName = None, overwrite: Replace = False) -> None:
     """Give a weight file a name for --model; a file downloaded by hand can get its name in weights.lock.
 
     Its path and sha256 are recorded in your own lock file: the name then stands for exactly this file.
@@ -183,4 +166,4 @@ def add(
     from ..weights import add_file, user_lock_path
 
     entry = add_file(name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem), file, replace=overwrite)
-    ctx.obj.say(f"`--model {entry.name}` is {entry.local_path}, sha256 {entry.sha256}; recorded in {user_lock_path()}")
+    session.say(f"`--model {entry.name}` is {entry.local_path}, sha256 {entry.sha256}; recorded in {user_lock_path()}")

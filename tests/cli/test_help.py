@@ -45,6 +45,17 @@ def test_every_help_has_an_example(path, capsys, monkeypatch):
     assert re.search(f"Examples?: +colormnet {path[0]}", out), out
 
 
+@pytest.mark.parametrize("path", [[], *commands()], ids=" ".join)
+def test_flags_have_no_type(path, capsys, monkeypatch):
+    """`--overwrite <bool>` reads as if a value had to follow."""
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit):
+        typer.main.get_command(app)([*path, "--help"], prog_name="colormnet")
+    out = capsys.readouterr().out
+    assert "<bool>" not in out
+    assert not re.search("--verbose.*<", out)
+
+
 def test_help_is_quick():
     """Half a second is the promise; a torch imported by mistake costs two. A ratio, for machines differ."""
 

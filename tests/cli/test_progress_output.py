@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from colormnet_cli.cli import progress as p
-from colormnet_cli.cli.options import ProgressForm
 from colormnet_cli.cli.session import Session, sentence
 from colormnet_cli.settings import Progress
 from colormnet_cli.weights import FetchProgress
@@ -30,7 +29,7 @@ def now(monkeypatch):
 
 def test_a_plain_line_has_everything(capsys, now):
     """A log file must tell: frame, total, per cent, rate, elapsed, remaining, memory."""
-    reporter = p.Reporter(Session(), ProgressForm.plain)
+    reporter = p.Reporter(Session(), "plain")
     reporter.film("old.mp4", at(300))
     reporter.film("old.mp4", at(301))  # at once: not again
     now[0] += 6
@@ -46,13 +45,13 @@ def test_a_plain_line_has_everything(capsys, now):
 
 def test_an_unknown_total_is_not_made_up(capsys):
     """Some containers do not say how many frames they have."""
-    p.Reporter(Session(), ProgressForm.plain).film("old.mp4", at(300, total=None))
+    p.Reporter(Session(), "plain").film("old.mp4", at(300, total=None))
     assert capsys.readouterr().err == "old.mp4: 300 frames, 4.21 fps, 1:01 elapsed, 3.21 GB\n"
 
 
 def test_json_lines(capsys, now):
     """One object a line, for programs."""
-    reporter = p.Reporter(Session(as_json=True), ProgressForm.json)
+    reporter = p.Reporter(Session(as_json=True), "json")
     reporter.step("Loading")
     reporter.film("old.mp4", at(300))
     step, event = map(json.loads, capsys.readouterr().err.splitlines())
@@ -63,7 +62,7 @@ def test_json_lines(capsys, now):
 
 def test_none_and_quiet_show_nothing(capsys):
     """`--progress none`, and `-q` where no form was asked for."""
-    for reporter in (p.Reporter(Session(), ProgressForm.none), p.Reporter(Session(verbosity=-1), ProgressForm.auto)):
+    for reporter in (p.Reporter(Session(), "none"), p.Reporter(Session(verbosity=-1), "auto")):
         reporter.step("Loading")
         reporter.film("old.mp4", at(300))
     assert capsys.readouterr().err == ""
@@ -75,7 +74,7 @@ def test_the_bar_fits_the_terminal(columns):
     session = Session()
     screen = io.StringIO()
     session.console = Console(file=screen, width=columns, force_terminal=True, color_system=None)
-    with p.Reporter(session, ProgressForm.bar) as reporter:
+    with p.Reporter(session, "bar") as reporter:
         reporter.film("a film with quite a long name, restored.mp4", at(300))
         reporter._bar.refresh()
     drawn = [line for line in screen.getvalue().replace("\r", "\n").splitlines() if "300/1,200" in line]
@@ -94,12 +93,12 @@ def test_auto_is_a_bar_on_a_terminal(monkeypatch, terminal, term, form):
     monkeypatch.setattr("sys.stderr", io.StringIO())
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
     monkeypatch.setenv("TERM", term)
-    assert p.Reporter(Session(), ProgressForm.auto).form is ProgressForm(form)
+    assert p.Reporter(Session(), "auto").form == form
 
 
 def test_a_download_is_in_bytes(capsys, now):
     """With its own clock: rate and remaining time come from the bytes."""
-    reporter = p.Reporter(Session(), ProgressForm.plain)
+    reporter = p.Reporter(Session(), "plain")
     reporter.fetch(FetchProgress("colormnet", "the Hub", 0, 494_884_817))
     now[0] += 10
     reporter.fetch(FetchProgress("colormnet", "the Hub", 98_977_000, 494_884_817))
