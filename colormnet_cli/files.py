@@ -5,12 +5,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputError
+from .errors import OutputError, UsageError
 
-__all__ = ["cannot_write", "file_identity", "file_sha256", "sync_file", "sync_folder", "write_whole"]
+__all__ = [
+    "cannot_write",
+    "check_folder",
+    "check_output",
+    "file_identity",
+    "file_sha256",
+    "sync_file",
+    "sync_folder",
+    "write_whole",
+]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
 
@@ -20,6 +30,30 @@ def cannot_write(output: Path, error: OSError, kept: str = "") -> OutputError:
     if error.errno in _NO_ROOM:
         return OutputError(f"The disk of {output.parent.resolve()} is full: make room{kept}.")
     return OutputError(f"{output} cannot be written ({os.strerror(error.errno or 0)}): choose another place{kept}.")
+
+
+def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+    """Check that a file can be written: it is no input, does not exist (unless `overwrite`), and its folder is usable.
+
+    A folder that does not exist is created by whoever writes the file.
+    """
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder: give the output a file name.")
+    if output.exists():
+        if any(path.exists() and path.samefile(output) for path in inputs):
+            raise UsageError(f"{output} is the input itself: give the output another name.")
+        if not overwrite:
+            raise OutputError(f"{output} exists: choose another name, or allow it to be replaced (`overwrite=True`).")
+    check_folder(output.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Check that files can be written into a folder, or that it can be created."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise OutputError(f"{existing} is a file, not a folder: choose another output.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {existing} is not writable: choose another, or change its permissions.")
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

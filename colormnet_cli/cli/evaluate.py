@@ -170,7 +170,7 @@ def evaluate(
         reporter.step("Starting PyTorch")
         from ..evaluation.evaluate import EvaluateSettings
         from ..evaluation.evaluate import evaluate as measure
-        from ..film.plan import check_output
+        from ..files import check_output
 
         inputs = [path for path in (result, reference, benchmark) if path is not None]
         for path in (report, csv):

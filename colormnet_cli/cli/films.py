@@ -44,10 +44,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> tuple[list
     plans: list[FilmPlan] = []
     for film, output in request.jobs:
         try:
-            plan = plan_video(
-                film, request.references, output, settings=request.settings, creates_folder=request.folder is not None
-            )
-            plans.append(plan)
+            plans.append(plan_video(film, request.references, output, settings=request.settings))
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
@@ -61,8 +58,6 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     from ..errors import ColormnetError
 
     plans, failed = _plans(session, reporter, request)
-    if request.folder and plans:
-        request.folder.mkdir(parents=True, exist_ok=True)
     receipts: list[Receipt] = []
     try:
         if plans:

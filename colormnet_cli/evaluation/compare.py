@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MediaError, UsageError
-from ..files import cannot_write
-from ..film.plan import check_output
+from ..files import cannot_write, check_output
 from ..film.prefetch import BackgroundWriter, Prefetch
 from ..film.progress import ProgressMeter
 from ..film.receipt import FileRecord, versions
@@ -243,6 +242,7 @@ class _Run:
 def _temporary_folder(output: Path) -> Iterator[Path]:
     """A folder next to the output, removed at the end; raises OutputError if the disk fails."""
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as error:

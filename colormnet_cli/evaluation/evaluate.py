@@ -124,6 +124,7 @@ class Evaluation:
         """One line per frame: clip, frame number, and all metrics of single frames. Raises OutputError."""
         keys = [key for key in METRICS if key in self.clips[0].columns]
         try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             with open(path, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(["clip", "frame", *keys])

@@ -29,6 +29,7 @@ TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
 def write_report(found: Evaluation, path: str | Path, *, with_published: bool = False) -> None:
     """Write the page, whole or not at all. Raises OutputError if it cannot be written."""
     try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(Path(path), render(found, with_published=with_published).encode())
     except OSError as error:
         raise OutputError(f"The report {path} cannot be written ({error.strerror or error}).") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 from ..color.chroma import working_size
 from ..color.orientation import Orientation
 from ..errors import MediaError, OutputError, UsageError
+from ..files import check_folder
 from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import size_by_header
@@ -125,12 +125,8 @@ def _check_output(plan: PicturesPlan) -> None:
         raise OutputError(f"The output {output} is a file; pictures go into a folder.")
     if output.is_dir() and output.samefile(plan.folder):
         raise UsageError(f"The output {output} is the input itself: give the output another folder.")
-    parent = output if output.is_dir() else output.parent
-    if not parent.is_dir():
-        raise OutputError(f"The folder {parent} does not exist: create it first.")
-    for folder in {parent, output.parent}:  # the progress of the run lies beside the output
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"The folder {folder} is not writable: choose another, or change its permissions.")
+    for folder in (output, output.parent):  # the progress of the run lies beside the output
+        check_folder(folder)
     if plan.settings.overwrite or progress_folder(plan.output).exists():  # then they are an interrupted run's
         return
     taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,7 +11,8 @@ from typing import Any
 
 from ..color.chroma import PlaneFormat, working_size
 from ..color.orientation import Orientation
-from ..errors import MediaError, OutputError, UsageError
+from ..errors import MediaError, UsageError
+from ..files import check_output
 from ..inference.exemplar import Exemplar
 from ..media.reference import read_exemplar, split_reference
 from ..settings import ColorizeSettings
@@ -24,7 +24,7 @@ from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 
-__all__ = ["FilmPlan", "as_references", "check_output", "plan_video"]
+__all__ = ["FilmPlan", "as_references", "plan_video"]
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,9 @@ def plan_video(
     output: str | Path,
     *,
     settings: ColorizeSettings | None = None,
-    creates_folder: bool = False,
 ) -> FilmPlan:
     """Probe a film, read its exemplars, try its encoder, and plan what `colorize` does.
 
-    creates_folder: the caller creates the output's folder before the film is colorized.
     Raises MediaError, OutputError or UsageError for everything that can be known before the first frame.
     """
     settings = settings or ColorizeSettings()
@@ -123,7 +121,7 @@ def plan_video(
     info = probe(source)
     _check_part(info, start, end)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
-    check_output(output, inputs, settings.overwrite, creates_folder)
+    check_output(output, inputs, settings.overwrite)
     encoder, notes = choose_encoder(info, output, settings)
     try_encoder(encoder)
     streams = plan_streams(info, encoder.container, settings.audio)
@@ -160,24 +158,6 @@ def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]
         yield "The film's transparency was left out."
     if info.display_matrix is not None and not writes_rotation():
         yield "This PyAV cannot write the film's rotation: turn the result by hand, or update PyAV."
-
-
-def check_output(output: Path, inputs: Sequence[Path], overwrite: bool, creates_folder: bool = False) -> None:
-    """Check that `output` is no input, does not exist yet, and that its folder exists or can be created."""
-    folder = output.parent
-    if creates_folder:
-        folder = next(path for path in output.parents if path.exists())
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder: give the output a file name.")
-    if output.exists():
-        if any(path.exists() and path.samefile(output) for path in inputs):
-            raise UsageError(f"{output} is the input itself: give the output another name.")
-        if not overwrite:
-            raise OutputError(f"{output} exists: choose another name, or allow it to be replaced (`overwrite=True`).")
-    if not folder.is_dir():
-        raise OutputError(f"The folder {folder} does not exist: create it first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder {folder} is not writable: choose another, or change its permissions.")
 
 
 def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -> None:

@@ -109,7 +109,7 @@ class ProgressFolder:
     def _claim(self) -> None:
         """Create the folder, or check that it is one of ours: files of a run are deleted in it."""
         try:
-            self.path.mkdir()
+            self.path.mkdir(parents=True)
         except FileExistsError:
             marked = (self.path / MARKER).is_file() and not (self.path / MARKER).is_symlink()
             if self.path.is_symlink() or not self.path.is_dir():

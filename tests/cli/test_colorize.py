@@ -157,6 +157,21 @@ def test_a_folder_is_made_for_films_alone(command):
     assert os.listdir("new/deep") == ["two.mp4"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "colorize two.mp4 -o new/deep/out.mp4",
+        "frames scans -o new/deep/out",
+        "compare two.mp4 -i two.mp4 -o new/deep/out.mp4",
+    ],
+)
+def test_missing_folders_are_created(command, line):
+    """Some commands asked for the folder to be created first."""
+    how = [] if line.startswith("compare") else HOW
+    assert command(*line.split(), *how)[0] == 0
+    assert [name for name in os.listdir("new/deep") if not name.startswith(".")] == [os.path.basename(line)]
+
+
 def test_a_dry_run_says_what_would_be_fetched(command):
     """Half a gigabyte over a telephone line is part of the plan."""
     code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")

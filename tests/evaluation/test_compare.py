@@ -139,8 +139,9 @@ def test_the_error_of_a_damaged_film_names_no_option_of_another_command(world: P
 
 def test_a_folder_that_cannot_be_written_is_an_error(world: Path, tmp_path: Path) -> None:
     """It would end in a traceback after everything was drawn."""
-    with pytest.raises(OutputError, match="does not exist"):
-        compare([world / "red"], world / "old.mkv", tmp_path / "nowhere" / "a.mp4")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        compare([world / "red"], world / "old.mkv", tmp_path / "file" / "a.mp4")
     if os.access("/proc", os.R_OK):
         with pytest.raises(OutputError):
             compare([world / "red"], world / "old.mkv", "/proc/a.mp4")

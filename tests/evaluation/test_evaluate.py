@@ -135,8 +135,10 @@ def test_csv_and_json_hold_what_was_measured(tmp_path: Path, folders: tuple[Path
     assert values["frames"] == 18
     assert set(values["worst"][0]) == {"clip", "frame", "ciede2000"}
     assert values["clips"][1]["psnr"] == pytest.approx(found.clips[1].means()["psnr"])
+    found.write_csv(tmp_path / "new" / "folder" / "a.csv")
+    assert (tmp_path / "new" / "folder" / "a.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
     with pytest.raises(OutputError, match="cannot be written"):
-        found.write_csv(tmp_path / "nowhere" / "a.csv")
+        found.write_csv(tmp_path / "a.csv" / "b.csv")
 
 
 def test_a_long_film_takes_constant_memory_and_less_time_than_scikit_images_ssim() -> None:
@@ -264,7 +266,7 @@ def test_wrong_use_of_the_command(
         ((*folders, "--model", "preview", "--top-k", 3), 2, "--model, --top-k: works with --benchmark only"),
         ((*folders, "--bilinear"), 2, "--guided: works with --benchmark"),
         ((*folders, "--worst-by", "lpips"), 2, "--worst-by lpips needs --perceptual"),
-        ((*folders, "--csv", tmp_path / "gone" / "a.csv"), 1, "create it first"),
+        ((*folders, "--csv", film / "a.csv"), 1, "is a file, not a folder"),
         ((*folders, "--report", folders[0]), 2, "is a folder"),
         ((film, film, "--report", film), 2, "is the input itself"),
         ((folders[0], folders[1] / "one"), 1, "one clip"),

@@ -147,8 +147,9 @@ def test_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_report(evaluation(), tmp_path / "a.html")
     assert (tmp_path / "a.html").read_text(encoding="utf-8").endswith("</html>\n")
     assert [p.name for p in tmp_path.iterdir()] == ["a.html"]
+    write_report(evaluation(), tmp_path / "new" / "folder" / "a.html")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_report(evaluation(), tmp_path / "nowhere" / "a.html")
+        write_report(evaluation(), tmp_path / "new" / "folder" / "a.html" / "b.html")
 
 
 def browse(command: list[str], folder: Path, tries: int = 3) -> tuple[int, str, str]:

@@ -225,7 +225,7 @@ def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: 
     fails(UsageError, "is the input itself", target=folder)
     fails(UsageError, "is the input itself", target=tmp_path / "empty" / ".." / "in")
     fails(OutputError, "is a file", target=tmp_path / "file")
-    fails(OutputError, "does not exist: create", target=tmp_path / "no" / "where")
+    fails(OutputError, "is a file, not a folder", target=tmp_path / "file" / "out")
     with pytest.raises(UsageError, match="for films"):
         plan_pictures(folder, [exemplar], settings=ColorizeSettings(codec="h264"))
     fails(UsageError, "at least one color image", references=[])

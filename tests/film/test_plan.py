@@ -34,7 +34,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
      ("out.mp4", {"codec": "nonsense"}, UsageError, "no encoder"), ("out.mp4", {"codec": "aac"}, UsageError, "audio"),
      ("out.mkv", {"codec": "ffv1", "crf": 3}, UsageError, "`crf`"), ("film.mkv", {}, UsageError, "the input itself"),
      ("film.mkv", {"overwrite": True}, UsageError, "the input itself"), ("there.mp4", {}, OutputError, "overwrite="),
-     ("nowhere/out.mp4", {}, OutputError, "create it first"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
+     ("there.mp4/out.mp4", {}, OutputError, "a file, not a folder"), ("out.mp4", {"start": "abc"}, UsageError, "abc"),
      ("out.mp4", {"encoder_options": {"nonsense": "1"}}, UsageError, "nonsense"),
      ("out.mp4", {"pix_fmt": "rgb24"}, UsageError, "pixel format"),
      ("out.mp4", {"preset": "warp"}, OutputError, "preset=warp")],
