@@ -3,7 +3,7 @@
 A frame's way from one file to the other:
 
 1. `probe` reads the header and decodes one frame: format, timing, color tags, other streams (`VideoInfo`).
-2. `decode` demuxes and decodes, skipping what is damaged; `pixel_formats` extracts the luma plane of a decoded frame;
+2. `demux` and `decode` give decoded frames, skipping what is damaged; `pixel_formats` extracts the luma plane of one;
    `reader` puts both together and yields a `Frame`: luma and timestamp.
 3. The colorized planes (Y′, Cb, Cr) go to `segments`: encoded by what `encode` chose (`EncoderSpec`), they become
    files of packets that an interrupted run can continue from.

@@ -1,4 +1,4 @@
-"""Demuxing and decoding that survives damage: what cannot be decoded is counted and skipped."""
+"""Decoding that survives damage: what cannot be decoded is counted and skipped."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import av
 from av.container import InputContainer
 
 from ..wording import many
+from .demux import continuous_packets
 
-__all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames", "demuxed", "first_packets"]
+__all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames"]
 
 log = logging.getLogger(__name__)
-
-FIRST_PACKETS, FIRST_BYTES = 300, 64 << 20  # what `first_packets` reads at most
-MAX_READ_ERRORS = 200  # in a row, without a packet in between: nothing more can be read
 
 
 @dataclass
@@ -29,6 +27,7 @@ class DecodeStatistics:
     missing: int = 0  # frames that the container announces and the file does not hold
     resized: int = 0  # frames of another size than the first, skipped
     retimed: int = 0  # frames whose timestamp was missing or not after the one before
+    restarts: int = 0  # points where the timestamps start again, as in joined MPEG streams
     late_streams: bool = False  # a stream begins later than where FFmpeg looks for streams
     interlaced: bool = False
     colored: bool = False
@@ -61,6 +60,9 @@ class DecodeStatistics:
             yield f"The film has {many(self.damaged, 'frame')} that the decoder reports as damaged."
         if self.missing:
             yield f"The film ends early: about {many(self.missing, 'frame')} that its header announces are missing."
+        if self.restarts:
+            places = many(self.restarts, "place")
+            yield f"The film's timestamps start again in {places}: its parts were placed one after the other."
         if self.late_streams:
             yield "The film has a stream that begins only later in the file: left out."
         if self.resized:
@@ -92,7 +94,7 @@ def decoded_frames(
     # decoder that is being closed wait for each other forever.
     stream.codec_context.thread_type = "AUTO" if av.logging.get_level() is None else "SLICE"
     stream.codec_context.thread_count = threads
-    for packet in demuxed(container, [stream], statistics):
+    for packet in continuous_packets(container, [stream], stream, statistics):
         if packet.size:
             counters.packets, counters.last = counters.packets + (not packet.is_discard), packet.dts
         try:
@@ -107,42 +109,3 @@ def decoded_frames(
         for frame in frames:
             counters.frames += 1
             yield frame
-
-
-def demuxed(container: InputContainer, streams: list[Any], statistics: DecodeStatistics | None = None) -> Iterator[Any]:
-    """Packets of some streams, and finally an empty packet for each, which flushes its decoder.
-
-    A read error is skipped; too many in a row end the reading.
-    """
-    errors = 0
-    while streams and errors < MAX_READ_ERRORS:  # without streams, PyAV would demux all of them
-        try:
-            for packet in container.demux(streams):
-                if packet.size:  # PyAV's own flush packets are replaced by those below
-                    errors = 0
-                    yield packet
-            break
-        except IndexError:  # after the last packet: PyAV flushes all streams, and has no object for a late one
-            if statistics is not None:
-                statistics.late_streams = True
-            break
-        except av.error.FFmpegError as error:
-            errors += 1
-            if errors == 1 and statistics is not None:
-                statistics.undecodable += 1
-            log.debug("read error: %s", error)
-    for stream in streams:
-        flush: Any = av.Packet()
-        flush.stream = stream
-        yield flush
-
-
-def first_packets(container: InputContainer) -> Iterator[Any]:
-    """The packets at the beginning of a file, of all its streams: enough to see whether a muxer takes them."""
-    size = 0
-    for number, packet in enumerate(demuxed(container, list(container.streams)), 1):
-        size += packet.size
-        if packet.size:
-            yield packet
-        if number == FIRST_PACKETS or size > FIRST_BYTES:
-            return

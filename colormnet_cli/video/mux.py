@@ -18,7 +18,7 @@ from av.container import InputContainer, OutputContainer
 from ..errors import OutputError
 from ..files import sync_file, sync_folder
 from ..wording import many
-from .decode import first_packets
+from .demux import first_packets
 from .encode import EncoderSpec, gray_frame, open_encoder
 from .metadata import SOURCE_ONLY_TAGS, copy_metadata
 from .probe import VideoInfo, open_input
@@ -136,7 +136,8 @@ class _Muxer:
                 )
             by_output = {copy.added.index: copy for copy in copies.values()}
             done = 0
-            for packet in _merged(self._video_packets(video), other_packets(source, copies, self.part.end)):
+            others = other_packets(source, copies, self.part.end, source.streams[self.info.index])
+            for packet in _merged(self._video_packets(video), others):
                 if packet.stream_index == video.index:
                     done += 1
                     self.progress(done)

@@ -99,7 +99,8 @@ class Reader:
             statistics: `Frame.statistics` of the last of them.
             first_pts: timestamp of its first frame, from which a `duration` counts.
         """
-        if checksums and statistics is not None and done > MIN_SEEK_FRAMES and self._may_seek:
+        may_seek = self._may_seek and statistics is not None and not statistics.get("restarts")
+        if checksums and statistics is not None and done > MIN_SEEK_FRAMES and may_seek:
             raw = self._after(checksums, statistics)
             first = next(raw, None)
             if first is not None:

@@ -13,7 +13,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from ..errors import OutputError
-from .decode import demuxed
+from .demux import continuous_packets, demuxed
 from .subtitle_text import convert_text
 
 __all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "mux_copied", "other_packets"]
@@ -32,15 +32,16 @@ class TimeRange:
 
 
 def other_packets(
-    source: InputContainer, copies: dict[int, CopiedStream], end: Fraction | None = None
+    source: InputContainer, copies: dict[int, CopiedStream], end: Fraction | None = None, video: Any = None
 ) -> Iterator[tuple[Fraction, Any]]:
     """Packets for the output in the source's order, each with its decoding time in seconds.
 
-    The source is not read beyond `end`; the audio packets tell when that is reached.
+    The source is not read beyond `end`; the audio packets tell when that is reached. The timestamps of `video`, the
+    stream that is colored, tell where those of the others start again.
     """
     streams = [source.streams[index] for index in copies]
     past = {stream.index: 0 for stream in streams if stream.type == "audio"}  # packets in a row after the end
-    for packet in demuxed(source, streams):
+    for packet in demuxed(source, streams) if video is None else continuous_packets(source, streams, video):
         index = packet.stream.index
         if end is not None and index in past and packet.pts is not None:
             past[index] = past[index] + 1 if packet.pts * packet.time_base >= end + MAX_DELAY else 0

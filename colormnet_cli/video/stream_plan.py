@@ -12,7 +12,7 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
-from .decode import first_packets
+from .demux import first_packets
 from .metadata import copy_metadata, lost_metadata
 from .probe import StreamInfo, VideoInfo, open_input
 from .stream_packets import ConvertedSubtitles, CopiedStream, TimeRange, TranscodedAudio, mux_copied
