@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,17 +24,6 @@ __all__ = ["register"]
 DATA, OPTIMIZATION, RUN = "Training data", "Optimization", "Run"
 
 
-class Preset(str, Enum):
-    full = "full"
-    preview = "preview"
-
-
-class TrainPrecision(str, Enum):
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-
-
 def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
 
@@ -50,8 +38,9 @@ def train(
         Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
     ],
     config: Annotated[
-        Preset, typer.Option("--config", help="Network and training settings; other options override them.")
-    ] = Preset.full,
+        Literal["full", "preview"],
+        typer.Option("--config", help="Network and training settings; other options override them."),
+    ] = "full",
     data: Annotated[
         list[str] | None,
         _option(DATA, "A video, a folder of frames or of either, or DAVIS; repeatable.", metavar="PATH", parser=filled),
@@ -75,7 +64,9 @@ def train(
         int | None, _option(OPTIMIZATION, "Split a batch into this many passes, to save memory.", min=1)
     ] = None,
     lr: Annotated[float | None, _option(OPTIMIZATION, "Learning rate.")] = None,
-    precision: Annotated[TrainPrecision | None, _option(OPTIMIZATION, "fp16 and bf16 use autocast.")] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "bf16"] | None, _option(OPTIMIZATION, "fp16 and bf16 use autocast.")
+    ] = None,
     device: Device = "auto",
     resume: Annotated[bool, _option(RUN, "Continue RUN exactly where it stopped.", "--resume")] = False,
     stop_after: Annotated[int | None, _option(RUN, "Stop after this many steps, to be resumed later.", min=1)] = None,
@@ -117,10 +108,10 @@ def train(
         "data": tuple(data) if data else None, "synthetic": True if synthetic else (False if data else None),
         "frames": frames, "crops": ((0.0, crop),) if crop else None, "jumps": ((0.0, jump),) if jump else None,
         "init": init, "steps": steps, "batch": batch, "accumulate": accumulate, "lr": lr,
-        "precision": precision.value if precision else None, "seed": seed, "workers": workers,
+        "precision": precision, "seed": seed, "workers": workers,
         "checkpoint_every": checkpoint_every, "validate_every": validate_every,
     }  # fmt: skip
-    settings = _settings(config.value, out, resume, options, assignments or [])
+    settings = _settings(config, out, resume, options, assignments or [])
     torch.set_flush_denormal(True)
     with Reporter(session, progress) as reporter:
         reporter.step(f"{out}: preparing")

@@ -98,6 +98,7 @@ def test_memory_readout_agrees_with_inference(weight):
     assert torch.allclose(bank.read(query), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_small_network_can_overfit_one_clip():
     """Whatever breaks training (a detached tensor, a wrong sign, an unused branch) shows here first."""
     torch.manual_seed(0)

@@ -88,6 +88,7 @@ def test_a_run_leaves_its_settings_and_usable_weights(tmp_path):
         train(SMALL.with_overrides(network=small_config(key_dim=8)), tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
     """Training on several GPUs would give other weights, resume only on as many, or report everything twice."""
     settings = SMALL.with_overrides(steps=4, clip_norm=0.5, hidden_renewal=0.5, validate_every=4)
