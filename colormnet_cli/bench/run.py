@@ -37,9 +37,9 @@ _CONVOLUTION = (140, 224)  # rows and columns of the convolution that everything
 # The methods that make up each stage: of the network, and of its memory
 _METHODS = {
     **dict.fromkeys(("features", "key"), "features"),
-    "read": "read",
+    **dict.fromkeys(("read", "read_and_match"), "read"),
     "local": "la",
-    **dict.fromkeys(("finer", "decode"), "decoder"),
+    **dict.fromkeys(("exemplar_detail", "decode"), "decoder"),
     **dict.fromkeys(("value", "remember", "deep_update"), "remember"),
 }
 
@@ -162,8 +162,9 @@ def _stage_seconds(
 
 def time_methods(colorizer: Colorizer) -> StageClock:
     """Times the network and the memory of a Colorizer that has begun its film, from now on."""
-    clock, timed = StageClock(colorizer.device), cast(Any, colorizer)
-    timed.net, timed.bank = (TimedMethods(part, clock, _METHODS) for part in (timed.net, timed.bank))
+    clock, film = StageClock(colorizer.device), cast(Any, colorizer.film)
+    film.net = colorizer.net = cast(Any, TimedMethods(colorizer.net, clock, _METHODS))
+    film.bank = TimedMethods(film.bank, clock, _METHODS)
     return clock
 
 

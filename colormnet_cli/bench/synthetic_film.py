@@ -77,7 +77,8 @@ def fill_memory(colorizer: Colorizer) -> MemoryFill:
 
     The next frame that is remembered is one that makes prototypes. The first frame must be done.
     """
-    bank: Any = colorizer.bank
+    film: Any = colorizer.film
+    bank = film.bank
     config, device = colorizer.memory, colorizer.device
     recent = (config.n_s - 2) * bank.elements  # one frame less than makes prototypes
     count = config.long_term + bank.permanent + recent

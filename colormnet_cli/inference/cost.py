@@ -1,5 +1,8 @@
-"""How much memory and time a film will take, before it does: the network is run on the meta device, where nothing is
-computed and only shapes flow; how fast the device is, a plain convolution and a matrix product tell."""
+"""An estimate of the memory and time that a film takes.
+
+The network is run on the meta device, where only shapes are computed; the speed of the device is measured by a plain
+convolution and a matrix product.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..networks.colormnet import ColorMNet, ColorMNetConfig, Remembered
+from ..networks.colormnet import ColorMNetConfig
+from ..networks.preview import new_network
 from ..settings import MemoryConfig
+from .colorizer import Colorizer
 from .device import DTYPES
-from .memory import MemoryBank
 
 __all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
 
@@ -52,38 +56,25 @@ def frame_cost(
 ) -> Cost:
     """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size."""
     memory = memory or MemoryConfig()
-    with torch.device("meta"):
-        model = ColorMNet(config).to(DTYPES[precision]).eval()
-    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
-    H, W = (-(-side // config.pad_multiple) * config.pad_multiple for side in size)
-    with torch.inference_mode(), _Holding() as holding, torch.device("meta"):
-        L, ab = torch.empty(1, 1, H, W), torch.empty(1, 2, H, W)
-        features = model.features(L)
-        key = model.key(features)
-        value = model.value(L, ab, features)
-        h, w = key.key.shape[-2:]
-        bank = MemoryBank(
-            memory, key_dim=config.key_dim, value_dim=2 * config.value_channels, elements=h * w, permanent=h * w,
-            match_exemplars=config.detail_dim > 0, dtype=model.dtype, device="meta",
-        )  # fmt: skip
-        bank.remember_permanently(key, value)
-        bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * h * w  # as full as it gets
-        last, hidden = Remembered(key.key.clone(), value), model.hidden_zero(h, w)
-        windows = model.windows(L, ab, features) if model.detail else None
-        del features, value
-        with FlopCounterMode(display=False) as step:
-            ahead = model.features(L.expand(lookahead, 1, H, W))
-            features, key = ahead.frame(0), model.key(ahead).frame(0)
-            v, local = bank.read(key), model.local(key, last)
-            detail = None
-            if windows is not None:
-                detail = model.finer(L, features, windows[:, bank.match.element], bank.match.apart[None])
-            ab, hidden = model.decode(features, v, local, hidden, detail, update_hidden=True)
-        with FlopCounterMode(display=False) as remembering:
-            model.value(L, ab, features)
-    # features are counted for every frame that was looked at; the rest of the step is small beside them
-    plain = step.get_total_flops() / lookahead
-    return Cost(weights + holding.peak, plain + remembering.get_total_flops() / memory.gamma, plain)
+    with torch.device("meta"), _Holding() as holding:
+        model = new_network(config).to(DTYPES[precision])
+        colorizer = Colorizer(model, memory)
+        colorizer.set_exemplar(torch.empty(3, *size))
+        colorizer.step(torch.empty(1, *size))
+        film = colorizer.film
+        assert film is not None  # there was a step
+        bank = film.bank
+        bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * bank.elements  # as full as it gets
+        film.last_frame = colorizer.frame + lookahead  # no frame is due
+        with FlopCounterMode(display=False) as steps:
+            colorizer.steps(torch.empty(lookahead, 1, *size))
+        L, ab = colorizer._padded(torch.empty(1, 1, *size), 0), colorizer._padded(torch.empty(1, 2, *size), 0)
+        with torch.inference_mode():
+            f = model.features(L)
+            with FlopCounterMode(display=False) as remembering:
+                model.deep_update(model.value(L, ab, f), film.hidden)
+    plain = steps.get_total_flops() / lookahead
+    return Cost(holding.peak, plain + remembering.get_total_flops() / memory.gamma, plain)
 
 
 class _Holding(TorchDispatchMode):

@@ -1,4 +1,4 @@
-"""The network on a CUDA device: its kernels recorded once, then launched together (CUDA graphs).
+"""CUDA graphs: the network's kernels are captured once, then launched together.
 
 A frame takes hundreds of small kernels. Launched one by one from Python they take longer to launch than to run.
 """
@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
-from ..networks.colormnet import ColorMNet, Features, Key, Remembered
+from ..networks.colormnet import ColorMNet
 
-__all__ = ["Replayed"]
+__all__ = ["CudaGraphs"]
 
 _log = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()  # recordings of a process: PyTorch allows no two at once
 
 
-class Replayed:
-    """What one asks of a ColorMNet for each frame, with the same answers.
+class CudaGraphs:
+    """A model's methods, with the same results: `graphs.key(f)` is `model.key(f)`.
 
-    A question of new shapes is worked out as usual; the second of its kind is recorded, and from then on replayed.
-    Answers are copies, so they stay as they are. On other devices nothing is recorded.
+    A call with new shapes runs as usual; the second one of its kind is captured, and replayed from then on. Results are
+    copies, so they stay as they are. On other devices nothing is captured.
     """
 
     def __init__(self, model: ColorMNet) -> None:
@@ -38,36 +38,16 @@ class Replayed:
         self._size: tuple[int, int] | None = None
 
     def begin(self, size: tuple[int, int]) -> None:
-        """A film of this size begins. Recordings of another size go: each keeps memory."""
+        """A film of this size begins: drop the graphs of another size, each of which keeps memory."""
         if size != self._size:
             self._recorded.clear()
             self._pool, self._size = None, size  # a pool ends with its recordings
 
-    def features(self, L: Tensor) -> Features:
-        return self._ask(self.model.features, L)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """The model's method of that name, recorded and replayed."""
+        return functools.partial(self._call, getattr(self.model, name))
 
-    def key(self, f: Features) -> Key:
-        return self._ask(self.model.key, f)
-
-    def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
-        return self._ask(self.model.value, L, ab, f)
-
-    def local(self, query: Key, last: Remembered) -> Tensor:
-        return self._ask(self.model.local, query, last)
-
-    def decode(
-        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, detail: Tensor | None = None, *,
-        update_hidden: bool,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        return self._ask(self.model.decode, f, memory, local, hidden, detail, update_hidden=update_hidden)
-
-    def finer(self, L: Tensor, f: Features, windows: Tensor, apart: Tensor) -> Tensor:
-        return self._ask(self.model.finer, L, f, windows, apart)
-
-    def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
-        return self._ask(self.model.deep_update, value, hidden)
-
-    def _ask(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _call(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self._records:
             return work(*args, **kwargs)
         leaves, form = tree_flatten((args, kwargs))

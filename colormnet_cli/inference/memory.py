@@ -1,6 +1,6 @@
-"""MFP: a memory of bounded size that links far-apart frames.
+"""MFP (memory based feature propagation): a memory of bounded size that links far-apart frames.
 
-Elements lie in one buffer, allocated once at its bound and always read as one run of rows, oldest knowledge first:
+Elements are rows of one buffer, allocated once at its bound and always read as one contiguous range:
 
     long-term | permanent (exemplars) | recent | … free …
 
@@ -10,7 +10,6 @@ model, which keeps them in this order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,32 +18,35 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.colormnet import Key
-from ..networks.preview.match import Match, matched
 from ..settings import MemoryConfig
 
 __all__ = ["MemoryBank", "similarity"]
 
-_TILE = 2**24  # similarities held at once: 64 MB in float32
-_BORN = 1e-7  # an element's life before its first read
+TILE = 2**24  # similarities held at once: 64 MB in float32
+_NEW = 1e-7  # an element's life before its first read
 
 
 class MemoryBank:
-    """What one film remembers. Rows are elements: pixels of stride-16 maps, or prototypes of them."""
+    """What is remembered of one film. Rows are elements: pixels of stride-16 maps, or prototypes of them.
+
+    Args:
+        key_dim, value_dim: of an element; values are kept in `dtype`.
+        elements: of a frame.
+        permanent: elements of all exemplars together.
+    """
 
     def __init__(
-        self, config: MemoryConfig, *, key_dim: int, value_dim: int, elements: int, permanent: int,
-        exemplar_weight: float = 1.0, match_exemplars: bool = False,
-        dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
-    ):  # fmt: skip
-        """Reserve everything: `elements` a frame, `permanent` for the exemplars, values [·, value_dim] in `dtype`.
-
-        An exemplar's element counts as `exemplar_weight` equal ones. With `match_exemplars`, `match` tells after each
-        read which of the exemplars' elements, counted from their first, each pixel shows.
-        """
-        nothing = torch.empty(0, device=device)
-        self.match_exemplars, self.match = match_exemplars, Match(nothing.long(), nothing)
-        self.config, self.elements, self.exemplar_bonus = config, elements, math.log(exemplar_weight)
-        self.permanent_bound = permanent
+        self,
+        config: MemoryConfig,
+        *,
+        key_dim: int,
+        value_dim: int,
+        elements: int,
+        permanent: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        self.config, self.elements, self.permanent_bound = config, elements, permanent
         rows = config.long_term + permanent + (config.n_s - 1) * elements
 
         def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -54,8 +56,8 @@ class MemoryBank:
         self._values = room(rows, value_dim, dtype=dtype)
         self._use = room(rows)
         self._life = room(rows)
-        # Of recent frames also what their prototypes will be made from.
-        self._keys = room((config.n_s - 1) * elements, 2 * key_dim + 1)  # key, shrinkage, selection
+        # Of recent frames also what their prototypes will be made from: key, shrinkage, selection.
+        self._keys = room((config.n_s - 1) * elements, 2 * key_dim + 1)
         self.exemplar_sizes: list[tuple[int, int]] = []  # of their maps: what is permanent
         self.long = self.recent = 0  # elements in the other two parts
 
@@ -76,49 +78,40 @@ class MemoryBank:
 
     def read(self, query: Key) -> Tensor:
         """Weighted values of the top-k elements for each pixel of a frame (B = 1): [1, 2, Cv, h, w]. Counts usage."""
+        return self._read(queries(query), query.key.shape[-2:])
+
+    def _read(self, asked: Tensor, size: torch.Size, on_exemplars: Callable[[Tensor], None] | None = None) -> Tensor:
+        """The same for the queries' side of S; `on_exemplars` gets the exemplars' S of each tile, to change it."""
         if not len(self):
             raise ValueError("the memory is empty: remember an exemplar before reading")
         rows = self._rows()
         compared, values, use = self._compared[rows], self._values[rows], self._use[rows]
-        h, w = query.key.shape[-2:]
-        asked = _asked(*(part.flatten(2)[0].T for part in (query.key, query.selection)))  # (hw, 2Ck+1)
         top_k = min(self.config.top_k, len(self))
-        step = max(1, _TILE // len(self))
-        parts, there, back = [], [], []
-        for tile in asked.split(step):
+        parts = []
+        for tile in asked.split(self.tile_rows()):
             scores = tile @ compared.T  # S, laid out so that topk runs along rows
-            exemplars = scores[:, self.long : self.long + self.permanent]
-            if self.exemplar_bonus:
-                exemplars += self.exemplar_bonus
-            if self.match_exemplars:
-                there.append(exemplars.argmax(dim=1))
-                back.append(exemplars.max(dim=0))
+            if on_exemplars is not None:
+                on_exemplars(scores[:, self.exemplar_rows()])
             best = scores.topk(top_k, dim=1, sorted=False)
             weights = best.values.softmax(dim=1)
             use.index_put_((best.indices.flatten(),), weights.flatten(), accumulate=True)
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
             parts.append(F.embedding_bag(best.indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
-        if self.match_exemplars:
-            found = torch.cat(there), _best_of_tiles(back, step)
-            self.match = matched(*found, (h, w), self.exemplar_sizes, self._alike(asked))
-        # (hw, 2, Cv) as a map for each colour channel, channels_last as convolutions like it
+        # (hw, 2, Cv) as a map for each color channel, channels_last as convolutions like it
         readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
-        return readout.transpose(1, 2).unflatten(2, (h, w))[None]
+        return readout.transpose(1, 2).unflatten(2, tuple(size))[None]
 
-    def _alike(self, asked: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        """S of some pairs, for their numbers."""
-        compared = self._compared[self.long : self.long + self.permanent]
-        step = max(1, _TILE // (25 * asked.shape[1]))  # of 25 pairs each
+    def tile_rows(self) -> int:
+        """Queries that are compared with the whole memory at once."""
+        return max(1, TILE // len(self))
 
-        def score(pixels: Tensor, elements: Tensor) -> Tensor:
-            pairs = zip(pixels.split(step), elements.split(step), strict=True)
-            return torch.cat([F.embedding(p, asked).mul_(F.embedding(e, compared)).sum(-1) for p, e in pairs])
+    def exemplar_rows(self) -> slice:
+        """Where the exemplars' elements are."""
+        return slice(self.long, self.long + self.permanent)
 
-        return score
-
-    def normalised_use(self) -> Tensor:
-        """Use a read, of every element in the order of the rows: long-term, permanent, recent."""
+    def normalized_use(self) -> Tensor:
+        """Use per read, of every element in the order of the rows: long-term, permanent, recent."""
         rows = self._rows()
         return self._use[rows] / self._life[rows]
 
@@ -155,7 +148,7 @@ class MemoryBank:
         self._compared[rows] = _compared(keys, shrinkage)
         self._values[rows] = values
         self._use[rows] = 0
-        self._life[rows] = _BORN
+        self._life[rows] = _NEW
 
     # Long-term memory
 
@@ -165,7 +158,7 @@ class MemoryBank:
         first = self.long + self.permanent
         key_dim = self._keys.shape[1] // 2
         keys, shrinkage, selection = self._keys[:count].split((key_dim, 1, key_dim), dim=1)
-        chosen = self.normalised_use()[first : first + count].topk(min(self.config.m, count)).indices
+        chosen = self.normalized_use()[first : first + count].topk(min(self.config.m, count)).indices
         weights = similarity(keys, shrinkage, keys[chosen], selection[chosen]).softmax(dim=1)  # (M, candidates)
         values = weights.to(self._values.dtype) @ self._values[first : first + count]
         prototypes = keys[chosen], weights @ shrinkage, values
@@ -182,7 +175,7 @@ class MemoryBank:
     def _survivors(self) -> Tensor:
         """Long-term rows that stay when M more come: all but the least used, ties with the last of those included."""
         dropped = self.long - (self.config.long_term - self.config.m)
-        use = self.normalised_use()[: self.long]
+        use = self.normalized_use()[: self.long]
         if dropped > 0:
             return (use > use.kthvalue(dropped).values).nonzero()[:, 0]
         return torch.arange(self.long, device=use.device)
@@ -195,7 +188,7 @@ class MemoryBank:
             buffer[: len(first)] = buffer[first]
             buffer[begin : begin + len(second)] = moved
 
-    # Another day
+    # Resuming
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is remembered, without the free rows."""
@@ -210,7 +203,7 @@ class MemoryBank:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the bank must have been made with the same sizes."""
+        """Restore it; the bank must have been created with the same sizes."""
         self.long, self.recent = state["long"], state["recent"]
         self.exemplar_sizes = [(h, w) for h, w in state["exemplar_sizes"]]
         rows = self._rows()
@@ -222,10 +215,9 @@ class MemoryBank:
         return slice(0, len(self))
 
 
-def _best_of_tiles(bests: list[torch.return_types.max], step: int) -> Tensor:
-    """The pixel that each element resembles most, from the best value and its place in tiles of `step` pixels: [N]."""
-    tile = torch.stack([best.values for best in bests]).argmax(dim=0)
-    return torch.stack([best.indices for best in bests]).gather(0, tile[None])[0] + tile * step
+def queries(query: Key) -> Tensor:
+    """A frame's side of S (B = 1): [hw, 2·Ck + 1]."""
+    return _query_side(*(part.flatten(2)[0].T for part in (query.key, query.selection)))
 
 
 def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
@@ -234,7 +226,7 @@ def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor
     S[m, n] = −s_n / √Ck · Σ_c e_m[c] · (k_n[c] − q_m[c])², multiplied out: one product of what is compared with what is
     asked. In float32 whatever the rest runs in, for S is far below zero where a match is poor.
     """
-    return _asked(query, selection) @ _compared(keys, shrinkage).T
+    return _query_side(query, selection) @ _compared(keys, shrinkage).T
 
 
 def _compared(keys: Tensor, shrinkage: Tensor) -> Tensor:
@@ -243,7 +235,7 @@ def _compared(keys: Tensor, shrinkage: Tensor) -> Tensor:
     return torch.cat((keys.square() * scale, keys * scale, scale), dim=1)
 
 
-def _asked(query: Tensor, selection: Tensor) -> Tensor:
+def _query_side(query: Tensor, selection: Tensor) -> Tensor:
     """A query's side of S: [Q, 2·Ck + 1]."""
     weighted = selection * query
     return torch.cat((-selection, 2 * weighted, -(weighted * query).sum(1, keepdim=True)), dim=1)

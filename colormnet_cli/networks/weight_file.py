@@ -12,11 +12,12 @@ import torch
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
-__all__ = ["network_from_content", "network_name", "save_network"]
+__all__ = ["config_from_content", "network_from_content", "network_name", "save_network"]
 
-# Where a network is (imported when a file of it is loaded), and how a tensor of its published checkpoint begins.
-_NETWORKS = {
+# Where a network is (imported when a file of it is loaded), and the first part of a name in its published checkpoint.
+_NETWORKS: dict[str, tuple[str, str | None]] = {
     "ColorMNet": ("colormnet", "key_encoder."),
+    "PreviewNet": ("preview", None),
     "DDColor": ("ddcolor", "encoder.arch."),
     "DeepExemplar": ("deep_exemplar", "warp."),
     "BlindConsistency": ("blind_consistency", "convlstm."),
@@ -57,12 +58,20 @@ def network_from_content(content: Any) -> Network:
 def network_name(content: Any) -> str:
     """The class of the network that a file's content is of; ColorMNet, which then says what is missing, if of none."""
     if _is_ours(content):
-        return str(content.get("network", "ColorMNet"))  # the first files did not say
+        first_files = "PreviewNet" if content["config"].get("raw_ab") else "ColorMNet"  # they did not say
+        return str(content.get("network", first_files))
     names = [str(name) for name in _published(content)] if isinstance(content, Mapping) else []
     for network, (_, beginning) in _NETWORKS.items():
-        if any(name.startswith(beginning) for name in names):
+        if beginning and any(name.startswith(beginning) for name in names):
             return network
     return "ColorMNet"
+
+
+def config_from_content(content: Any) -> Any:
+    """The sizes of the network that a file's content is of; its tensors are not looked at."""
+    kind = _class(network_name(content))
+    with torch.device("meta"):
+        return (kind.of_sizes(content["config"]) if _is_ours(content) else kind.of_published(content)).config
 
 
 def _is_ours(content: Any) -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..networks.colormnet.colormnet import ColorMNet, Remembered
-from ..networks.colormnet.pvgfe import Features
-from ..networks.colormnet.value_encoder import Key
-from ..networks.preview.match import Match, matched
+from ..networks.colormnet import ColorMNet, Features, Key, Readout, Remembered
+from ..networks.preview import DetailedReadout, Match, PreviewNet, match_exemplars
 
 __all__ = ["ClipLoss", "ClipResult", "draw_memory", "read_memory"]
 
@@ -69,7 +68,7 @@ class ClipLoss(nn.Module):
     def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0, fade_loss: float = 0.0):
         super().__init__()
         self.model = model
-        self.raw_loss = raw_loss if model.config.raw_ab else 0.0
+        self.raw_loss = raw_loss if isinstance(model, PreviewNet) else 0.0
         self.chroma_loss, self.fade_loss = chroma_loss, fade_loss
 
     def forward(self, lab: Tensor, picks: Tensor, renew: Tensor, matching: bool = False) -> ClipResult:
@@ -134,7 +133,9 @@ class ClipLoss(nn.Module):
 
 def _match(alike: Tensor, size: tuple[int, int]) -> Match:
     """What a frame matches in an exemplar of its size, by the similarity of all [hw, N]."""
-    return matched(alike.argmax(1), alike.argmax(0), size, [size], lambda pixels, elements: alike[pixels, elements])
+    return match_exemplars(
+        alike.argmax(1), alike.argmax(0), size, [size], lambda pixels, elements: alike[pixels, elements]
+    )
 
 
 def _pooled(ab: Tensor, side: int) -> Tensor:
@@ -150,7 +151,7 @@ def _chroma(ab: Tensor) -> Tensor:
 class _Clip:
     """A clip on its way through: features of all frames at once, then memory, LA and decoder in order."""
 
-    def __init__(self, model: ColorMNet, lab: Tensor):
+    def __init__(self, model: Any, lab: Tensor):
         self.model, (self.batch, self.frames) = model, lab.shape[:2]
         self.L = lab[:, :, :1].transpose(0, 1)  # (T, B, 1, H, W)
         features = model.features(self.L.flatten(0, 1))
@@ -159,12 +160,16 @@ class _Clip:
         self.keys = [Key(*parts) for parts in zip(*(k.split(self.batch) for k in keys), strict=True)]
         self.values: list[Tensor] = []
 
+    @property
+    def _reads_detail(self) -> bool:
+        return isinstance(self.model, PreviewNet) and self.model.detail is not None
+
     def begin(self, ab: Tensor) -> None:
         """The first frame's own colour [B, 2, H, W] is remembered."""
         self._remember(0, ab)
-        if self.model.detail is not None:
+        if self._reads_detail:
             with torch.autocast(ab.device.type, enabled=False):
-                self.windows = self.model.windows(self.L[0], ab, self._in_full(0))
+                self.windows = self.model.exemplar_windows(self.L[0], ab, self._in_full(0))
         h, w = self.keys[0].key.shape[-2:]
         self.hidden = self.model.deep_update(self.values[0], self.model.hidden_zero(h, w, self.batch))
 
@@ -189,20 +194,21 @@ class _Clip:
         key, shrinkage = (chosen([k[i] for k in self.keys]) for i in (0, 1))
         device = self.L.device.type
         with torch.autocast(device, enabled=False):
-            return read_memory(self.keys[t], key, shrinkage, chosen(self.values), self.model.config.exemplar_weight)
+            weight = getattr(self.model.config, "exemplar_weight", 1.0)
+            return read_memory(self.keys[t], key, shrinkage, chosen(self.values), weight)
 
     def read_detail(self, t: int) -> Tensor | None:
         """The first frame's finer colour where frame t matches it: [B, 4, h4, w4]; None where the network has none."""
-        if self.model.detail is None:
+        if not self._reads_detail:
             return None
         with torch.no_grad():
             first = self.keys[0]
             alike = similarities(self.keys[t], first.key.flatten(2), first.shrinkage.flatten(2))  # (B, N, hw)
             size = first.key.shape[2], first.key.shape[3]
-            found, apart = map(torch.stack, zip(*(_match(s.T, size) for s in alike), strict=True))
+            found, cycle_error = map(torch.stack, zip(*(_match(s.T, size) for s in alike), strict=True))
         rows = torch.arange(self.batch, device=found.device)[:, None]
         with torch.autocast(found.device.type, enabled=False):
-            return self.model.finer(self.L[t], self._in_full(t), self.windows[rows, found], apart)
+            return self.model.exemplar_detail(self.L[t], self._in_full(t), self.windows[rows, found], cycle_error)
 
     def _in_full(self, t: int) -> Features:
         """A frame's features in float32: colour is read from the exemplar without rounding."""
@@ -212,9 +218,9 @@ class _Clip:
         self, t: int, memory: Tensor, local: Tensor, detail: Tensor | None, *, renew: bool, last: bool
     ) -> Tensor:
         """ab/110 of frame t, and everything renewed that the frames after it need."""
-        ab, self.hidden = self.model.decode(
-            self.features[t], memory, local, self.hidden, detail, update_hidden=not renew and not last
-        )
+        readout = Readout(memory, local) if detail is None else DetailedReadout(memory, local, detail)
+        update_hidden = not renew and not last
+        ab, self.hidden = self.model.decode(self.features[t], readout, self.hidden, update_hidden=update_hidden)
         if not last:
             self._remember(t, ab)
             if renew:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UsageError
-from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.colormnet import ColorMNet
 from ..networks.colormnet.config import ColorMNetConfig
 from ..networks.colormnet.published_names import our_name
+from ..networks.preview import new_network
 from ..weights import LockEntry, UrlSource, ensure, model_from_file, weights_path
 from .train_settings import TrainSettings
 
@@ -77,7 +78,7 @@ def _random(settings: TrainSettings) -> ColorMNet:
     """Random weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = ColorMNet(settings.network)
+        model = new_network(settings.network)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:

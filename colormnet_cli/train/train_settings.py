@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args, get_type_hints
 
 from ..inference.device import DTYPES
-from ..networks.colormnet.config import ColorMNetConfig
+from ..networks.colormnet import ColorMNetConfig
+from ..networks.preview import PreviewConfig
 
 __all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]
 
@@ -173,15 +174,16 @@ def _type_name(hint: Any) -> str:
 
 def _network(sizes: dict[str, Any]) -> ColorMNetConfig:
     """The network's configuration from JSON."""
-    _check_types(ColorMNetConfig, sizes, prefix="network.")
+    config = PreviewConfig if {"detail_dim", "exemplar_weight"} & sizes.keys() else ColorMNetConfig
+    _check_types(config, sizes, prefix="network.")
     for name, size in sizes.items():
         minimum = 0 if name in ("local_radius", "vit_taken", "detail_dim") else 1
         if not isinstance(size, (bool, str)) and min(size if isinstance(size, (list, tuple)) else [size]) < minimum:
             raise ValueError(f"network.{name} must be at least {minimum}, got {size}")
-    return ColorMNetConfig(**sizes)
+    return config(**sizes)
 
 
-_PREVIEW_NETWORK = ColorMNetConfig(
+_PREVIEW_NETWORK = PreviewConfig(
     coarse_step=1,
     trunk_block="basic",
     trunk_stem=24,
@@ -203,7 +205,6 @@ _PREVIEW_NETWORK = ColorMNetConfig(
     value_depths=(1, 1, 1),
     hidden_dim=16,
     detail_dim=16,
-    raw_ab=True,
     decoder_widths=(48, 32, 16),
     update_dim=16,
     gate_reduction=8,

@@ -77,32 +77,32 @@ def network_from_file(path: Path, device: str = "cpu") -> Network:
 
 
 def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
-    """The same for ColorMNet alone; CheckpointError where the file is of another network."""
+    """The same for ColorMNet (or the preview's variant of it); CheckpointError where the file is of another network."""
     from ..networks.colormnet import ColorMNet
 
     network = network_from_file(path, device)
-    _require_colormnet(path, type(network).__name__)
-    assert isinstance(network, ColorMNet)
+    if not isinstance(network, ColorMNet):
+        raise _wrong_network(path, type(network).__name__)
     return network
 
 
 def config_of(path: Path) -> ColorMNetConfig:
     """The configuration of the ColorMNet in a file; its tensors are mapped, not read."""
     from ..networks.colormnet import ColorMNetConfig
-    from ..networks.weight_file import network_name
+    from ..networks.weight_file import config_from_content, network_name
 
     content = _read_tensors(path)
-    _require_colormnet(path, network_name(content))
-    sizes = content.get("config", {})
     try:
-        return ColorMNetConfig(**sizes)
+        config = config_from_content(content)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has an unknown network configuration ({error})") from error
+    if not isinstance(config, ColorMNetConfig):
+        raise _wrong_network(path, network_name(content))
+    return config
 
 
-def _require_colormnet(path: Path, network: str) -> None:
-    if network != "ColorMNet":
-        raise CheckpointError(f"{path} has weights of {network}; ColorMNet's are needed here")
+def _wrong_network(path: Path, network: str) -> CheckpointError:
+    return CheckpointError(f"{path} has weights of {network}; ColorMNet's are needed here")
 
 
 def _read_tensors(path: Path) -> Mapping[str, Any]:

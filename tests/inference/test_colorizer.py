@@ -86,10 +86,10 @@ def test_a_strange_exemplar_starts_the_film(small_model: cm.ColorMNet) -> None:
     answers = colorizer.steps(film(12))
     assert answers.isfinite().all()
     assert torch.allclose(answers[0], exemplar()[1:], atol=1e-4)
-    assert colorizer.bank.permanent == 1 + 5 * 3 + 2 * 4
+    assert colorizer.film.bank.permanent == 1 + 5 * 3 + 2 * 4
 
 
-@pytest.mark.parametrize("more", [{}, {"raw_ab": True, "detail_dim": 8}])
+@pytest.mark.parametrize("more", [{}, {"preview": True, "detail_dim": 8}])
 @pytest.mark.parametrize("first_frame", [True, False])
 def test_continuation_is_exact(first_frame: bool, more: dict[str, object]) -> None:
     """Fails where a resumed film differs from an unbroken one, wherever it was broken."""

@@ -41,7 +41,7 @@ def colorizer(recording: bool) -> cm.Colorizer:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "_capture", stand_in)
-    monkeypatch.setattr(replay.Replayed, "_record", lambda self, *what: replay._Recording(*what, None))
+    monkeypatch.setattr(replay.CudaGraphs, "_record", lambda self, *what: replay._Recording(*what, None))
 
 
 @pytest.mark.usefixtures("recorded")
@@ -156,7 +156,7 @@ def test_where_nothing_can_be_recorded_it_is_said(
     def refuse(*_: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    monkeypatch.setattr(replay.Replayed, "_record", refuse)
+    monkeypatch.setattr(replay.CudaGraphs, "_record", refuse)
     plain, replayed = colorizer(False), colorizer(True)
     for L in synthetic_lightness(range(6), SIZE, SIZE, "cpu"):
         assert replayed.step(L).equal(plain.step(L))
@@ -178,7 +178,7 @@ def test_memory_that_runs_out_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> 
     def full(*_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(replay.Replayed, "_record", full)
+    monkeypatch.setattr(replay.CudaGraphs, "_record", full)
     made = colorizer(True)
     made.step(synthetic_lightness(range(1), SIZE, SIZE, "cpu")[0])
     with pytest.raises(torch.OutOfMemoryError):

@@ -94,7 +94,7 @@ def test_like_the_naive_memory(config: MemoryConfig) -> None:
         assert (bank.long, bank.permanent, bank.recent_frames) == (len(naive.long), 13, len(naive.frames))
         use = [x["use"] / x["life"] for x in naive.long + naive.exemplars + [e for f in naive.frames for e in f]]
         # sorted: which of two equally used elements becomes a prototype first is left open
-        assert torch.allclose(bank.normalised_use().sort().values, torch.tensor(use).sort().values, atol=1e-4)
+        assert torch.allclose(bank.normalized_use().sort().values, torch.tensor(use).sort().values, atol=1e-4)
 
 
 def test_ties_at_an_eviction_go_together() -> None:

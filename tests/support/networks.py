@@ -9,11 +9,12 @@ import torch
 import colormnet_cli as cm
 from colormnet_cli.networks.colormnet import Key
 from colormnet_cli.networks.ddcolor import DDColorConfig
+from colormnet_cli.networks.preview import PreviewConfig, new_network
 
 
-def small_config(**changes: object) -> cm.ColorMNetConfig:
-    """The same network with under a million parameters; pads to 16."""
-    small = cm.ColorMNetConfig(
+def small_config(preview: bool = False, **changes: object) -> cm.ColorMNetConfig:
+    """The same network (or the preview's variant) with under a million parameters; pads to 16."""
+    small = (PreviewConfig if preview else cm.ColorMNetConfig)(
         trunk_block="basic", trunk_stem=8, trunk_widths=(16, 24, 32), trunk_depths=(1, 1, 1),
         vit_patch=16, vit_dim=32, vit_depth=2, vit_heads=2, vit_grid=8, vit_taken=(0, 1), fusion_heads=2,
         key_dim=16, value_dim=32, value_stem=8, value_widths=(8, 16, 24), value_depths=(1, 1, 1), hidden_dim=8,
@@ -25,7 +26,7 @@ def small_config(**changes: object) -> cm.ColorMNetConfig:
 def make_small_model(seed: int = 0, **changes: object) -> cm.ColorMNet:
     """A small network with seeded random weights, lively enough that its answers differ from gray."""
     torch.manual_seed(seed)
-    return cm.ColorMNet(small_config(**changes))
+    return new_network(small_config(**changes))  # type: ignore[arg-type]
 
 
 def make_small_ddcolor(seed: int = 0) -> cm.DDColor:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from colormnet_cli.inference.memory import MemoryBank
+from colormnet_cli.inference.preview_state import PreviewMemoryBank
 from colormnet_cli.settings import MemoryConfig
 from colormnet_cli.train.clip_loss import ClipLoss, draw_memory, read_memory
 from colormnet_cli.train.init_weights import initial_model
@@ -44,7 +44,7 @@ def test_frames_read_only_frames_before_them():
             assert len(set(used)) == len(used)
 
 
-@pytest.mark.parametrize("more", [{}, {"raw_ab": True}, {"raw_ab": True, "detail_dim": 8}])
+@pytest.mark.parametrize("more", [{}, {"preview": True}, {"preview": True, "detail_dim": 8}])
 def test_every_parameter_gets_a_gradient(more):
     """A module without a gradient would silently keep its random weights."""
     model = make_small_model(**more)
@@ -70,7 +70,7 @@ def test_only_the_first_frame_s_true_colors_are_used():
 
 def test_training_only_the_keys_leaves_the_rest():
     """The first part of a preview run would change modules whose output it does not use."""
-    model = make_small_model(raw_ab=True)
+    model = make_small_model(preview=True)
     loss = ClipLoss(model, chroma_loss=0.02).train()
     lab = 20 * torch.randn(2, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     picks = torch.stack([draw_memory(np.random.default_rng(k), 4) for k in range(2)])
@@ -87,7 +87,7 @@ def test_memory_readout_agrees_with_inference(weight):
     g = torch.Generator().manual_seed(0)
     query, exemplar, recent = (random_key(g, 1, 8, 3, 4) for _ in range(3))
     values = [torch.randn(1, 2, 5, 3, 4, generator=g) for _ in range(2)]
-    bank = MemoryBank(
+    bank = PreviewMemoryBank(
         MemoryConfig(top_k=24), key_dim=8, value_dim=10, elements=12, permanent=12, exemplar_weight=weight
     )
     bank.remember_permanently(exemplar, values[0])

@@ -1,6 +1,6 @@
 """The network of the paper: PVGFE, keys and values, LA, decoder."""
 
-from .colormnet import ColorMNet, Remembered, pad, padding
+from .colormnet import ColorMNet, Readout, Remembered, pad, padding
 from .config import ColorMNetConfig
 from .pvgfe import Features
 from .value_encoder import Key
@@ -10,6 +10,7 @@ __all__ = [
     "ColorMNetConfig",
     "Features",
     "Key",
+    "Readout",
     "Remembered",
     "pad",
     "padding",

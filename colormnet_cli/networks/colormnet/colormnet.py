@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..preview.detail import ExemplarDetail
 from ..state_dict import Network
 from .config import ColorMNetConfig
 from .decoder import Decoder
@@ -18,7 +17,7 @@ from .published_names import UNREAD, our_name, published_name
 from .pvgfe import PVGFE, Features
 from .value_encoder import Key, KeyProjection, ValueEncoder
 
-__all__ = ["ColorMNet", "Remembered"]
+__all__ = ["ColorMNet", "Readout", "Remembered"]
 
 
 class Remembered(NamedTuple):
@@ -26,6 +25,13 @@ class Remembered(NamedTuple):
 
     key: Tensor  # (B, Ck, h, w)
     value: Tensor  # (B, 2, Cv, h, w)
+
+
+class Readout(NamedTuple):
+    """What a frame is decoded from beside its own features."""
+
+    memory: Tensor  # (B, 2, Cv, h, w): MFP
+    local: Tensor | None  # (B, 2, Cv, h, w): LA; None if there is no frame yet that it could look at
 
 
 class ColorMNet(Network):
@@ -36,6 +42,7 @@ class ColorMNet(Network):
     """
 
     unread = UNREAD
+    decoder_type: ClassVar[type[Decoder]] = Decoder
 
     def __init__(self, config: ColorMNetConfig | None = None):
         super().__init__()
@@ -44,8 +51,7 @@ class ColorMNet(Network):
         self.key_projection = KeyProjection(config.trunk_widths[-1], config.key_dim)
         self.value_encoder = ValueEncoder(config)
         self.local_attention = LocalAttention(config)
-        self.detail = ExemplarDetail(config) if config.detail_dim else None
-        self.decoder = Decoder(config)
+        self.decoder = self.decoder_type(config)
         self.eval()
 
     @classmethod
@@ -86,22 +92,10 @@ class ColorMNet(Network):
         """LA: what the last remembered frame says of this one, [B, 2, Cv, h, w]."""
         return self.local_attention(query, last.key, last.value)
 
-    def decode(
-        self, f: Features, memory: Tensor, local: Tensor | None, hidden: Tensor, detail: Tensor | None = None, *,
-        update_hidden: bool,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Features and what memory, LA and `finer` say, to ab/110 [B, 2, H, W] in float32 and the hidden state."""
-        return self.decoder(f, memory, local, hidden, detail, update_hidden=update_hidden)
-
-    def windows(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
-        """What an exemplar tells beyond the memory: [B, hw, …], a window for each of its elements."""
-        assert self.detail is not None
-        return self.detail.remember(self._lightness(L)[:, :1], ab, f.f4)
-
-    def finer(self, L: Tensor, f: Features, windows: Tensor, apart: Tensor) -> Tensor:
-        """The exemplar's colour at f4's resolution, from what each pixel matches (`Match`): [B, 4, h4, w4]."""
-        assert self.detail is not None
-        return self.detail(self._lightness(L)[:, :1], f.f4, windows, apart)
+    def decode(self, f: Features, readout: Readout, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:
+        """Features and readout to ab/110 [B, 2, H, W] in float32, and the hidden state."""
+        combined = readout.memory if readout.local is None else readout.memory + readout.local
+        return self.decoder(f, combined, hidden, update_hidden=update_hidden)
 
     def hidden_zero(self, h: int, w: int, batch: int = 1) -> Tensor:
         """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""

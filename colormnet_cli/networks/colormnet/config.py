@@ -37,9 +37,6 @@ class ColorMNetConfig:
     value_widths: tuple[int, int, int] = (64, 128, 256)
     value_depths: tuple[int, int, int] = (2, 2, 2)
     hidden_dim: int = 64
-    exemplar_weight: float = 1.0  # an exemplar's element counts as so many in a read: it alone is true for certain
-    detail_dim: int = 0  # key channels of colour read from the exemplars at f4's resolution (detail.py); 0: none
-    raw_ab: bool = False  # values carry the remembered ab itself too, and the decoder may pass it on
     # local attention: a window of (2·radius + 1)² around each pixel
     local_radius: int = 7
     # decoder
@@ -63,10 +60,6 @@ class ColorMNetConfig:
             raise ValueError(f"vit_taken {self.vit_taken} must name blocks 0..{self.vit_depth - 1}")
         if self.fused_maps not in (1, 2, 3):
             raise ValueError(f"fused_maps must be 1, 2 or 3, got {self.fused_maps}")
-        if self.detail_dim and not self.raw_ab:
-            raise ValueError("detail_dim goes with raw_ab: what is read finer takes the place of what is read coarse")
-        if self.exemplar_weight < 1:
-            raise ValueError(f"exemplar_weight must be at least 1, got {self.exemplar_weight}")
         if any(2 * width % self.fusion_heads for width in self.trunk_widths):
             raise ValueError(f"twice each of trunk_widths {self.trunk_widths} must divide by {self.fusion_heads} heads")
 
@@ -87,8 +80,8 @@ class ColorMNetConfig:
 
     @property
     def value_channels(self) -> int:
-        """Channels that one colour channel's value has in the memory."""
-        return self.value_dim + (1 if self.raw_ab else 0)
+        """Channels of one color channel's value in the memory."""
+        return self.value_dim
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a weight file."""

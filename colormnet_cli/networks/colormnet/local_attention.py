@@ -24,19 +24,19 @@ class LocalAttention(nn.Module):
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
         dim = 2 * config.value_dim
-        self.radius, self.raw_ab = config.local_radius, config.raw_ab
+        self.radius = config.local_radius
         self.relative = nn.Conv2d(config.key_dim, (2 * config.local_radius + 1) ** 2, 1)
         self.depthwise = nn.Conv2d(dim, dim, 5, padding=2, groups=dim, bias=False)
         self.projection = nn.Linear(dim, dim)
 
     def forward(self, query: Key, key: Tensor, value: Tensor) -> Tensor:
         """This frame's key, the last remembered one's key [B, Ck, h, w] and value [B, 2, Cv, h, w]; as that value."""
-        attended = self.attend(query.key, key, value.flatten(1, 2)).view(value.shape)
-        learned = attended[:, :, : value.shape[2] - self.raw_ab]
-        x = self.depthwise(learned.flatten(1, 2).to(self.depthwise.weight.dtype))
-        x = self.projection(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).reshape(learned.shape)
-        # The remembered ab itself is averaged by the same weights and otherwise left alone.
-        return torch.cat((x, attended[:, :, -1:]), dim=2) if self.raw_ab else x
+        return self.project(self.attend(query.key, key, value.flatten(1, 2)).view(value.shape))
+
+    def project(self, attended: Tensor) -> Tensor:
+        """What follows the attention, on both color channels together: [B, 2, Cv, h, w] to the same."""
+        x = self.depthwise(attended.flatten(1, 2).to(self.depthwise.weight.dtype))
+        return self.projection(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).reshape(attended.shape)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Weighted sums over windows: [B, Ck, h, w] twice and [B, C, h, w] to [B, C, h, w]."""

@@ -50,7 +50,6 @@ class ValueEncoder(nn.Module):
 
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
-        self.raw_ab, self.stride = config.raw_ab, config.stride
         self.trunk = Trunk(
             5,
             "basic",
@@ -73,11 +72,8 @@ class ValueEncoder(nn.Module):
         pictures = torch.stack((ab, ab.flip(1)), dim=2)  # (B, 2, 2, H, W): a with b, b with a
         pictures = torch.cat((lightness[:, None].expand(-1, 2, -1, -1, -1), pictures), dim=2)
         coarse = self.trunk(pictures.flatten(0, 1))[-1].unflatten(0, pictures.shape[:2])
-        value = self.fuser(f16, coarse)
-        if self.raw_ab:
-            value = torch.cat((value, F.avg_pool2d(ab, self.stride)[:, :, None]), dim=2)
-        return value
+        return self.fuser(f16, coarse)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         """The hidden state [B, 2, Ch, h, w] renewed by what was just remembered."""
-        return self.reinforce(value[:, :, : value.shape[2] - self.raw_ab], hidden)
+        return self.reinforce(value, hidden)

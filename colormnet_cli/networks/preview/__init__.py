@@ -1,1 +1,7 @@
-"""The extension of ColorMNet by which the preview model reads color finer than its memory from the exemplars."""
+"""The preview model's network: ColorMNet in small, which also reads color finer than its memory from the exemplars."""
+
+from .config import PreviewConfig
+from .match import Match, match_exemplars
+from .preview_net import DetailedReadout, PreviewNet, new_network
+
+__all__ = ["DetailedReadout", "Match", "PreviewConfig", "PreviewNet", "match_exemplars", "new_network"]

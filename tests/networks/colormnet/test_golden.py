@@ -11,7 +11,7 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.inference.memory import MemoryBank, similarity
-from colormnet_cli.networks.colormnet import Remembered
+from colormnet_cli.networks.colormnet import Readout, Remembered
 from support.golden import GOLDEN, unpack_frames
 
 TOLERANCE = 1e-4
@@ -48,7 +48,7 @@ class Clip:
         found = []
         for i, lab in enumerate(self.frames):
             if i == len(self.frames) - 1:
-                sizes = colorizer.bank.permanent + colorizer.bank.recent, colorizer.bank.long
+                sizes = colorizer.film.bank.permanent + colorizer.film.bank.recent, colorizer.film.bank.long
             ab = colorizer.step(lab[:1]).cpu() / 110
             if i in self.answers:
                 found.append((ab[:, ::2, ::2] - torch.from_numpy(self.answers[i])).abs())
@@ -102,7 +102,7 @@ def test_modules(golden_model: cm.ColorMNet) -> None:
     bank = MemoryBank(cm.MemoryConfig(), key_dim=64, value_dim=1024, elements=98, permanent=98)
     bank.remember_permanently(q.frame(0), value)
     readout = bank.read(q.frame(1))
-    answer, after = model.decode(f.frame(1), readout, local, hidden, update_hidden=True)
+    answer, after = model.decode(f.frame(1), Readout(readout, local), hidden, update_hidden=True)
 
     ours = {
         "key": q.key,
@@ -115,7 +115,7 @@ def test_modules(golden_model: cm.ColorMNet) -> None:
         "hidden_after_value": hidden[:, :, ::4],
         "short": local[:, :, ::8],
         "similarity": s.T[None],
-        "usage": bank.normalised_use()[None],  # one read: use / life is use
+        "usage": bank.normalized_use()[None],  # one read: use / life is use
         "readout": readout[:, :, ::8],
         "ab": answer,
         "hidden_after_decode": after[:, :, ::4],

@@ -78,11 +78,11 @@ def test_impossible_sizes_are_refused(sizes: dict[str, object], named: str) -> N
         small_config(**sizes)
 
 
-@pytest.mark.parametrize("raw_ab", [False, True])
+@pytest.mark.parametrize("preview", [False, True])
 @pytest.mark.parametrize(("stem_stride", "patch"), [(1, 8), (1, 16), (2, 16)])
-def test_other_strides(stem_stride: int, patch: int, raw_ab: bool) -> None:
-    """Fails where a small configuration (memory at stride 8, raw ab in the memory) cannot colour."""
-    model = make_small_model(stem_stride=stem_stride, vit_patch=patch, raw_ab=raw_ab)
+def test_other_strides(stem_stride: int, patch: int, preview: bool) -> None:
+    """Fails where a small configuration (memory at stride 8, or the preview's variant) cannot colour."""
+    model = make_small_model(stem_stride=stem_stride, vit_patch=patch, preview=preview)
     colorizer = cm.Colorizer(model, cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8))
     colorizer.set_exemplar(torch.cat((torch.full((1, 20, 28), 50.0), torch.zeros(2, 20, 28))))
     answers = colorizer.steps(100 * torch.rand(7, 1, 20, 28))

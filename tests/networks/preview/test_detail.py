@@ -20,7 +20,7 @@ MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8)
 
 def make_model(coarse_step: int = 1) -> cm.ColorMNet:
     """A small network at stride 8 whose cells recognise themselves and whose decoder trusts the exemplar."""
-    model = make_small_model(raw_ab=True, detail_dim=8, coarse_step=coarse_step)
+    model = make_small_model(preview=True, detail_dim=8, coarse_step=coarse_step)
     with torch.no_grad():
         model.detail.key.weight *= 3
         model.decoder.sharpen.out.bias[0] = 3.0
@@ -44,8 +44,10 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
     h, w = (n // (side * cell) for n in exemplar.shape[1:])
     found = torch.randint(h * w, (h * w,), generator=torch.Generator().manual_seed(3))
     ab = exemplar[None, 1:] / 110
-    apart = torch.arange(h * w).float()[None]
-    got = model.finer(frame[None, :1], g, model.windows(exemplar[None, :1], ab, f)[:, found], apart)
+    cycle_error = torch.arange(h * w).float()[None]
+    got = model.exemplar_detail(
+        frame[None, :1], g, model.exemplar_windows(exemplar[None, :1], ab, f)[:, found], cycle_error
+    )
 
     key, query = model.detail.key(f.f4)[0], model.detail.key(g.f4)[0]
     mine, light = (F.avg_pool2d((x[:1] - 50) / 50, cell) for x in (exemplar, frame))
@@ -75,8 +77,8 @@ def test_a_still_picture_is_read_as_sharp_as_it_came() -> None:
     with torch.no_grad():
         model.detail.key.weight *= 30
     lab = random_lab(1)[None]
-    windows = model.windows(lab[:, :1], lab[:, 1:] / 110, f := model.features(lab[:, :1]))
-    read = model.finer(lab[:, :1], f, windows, torch.zeros(1, windows.shape[1]))
+    windows = model.exemplar_windows(lab[:, :1], lab[:, 1:] / 110, f := model.features(lab[:, :1]))
+    read = model.exemplar_detail(lab[:, :1], f, windows, torch.zeros(1, windows.shape[1]))
     assert torch.allclose(110 * read[:, :2], F.avg_pool2d(lab[:, 1:], 4), atol=1e-2)
     assert torch.allclose(read[:, 2], torch.zeros(()), atol=1e-3)
 
@@ -98,8 +100,7 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
         L = lab[None, :1]
         f = colorizer.model.features(L)
         with torch.inference_mode():
-            colorizer.bank.read(colorizer.model.key(f))
-            read = colorizer._detail(L, f)
+            read = colorizer.film.recall(L, f, colorizer.model.key(f)).detail
         alike = (110 * read[0, :2] - F.avg_pool2d(lab[1:], 4)).abs().amax(0) < 0.1
         assert alike.float().mean() > 0.9  # shrinkage lets an element answer for others as well
 
@@ -126,8 +127,7 @@ def test_training_reads_as_films_are_read() -> None:
     trained = _Clip(model, clip[None])
     trained.begin(clip[None, 0, 1:] / 110)
     with torch.inference_mode():
-        colorizer.bank.read(trained.keys[1])
-        read = colorizer._detail(clip[1:, :1], trained.features[1])
+        read = colorizer.film.recall(clip[1:, :1], trained.features[1], trained.keys[1]).detail
         assert torch.allclose(read, trained.read_detail(1), atol=1e-5)
 
 
@@ -137,6 +137,8 @@ def test_the_answer_depends_on_what_was_read() -> None:
     answers = []
     for sharp in (True, False):
         model = make_model()
+        with torch.no_grad():
+            model.detail.key.weight *= 30  # each cell recognizes itself
         if not sharp:
             model.decoder.sharpen.out.bias.data[0] = -100.0
         colorizer = cm.Colorizer(model, MEMORY)
@@ -144,12 +146,6 @@ def test_the_answer_depends_on_what_was_read() -> None:
         answers.append(colorizer.steps(lab[None, :1].expand(3, -1, -1, -1))[2])
     error, coarse = (float((ab - lab[1:]).abs().mean()) for ab in answers)
     assert error < coarse
-
-
-def test_detail_without_raw_colour_is_refused() -> None:
-    """There would be no coarse colour for it to take the place of."""
-    with pytest.raises(ValueError, match="raw_ab"):
-        cm.ColorMNetConfig(detail_dim=8)
 
 
 def test_what_a_film_will_cost_is_known() -> None:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.inference import memory
-from colormnet_cli.inference.memory import MemoryBank, similarity
+from colormnet_cli.inference.memory import similarity
+from colormnet_cli.inference.preview_state import PreviewMemoryBank
 from colormnet_cli.networks.colormnet import Key
-from colormnet_cli.networks.preview.match import Match, matched
+from colormnet_cli.networks.preview import Match, match_exemplars
 from support.networks import random_key
 
 FRAME = (5, 7)
@@ -56,7 +57,7 @@ def settled(found: list[int], own: list[tuple[int, int]], other: list[tuple[int,
 
 
 def plain_match(alike: Tensor) -> tuple[list[int], list[float]]:
-    """What `matched` should say of similarities [hw, N]."""
+    """What `match_exemplars` should say of similarities [hw, N]."""
     element = settled(alike.argmax(1).tolist(), [FRAME], EXEMPLARS, alike)
     back = settled(alike.argmax(0).tolist(), EXEMPLARS, [FRAME], alike.T)
     apart = []
@@ -70,29 +71,27 @@ def test_neighbours_are_heard_and_the_way_back_is_measured() -> None:
     """Colours would come from look-alikes, and the decoder could not tell."""
     g = torch.Generator().manual_seed(0)
     alike = torch.randn(35, 45, generator=g)
-    got = matched(alike.argmax(1), alike.argmax(0), FRAME, EXEMPLARS, lambda pixels, elements: alike[pixels, elements])
+    forward, backward = alike.argmax(1), alike.argmax(0)
+    got = match_exemplars(forward, backward, FRAME, EXEMPLARS, lambda pixels, elements: alike[pixels, elements])
     element, apart = plain_match(alike)
     assert got.element.tolist() == element
-    assert got.apart.tolist() == pytest.approx(apart)
+    assert got.cycle_error.tolist() == pytest.approx(apart)
 
 
 def read_match(exemplars: list[Key], query: Key, dim: int = 8) -> Match:
     """What a memory of these exemplars says after a read."""
     sizes = [key.key[0, 0].numel() for key in exemplars]
-    bank = MemoryBank(
-        cm.MemoryConfig(), key_dim=dim, value_dim=4, elements=query.key[0, 0].numel(), permanent=sum(sizes),
-        match_exemplars=True,
-    )  # fmt: skip
+    elements, permanent = query.key[0, 0].numel(), sum(sizes)
+    bank = PreviewMemoryBank(cm.MemoryConfig(), key_dim=dim, value_dim=4, elements=elements, permanent=permanent)
     for key in exemplars:
         bank.remember_permanently(key, torch.zeros(1, 2, 2, *key.key.shape[2:]))
-    bank.read(query)
-    return bank.match
+    return bank.read_and_match(query)[1]
 
 
 @pytest.mark.parametrize("tile", [2**24, 45 * 8, 45])
 def test_the_memory_tells_what_each_pixel_matches(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large picture is compared in parts, and would match otherwise than a small one."""
-    monkeypatch.setattr(memory, "_TILE", tile)
+    monkeypatch.setattr(memory, "TILE", tile)
     g = torch.Generator().manual_seed(1)
     query = random_key(g, 1, 8, *FRAME)
     exemplars = [random_key(g, 1, 8, *size) for size in EXEMPLARS]
@@ -101,7 +100,7 @@ def test_the_memory_tells_what_each_pixel_matches(tile: int, monkeypatch: pytest
     got = read_match(exemplars, query)
     element, apart = plain_match(alike)
     assert got.element.tolist() == element
-    assert got.apart.tolist() == pytest.approx(apart)
+    assert got.cycle_error.tolist() == pytest.approx(apart)
 
 
 def test_what_moved_is_found_and_what_is_new_is_known_as_new() -> None:
@@ -122,6 +121,6 @@ def test_what_moved_is_found_and_what_is_new_is_known_as_new() -> None:
     alone = similarity(*(x.flatten(2)[0].T for x in (exemplar.key, one, key, one.expand(1, 8, -1, -1)))).argmax(1)
     assert right[seen].float().mean() > 0.95
     assert (alone.view(h, w) == expected)[seen].float().mean() < 0.8  # a pixel alone is often mistaken
-    apart = match.apart.view(h, w)
+    apart = match.cycle_error.view(h, w)
     assert apart[seen].mean() < 0.3
     assert apart[new].mean() > 2  # not of each of them: some find what they cover, which looks like nothing else
