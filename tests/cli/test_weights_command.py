@@ -147,12 +147,12 @@ def test_a_file_with_a_name_is_used_by_it(command, folder):
     assert (code, out) == (0, "")
     assert re.match(rf"`--model small` is {folder}/small\.pt, sha256 [0-9a-f]+; recorded in .*weights\.lock", err)
     assert command("weights", "path", "small")[1] == f"{folder / 'small.pt'}\n"
-    line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "--model", "small"]
-    assert command(*line, "-o", "a.mp4")[0] == 0
+    line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "-o", "a.mp4"]
+    assert command(*line, "--model", "small")[0] == 0
     before = lock.read_text()
     with (folder / "small.pt").open("ab") as file:
         file.write(b"x")
-    code, _, err = command(*line, "-o", "b.mp4")
+    code, _, err = command("weights", "fetch", "small")
     assert code == 1
     assert "small.pt is missing, or another file than it was: add it again under the name 'small'" in err
     code, _, err = command("weights", "add", "small.pt")
