@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import OutputError, UsageError
+from .wording import did_you_mean
 
 __all__ = [
     "cannot_write",
@@ -30,6 +31,15 @@ def cannot_write(output: Path, error: OSError, kept: str = "") -> OutputError:
     if error.errno in _NO_ROOM:
         return OutputError(f"The disk of {output.parent.resolve()} is full: make room{kept}.")
     return OutputError(f"{output} cannot be written ({os.strerror(error.errno or 0)}): choose another place{kept}.")
+
+
+def not_found(path: Path) -> str:
+    """``gone.mp4 does not exist: check its name``, or which name was probably meant."""
+    try:
+        close = did_you_mean(path.name, os.listdir(path.parent))
+    except OSError:
+        return f"{path} does not exist: there is no folder {path.parent}."
+    return f"{path} does not exist{close or ': check its name.'}"
 
 
 def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..color.chroma import working_size
+from ..color.planes import working_size
 from ..film.receipt import versions
 from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..color.chroma import PlaneFormat, luma_to_lightness, resize
+from ..color.chroma import luma_to_lightness, resize
+from ..color.planes import PlaneFormat
 from ..inference.colorizer import Colorizer
 from .figures import MemoryFill
 

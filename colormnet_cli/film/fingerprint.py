@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from ..files import file_identity
-from ..media.reference import split_reference
+from ..media.reference_path import split_reference
 from ..settings import MemoryConfig, NetworkSettings
 from .receipt import versions
 

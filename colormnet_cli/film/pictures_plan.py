@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..color.chroma import working_size
 from ..color.orientation import Orientation
+from ..color.planes import working_size
 from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
 from ..inference.exemplar import Exemplar

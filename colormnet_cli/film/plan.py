@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..color.chroma import PlaneFormat, working_size
 from ..color.orientation import Orientation
+from ..color.planes import PlaneFormat, working_size
 from ..errors import MediaError, UsageError
 from ..files import check_output
-from ..inference.exemplar import Exemplar
-from ..media.reference import read_exemplar, split_reference
+from ..media.reference_path import split_reference
 from ..settings import ColorizeSettings
 from ..timecode import Timecode
 from ..video.encode import EncoderSpec, choose_encoder, chroma_siting, writes_aspect_ratio
@@ -23,6 +22,9 @@ from ..video.mux import try_mux, writes_rotation
 from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
+
+if TYPE_CHECKING:
+    from ..inference.exemplar import Exemplar
 
 __all__ = ["FilmPlan", "as_references", "plan_video"]
 
@@ -127,6 +129,8 @@ def plan_video(
     streams = plan_streams(info, encoder.container, settings.audio)
     try_mux(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
+    from ..media.reference import read_exemplar  # PyTorch is imported here, when nothing else can be wrong any more
+
     notes += [plan.note for plan in streams if plan.note is not None]
     return FilmPlan(
         info=info,

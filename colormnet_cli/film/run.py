@@ -17,7 +17,7 @@ from ..files import cannot_write
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory
 from ..inference.frame_colorizer import FrameColorizer
-from ..media.reference import split_reference
+from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
 from .fingerprint import fingerprint, model_sha256
 from .progress import ProgressMeter

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..color.chroma import PlaneFormat, chroma_planes, luma_to_lightness
+from ..color.chroma import chroma_planes, luma_to_lightness
+from ..color.planes import PlaneFormat
 
 __all__ = ["ChromaPlanes", "download_chroma", "upload_luma"]
 

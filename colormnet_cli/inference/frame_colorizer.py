@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..color.chroma import resize, upsample_ab, working_size
+from ..color.chroma import resize, upsample_ab
 from ..color.orientation import Orientation
+from ..color.planes import working_size
 from .colorizer import Colorizer
 from .exemplar import Exemplar, first_frame_among
 

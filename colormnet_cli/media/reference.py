@@ -9,36 +9,20 @@ import cv2
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..color.chroma import resize, working_size
+from ..color.chroma import resize
 from ..color.lab import rgb_to_lab
+from ..color.planes import working_size
 from ..errors import MediaError
 from ..inference.exemplar import Exemplar
-from ..timecode import Timecode, parse_time
+from ..timecode import Timecode
 from .clips import FILMS
 from .image_file import read_image, to_rgb
+from .reference_path import split_reference
 
-__all__ = ["is_gray", "read_exemplar", "split_reference"]
+__all__ = ["is_gray", "read_exemplar"]
 
 _GRAY = 4.0  # Lab chroma below which a patch counts as gray: JPEG and scanners leave 1 to 2 in a gray image
 _LARGEST = 2160  # shorter side to which larger exemplars are reduced when they are read
-
-
-def split_reference(reference: str | Path) -> tuple[Path, Timecode | None]:
-    """``film.mp4@00:01:02.5`` → the file and the time; an image, or a file with an @ in its name, has no time.
-
-    Raises:
-        MediaError: there is no such file.
-        UsageError: what follows the @ is not a time.
-    """
-    path = Path(reference)
-    if path.is_file():
-        return path, None
-    name, at, time = str(reference).rpartition("@")
-    if at and Path(name).is_file():
-        return Path(name), parse_time(time)
-    if path.is_dir() or (at and Path(name).is_dir()):
-        raise MediaError(f"The exemplar {reference} is a folder; give an image, or a film with a time (film.mp4@12.5).")
-    raise MediaError(f"The exemplar {reference} does not exist: check its name.")
 
 
 def read_exemplar(reference: str | Path) -> Exemplar:

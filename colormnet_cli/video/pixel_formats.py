@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..color.chroma import LUMA_WEIGHTS, PlaneFormat
+from ..color.planes import LUMA_WEIGHTS, PlaneFormat
 
 __all__ = [
     "PixelLayout",

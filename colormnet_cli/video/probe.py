@@ -18,6 +18,7 @@ from av.container import InputContainer
 
 from ..color.orientation import Orientation
 from ..errors import MediaError
+from ..files import not_found
 from .decode import decoded_frames
 from .pixel_formats import PixelLayout, pixel_layout
 
@@ -100,7 +101,7 @@ def open_input(path: str | Path) -> Iterator[InputContainer]:
     """Open a file for demuxing. Raises MediaError where that fails."""
     path = Path(path)
     if not path.exists():
-        raise MediaError(f"{path} does not exist: check its name.")
+        raise MediaError(not_found(path))
     if path.is_dir():
         raise MediaError(f"{path} is a folder: give a video file; `colormnet frames` colors folders of images.")
     try:

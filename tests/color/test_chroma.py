@@ -12,14 +12,8 @@ import torch
 from skimage import color
 from torch import Tensor
 
-from colormnet_cli.color.chroma import (
-    PlaneFormat,
-    chroma_planes,
-    luma_to_lightness,
-    resize,
-    upsample_ab,
-    working_size,
-)
+from colormnet_cli.color.chroma import chroma_planes, luma_to_lightness, resize, upsample_ab
+from colormnet_cli.color.planes import PlaneFormat, working_size
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

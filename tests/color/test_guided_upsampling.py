@@ -6,10 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.color.chroma import (
-    resize,
-    upsample_ab,
-)
+from colormnet_cli.color.chroma import resize, upsample_ab
 from colormnet_cli.color.lab import rgb_to_lab
 from support.edges import error_at_edges, polygons
 
