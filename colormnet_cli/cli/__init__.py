@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported before a command runs: `colormnet --help` answers at once."""
+"""The command line. Nothing heavy is imported until a command runs, so that `colormnet --help` is fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point; Ctrl-C while it is still being imported ends it as quietly as later."""
+    """The entry point; Ctrl-C during its imports ends it without a traceback, as later."""
     try:
         from .app import main as run
     except KeyboardInterrupt:

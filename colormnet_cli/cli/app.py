@@ -1,4 +1,4 @@
-"""The command: what it knows, and the one place that turns an exception into a sentence and an exit code."""
+"""The application: its commands, and the one place that turns exceptions into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-# Each is a module of this folder with a function `register(app)`; it imports nothing heavy before it runs.
+# Each is a module of this folder with a function `register(app)`, which imports nothing heavy until its command runs.
 COMMANDS = ("colorize", "frames", "train", "evaluate", "compare", "bench", "weights", "doctor")
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
-    """Ctrl-C, carried past typer, which would drop its text."""
+    """Ctrl-C; typer would replace a KeyboardInterrupt, and lose its text."""
 
 
 class _Group(Group):
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     _open_streams()
     session = Session()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
         signal.signal(signal.SIGINT, session.interrupt)
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="colormnet", standalone_mode=False, obj=session)
@@ -84,18 +84,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _open_streams() -> None:
-    """Where a stream was closed (`>&-`), one that leads nowhere, before a film is opened under its number."""
+    """Replace closed streams (`>&-`) by null devices; otherwise a film could be opened under their number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _explain(error: BaseException, session: Session) -> int:
-    """Say what happened, in a sentence; the exit code."""
+    """Show what happened, in a sentence; returns the exit code."""
     from ..errors import ColormnetError
 
     stopped = isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort))
-    if stopped or session.interrupted:  # a library that is just being imported may make another error of it
+    if stopped or session.interrupted:  # interrupted imports may raise another error
         session.say((stopped and str(error)) or "Interrupted.", "interrupted")
         return 130
     if session.debug:
@@ -106,31 +106,28 @@ def _explain(error: BaseException, session: Session) -> int:
     if isinstance(error, ColormnetError):
         session.say(_with_options(error), "error")
         return error.exit_code
-    if hasattr(error, "format_message"):  # typer's own: an option that there is not, a value that cannot be
-        if not error.format_message():  # no arguments at all: the help was shown
+    if hasattr(error, "format_message"):  # raised by typer: wrong usage
+        if not error.format_message():  # no arguments: the help was shown
             return 2
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "colormnet"
-        session.say(f"{sentence(str(error.format_message()))} `{command} --help` tells more", "error")
+        session.say(f"{sentence(str(error.format_message()))} See `{command} --help`", "error")
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         session.say(f"{error.filename}: {what}" if error.filename else what, "error")
     elif is_out_of_memory(error):
         session.say(
-            "There is too little memory for this: close what else uses it, or ask for less (a smaller --size, --batch "
-            "or --crop)", "error",
+            "Out of memory: close other programs, or use a smaller --size (for training --batch, --crop)", "error",
         )  # fmt: skip
     else:
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        session.say(
-            f"Something went wrong that should not: {told} (the same command with --debug shows where)", "error"
-        )
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        session.say(f"Internal error: {what} (run the same command with --debug to see where)", "error")
     return 1
 
 
 def _with_options(error: ColormnetError) -> str:
-    """The error's text, and the options that do what it advises."""
+    """The text of an error, with the options that do what it advises."""
     from ..errors import DownloadError
 
     text = str(error)

@@ -9,8 +9,9 @@ import typer
 
 from ..settings import ColorizeSettings, MemoryConfig
 from . import options as o
-from .films import Request, output_paths, run, show_plans
+from .films import Request, run, show_plans
 from .groups import CommandLine
+from .jobs import Job, check_jobs, for_file, output_paths
 from .progress import Reporter
 from .session import Session
 
@@ -54,16 +55,11 @@ def colorize(
 
       [bold]colormnet colorize a.mp4 b.mp4 --ref c.mp4@1:05 -o color/[/bold]
     """
-    outputs, folder = output_paths(films, output, archive=settings.archive)
-    request = Request(
-        jobs=tuple(zip(films, outputs, strict=True)),
-        folder=folder,
-        references=colors.references,
-        settings=settings,
-        memory=memory,
-        network=network,
-        as_json=as_json,
-    )
+    outputs = output_paths(films, output, archive=settings.archive)
+    jobs = [
+        Job(film, path, for_file(colors.references, film), settings, memory)
+        for film, path in zip(films, outputs, strict=True)
+    ]
+    check_jobs(jobs)
     with Reporter(session, progress) as reporter:
-        reporter.step("Starting PyTorch")
-        (show_plans if dry_run else run)(session, reporter, request)
+        (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json))

@@ -1,4 +1,4 @@
-"""`colormnet doctor`: what is here, and whether `colorize` could run; if not, why."""
+"""`colormnet doctor`: what is installed, and whether `colorize` can run; if not, why."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MUST_ENCODE = "libx264"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; a `problem` says why colorize could not run."""
+    """One line of the report; a `problem` says why colorize cannot run."""
 
     topic: str
     what: str
     problem: str = ""
-    note: str = ""  # what a person should know although colorize can run
+    note: str = ""  # worth knowing, although colorize can run
 
 
 def register(app: CommandLine) -> None:
@@ -39,7 +39,7 @@ def register(app: CommandLine) -> None:
 
 
 def doctor(session: Session, as_json: Json = False) -> None:
-    """Show versions, devices, codecs, caches and weights; exit 1 where colorize could not run, and why.
+    """Show versions, devices, codecs, caches and weights; exit code 1 if colorize cannot run, and why.
 
     Example:  [bold]colormnet doctor[/bold]
     """
@@ -58,7 +58,7 @@ def doctor(session: Session, as_json: Json = False) -> None:
 
 
 def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
-    """What breaks a check would break colorize, and is a finding itself."""
+    """An error in a check is itself a finding: it would stop colorize."""
     topic = check.__name__.strip("_")
     try:
         return check()
@@ -77,7 +77,7 @@ def _versions() -> list[Finding]:
         try:
             findings.append(Finding("version", f"{name} {version(name)}"))
         except PackageNotFoundError:
-            # opencv-python has sisters that bring the same module
+            # other opencv packages install the same module
             alike = name == "opencv-python" and find_spec("cv2") is not None
             missing = "" if alike else f"{name} is not installed (pip install {name})"
             findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
@@ -93,7 +93,7 @@ def _devices() -> list[Finding]:
     for index, device in enumerate(list_devices()):
         free = free_memory(device)
         memory = f", {bytes_text(free)} free" if free else ""
-        auto = " (what --device auto takes)" if index == 0 else ""
+        auto = " (used by --device auto)" if index == 0 else ""
         findings.append(Finding("device", f"{describe_device(device)}{memory}{auto}"))
     if not torch.cuda.is_available():
         built = (

@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be done, and about what it would cost; nothing is fetched, and nothing is written."""
+"""`--dry-run`: what would be done, with an estimate of time and memory; nothing is downloaded or written."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["Forecast", "film_text", "forecast"]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would take, by the network's operations and the device's measured rate."""
+    """Time and memory of a run, from the operations of the network and the measured rate of the device."""
 
     device: str
     precision: str
-    weights: str  # where they lie, or what would be fetched
+    weights: str  # their path, or what would be downloaded
     memory: int  # bytes
     seconds_per_frame: float
-    seconds: float | None  # None where the number of frames is not known
+    seconds: float | None  # None where the number of frames is unknown
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
     def __str__(self) -> str:
-        rate = f"{self.seconds_per_frame:.3g} s a frame"
-        time = f"{rate}, {clock(self.seconds)} in all" if self.seconds is not None else rate
+        rate = f"{self.seconds_per_frame:.3g} s per frame"
+        time = f"{rate}, {clock(self.seconds)} in total" if self.seconds is not None else rate
         return f"about {bytes_text(self.memory)} of memory on {self.device} in {self.precision}, about {time}"
 
 
@@ -45,7 +45,7 @@ def forecast(
     memory: MemoryConfig,
     lookahead: int | None,
 ) -> Forecast:
-    """The cost of a film (or folder) whose network sees `working_size` (H, W)."""
+    """Estimate a film (or folder) for the working size (H, W)."""
     from ..inference.cost import frame_cost, measure_rate
     from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
     from ..networks.colormnet import ColorMNetConfig
@@ -64,7 +64,7 @@ def forecast(
         device=describe_device(chosen),
         precision=number_format,
         weights=str(path) if path else to_fetch,
-        # on a CPU what PyTorch and FFmpeg take by now lies beside the network
+        # on a CPU, PyTorch and FFmpeg share the memory with the network
         memory=cost.memory + ((process_peak() or 0) if chosen.type == "cpu" else 0),
         seconds_per_frame=each,
         seconds=None if frames is None else each * frames,
@@ -72,19 +72,19 @@ def forecast(
 
 
 def film_text(plan: FilmPlan, cost: Forecast) -> str:
-    """A film's plan for people."""
+    """The plan of a film, as text."""
     facts = plan.to_dict()
     frames = "an unknown number of frames" if plan.frames is None else many(plan.frames, "frame")
     options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
     lines = [
         f"{facts['source']} → {facts['output']}",
-        f"  film      {frames} of {facts['width']}×{facts['height']} at {facts['rate']:.5g} a second, "
+        f"  film      {frames} of {facts['width']}×{facts['height']} at {facts['rate']:.5g} fps, "
         f"{facts['source_codec']} {facts['source_pix_fmt']}",
         f"  network   at {facts['working_width']}×{facts['working_height']}, weights {cost.weights}",
-        f"  colours   {', '.join(facts['references'])}",
+        f"  reference {', '.join(facts['references'])}",
         f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}",
     ]
     lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts["streams"]]
-    lines.append(f"  cost      {cost}")
+    lines.append(f"  estimate  {cost}")
     lines += [f"  note      {note}" for note in facts["warnings"]]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import typer
 from ..settings import MemoryConfig, PicturesSettings
 from . import options as o
 from .groups import CommandLine
+from .jobs import check_references, for_file
 from .progress import Reporter
 from .running import make_ready, named, summary, tell_what_fits
 from .session import Session
@@ -47,13 +48,15 @@ def frames(
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
     """
+    references = for_file(colors.references, folder)
+    check_references([(folder, references)])
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         from ..film.colorize import colorize
         from ..film.pictures_plan import plan_pictures
 
-        reporter.step("Looking at the pictures")
-        plan = plan_pictures(folder, colors.references, output, settings=settings)
+        reporter.step("Reading the images")
+        plan = plan_pictures(folder, references, output, settings=settings)
         if dry_run:
             _show_plan(session, reporter, plan, memory, network, as_json=as_json)
             return
@@ -65,9 +68,9 @@ def frames(
                 memory=memory,
                 device=ready.device,
                 precision=ready.precision,
-                progress=lambda p: reporter.film(folder.name, p, "pictures"),
+                progress=lambda p: reporter.film(folder.name, p, "images"),
             )
-        reporter.message(summary(receipt, "picture"))
+        reporter.message(summary(receipt, "image"))
         if as_json:
             session.result(named(receipt, ready).to_json())
 
@@ -76,7 +79,7 @@ def _show_plan(
     session: Session, reporter: Reporter, plan: PicturesPlan, memory: MemoryConfig, network: o.NetworkChoice, *,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """--dry-run: the same checks, and what it would cost."""
+    """--dry-run: the same checks, and an estimate."""
     from .dryrun import forecast
 
     reporter.step("Estimating")
@@ -91,9 +94,9 @@ def _show_plan(
     height, width = plan.working_size
     session.show(
         f"{plan.folder} → {plan.output}\n"
-        f"  pictures  {len(plan.pictures):,}, from {plan.pictures[0].name} to {plan.pictures[-1].name}\n"
+        f"  images    {len(plan.pictures):,}, from {plan.pictures[0].name} to {plan.pictures[-1].name}\n"
         f"  network   at {width}×{height}, weights {cost.weights}\n"
-        f"  colours   {', '.join(plan.references)}\n"
-        f"  cost      {cost}",
+        f"  reference {', '.join(plan.references)}\n"
+        f"  estimate  {cost}",
         hang=10,
     )

@@ -35,6 +35,7 @@ __all__ = [
     "Overwrite",
     "ProgressForm",
     "filled",
+    "option_name",
     "path",
 ]
 
@@ -63,10 +64,6 @@ class ColorSource:
 
     references: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        if not self.references:
-            raise UsageError("There is no reference image: give one with --ref IMAGE, or a frame with --ref FILM@TIME.")
-
 
 # Parsers: values are checked while the command line is read, so that the error names the option
 
@@ -80,6 +77,8 @@ def filled(text: str) -> str:
 
 def path(text: str) -> Path:
     """The value of what names a file or a folder; an empty name would mean the current folder."""
+    if text == "-":
+        raise typer.BadParameter("stdin and stdout are not supported: give the name of a file")
     return Path(filled(text))
 
 
@@ -121,7 +120,11 @@ _COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
 # By the name of the field, whichever settings it is in
 OPTIONS: dict[str, Any] = {
     "references": _option(
-        None, "Reference image, or a frame of a film as FILM@TIME; repeatable.", "--ref", metavar="IMAGE", parser=filled
+        None,
+        "Reference image, or FILM@TIME; repeatable. {stem} stands for the name of the film.",
+        "--ref",
+        metavar="IMAGE",
+        parser=filled,
     ),
     "model": _option(
         NETWORK, "Name from `colormnet weights list`, or a weight file.", metavar="NAME|PATH", parser=filled
@@ -176,6 +179,15 @@ OPTIONS: dict[str, Any] = {
     "top_k": _option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
     "long_term": _option(MEMORY, "Elements that the long-term memory holds at most.", **_COUNT),
 }
+
+
+def option_name(field: str, on: bool = True) -> str:
+    """The option for a field of settings: --ns for n_s; for a flag that is off: --no-resume, --bilinear."""
+    declared = getattr(OPTIONS.get(field), "default", ...)
+    if declared is ...:
+        declared = f"--{field.replace('_', '-')}"
+    name, *other = str(declared).split("/")
+    return name if on else other[0] if other else f"--no-{name.removeprefix('--')}"
 
 
 # Options of the session act while they are read: an error in a later option is then already shown the right way.

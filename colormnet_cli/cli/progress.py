@@ -1,4 +1,4 @@
-"""How far it is, in five forms: a bar, plain lines, JSON lines, nothing, and `auto`, which is one of the first two."""
+"""Progress, in four forms: a bar, plain lines, JSON lines, or nothing; `auto` chooses one of the first two."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = ["Reporter", "bytes_text", "clock"]
 
 _EVERY_S = {"plain": 5.0, "json": 0.5}
 _SHORTEST_BAR = 12  # columns, with the spaces around it
-_PHASES = {"seek": "finding the place", "color": "", "join": "writing"}
+_PHASES = {"seek": "seeking", "color": "", "join": "writing"}
 
 
 @dataclass(frozen=True)
 class _State:
-    """What every form shows."""
+    """What is shown, in whatever form."""
 
     name: str
     phase: str
-    unit: str  # frames, pictures or bytes
+    unit: str  # frames, images or bytes
     done: int
     total: int | None
     rate: float
@@ -47,7 +47,7 @@ class _State:
         return f"{self.name}, {label}" if (label := _PHASES.get(self.phase, self.phase)) else self.name
 
     def facts(self, long: bool) -> list[str]:
-        """Count, share, rate, times and memory; `long` says what each of them is."""
+        """Count, percentage, rate, times and memory; `long`: with the unit of each."""
         if self.unit == "bytes":
             count = bytes_text(self.done) + (f" of {bytes_text(self.total)}" if self.total else "")
             rate = f"{bytes_text(self.rate)}/s"
@@ -70,7 +70,7 @@ class _State:
 
 
 class Reporter:
-    """Shows the progress of downloads and films, in the form that was asked for, while it is entered."""
+    """Shows the progress of downloads, films and training; a context manager."""
 
     def __init__(self, session: Session, form: ProgressForm) -> None:
         if form == "auto":
@@ -80,8 +80,8 @@ class Reporter:
         self.session = session
         self.form = form
         self._bar: Any = None
-        self._shown = (0.0, "")  # when the last line was, and of which name and phase
-        self._began = (0.0, "")  # of a download
+        self._shown = (0.0, "")  # time of the last line, and its name and phase
+        self._began = (0.0, "")  # start of a download, and its source
 
     def __enter__(self) -> Reporter:
         return self
@@ -90,18 +90,18 @@ class Reporter:
         self.close()
 
     def close(self) -> None:
-        """Take the bar off the screen: what follows is a message."""
+        """Remove the bar from the screen, for the message that follows."""
         if self._bar:
             self._bar.stop()
             self._bar = None
 
     def message(self, text: str) -> None:
-        """A sentence in between."""
+        """Show a message; the bar comes back with the next report."""
         self.close()
         self.session.say(text)
 
     def step(self, text: str) -> None:
-        """Something that takes a while and cannot be counted."""
+        """Show what is being done while it cannot be counted."""
         self.session.go_on()
         if self.form == "bar":
             self._draw(text, 0, None, "")
@@ -111,7 +111,7 @@ class Reporter:
             self.session.emit({"event": "step", "text": text})
 
     def film(self, name: str, progress: Progress, unit: str = "frames") -> None:
-        """A report of colorize_video or colorize_pictures."""
+        """Progress of a film or a folder."""
         self.session.go_on()
         self._show(
             _State(
@@ -121,7 +121,7 @@ class Reporter:
         )  # fmt: skip
 
     def fetch(self, progress: FetchProgress) -> None:
-        """A report of a download, which brings no clock of its own."""
+        """Progress of a download; its times are measured here."""
         now = time.monotonic()
         if self._began[1] != progress.source:
             self._began = now, progress.source
@@ -132,7 +132,7 @@ class Reporter:
         self._show(_State(name, "", "bytes", progress.done, progress.total, rate, elapsed, left))
 
     def training(self, name: str, at: TrainingProgress) -> None:
-        """A report of a training run."""
+        """Progress of a training run."""
         rate = at.done / at.seconds if at.seconds else 0.0
         note = f"error {at.error:.2f}" + (f", validation {at.psnr:.2f} dB" if at.psnr is not None else "")
         left = (at.steps - at.step) / rate if rate else None
@@ -149,7 +149,7 @@ class Reporter:
                 self.session.console.print(f"{state.title}: {', '.join(state.facts(long=True))}", markup=False)
 
     def _due(self, state: _State) -> bool:
-        """Every few seconds, where something new begins, and at its end."""
+        """Whether a line is due: every few seconds, when something begins, and at its end."""
         now, what = time.monotonic(), f"{state.name} {state.phase}"
         last, of = self._shown
         due = what != of or now - last >= _EVERY_S[self.form] or state.done == state.total
@@ -190,7 +190,7 @@ def clock(seconds: float) -> str:
 
 
 def bytes_text(count: float | None) -> str:
-    """Decimal units, as for disks and networks: 495 MB. ``an unknown size`` for None."""
+    """In decimal units, as for disks and networks: 495 MB; ``an unknown size`` for None."""
     if count is None:
         return "an unknown size"
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

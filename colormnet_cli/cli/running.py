@@ -1,4 +1,4 @@
-"""What `colorize` and `frames` have in common: getting the network ready, and saying what came of a run."""
+"""What the commands that run a network share: getting it ready, and reporting what was done."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Ready:
     """A network with its weights, and where and how it will run."""
 
     model: ColorMNet
-    name: str  # as it was asked for
-    path: Path  # the file behind it
+    name: str  # as given with --model
+    path: Path  # its weight file
     device: torch.device
     precision: str
 
     def weights(self) -> dict[str, str]:
-        """Which file was used, for receipts."""
+        """For receipts: which file was used."""
         from ..files import file_sha256
 
         return {"name": self.name, "path": str(self.path), "file_sha256": file_sha256(self.path)}
 
 
 def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> Ready:
-    """Choose the device (before half a gigabyte is fetched for one that is not there), get the weights, load them."""
+    """Choose the device (before half a gigabyte is downloaded for one that is not available), and load the weights."""
     from ..weights import locate, model_from_file, weights_path
 
-    locate(network.model)  # a slip in the name is told at once
+    locate(network.model)  # a mistyped name is reported at once
     chosen, number_format = choose_device(session, reporter, network)
     path = weights_path(network.model, notice=reporter.message, progress=reporter.fetch)
     reporter.step(f"Loading the weights {network.model}")
@@ -55,7 +55,7 @@ def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> 
 
 
 def choose_device(session: Session, reporter: Reporter, network: NetworkChoice) -> tuple[torch.device, str]:
-    """The device and the number format of a run; said where nobody asked for a device."""
+    """The device and the number format of a run; reported where no device was given."""
     from ..inference.device import describe_device, resolve_device, resolve_precision
 
     chosen = resolve_device(network.device)
@@ -67,36 +67,36 @@ def choose_device(session: Session, reporter: Reporter, network: NetworkChoice) 
 
 
 def summary(receipt: Receipt, unit: str = "frame") -> str:
-    """The last line: what was written, how long, how fast, how much memory, and what was out of the ordinary."""
-    memory = f", {bytes_text(receipt.peak_memory)} of memory at most" if receipt.peak_memory else ""
+    """The last line: what was written, in what time, at what speed, with how much memory, and what is worth knowing."""
+    memory = f", peak memory {bytes_text(receipt.peak_memory)}" if receipt.peak_memory else ""
     text = (
-        f"Wrote {receipt.output.path}: {many(receipt.frames, unit)} in {clock(receipt.seconds)}, {receipt.fps:.3g} a "
-        f"second{memory}, on {receipt.device} in {receipt.precision}."
+        f"Wrote {receipt.output.path}: {many(receipt.frames, unit)} in {clock(receipt.seconds)} ({receipt.fps:.3g} "
+        f"fps){memory}, on {receipt.device} in {receipt.precision}."
     )
     notes = list(receipt.warnings)
     if receipt.resumed_at:
-        notes.insert(0, f"an earlier run had done {receipt.resumed_at:,} of them")
-    return text + (f" Out of the ordinary: {'; '.join(note.rstrip('.') for note in notes)}." if notes else "")
+        notes.insert(0, f"resumed after {many(receipt.resumed_at, unit)}")
+    return text + (f" Notes: {'; '.join(note.rstrip('.') for note in notes)}." if notes else "")
 
 
 def named(receipt: Receipt, ready: Ready) -> Receipt:
-    """The receipt with the file of weights that was used, beside the hash of its tensors."""
+    """The receipt, with the weight file beside the hash of its tensors."""
     return replace(receipt, weights={**ready.weights(), **receipt.weights})
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA, MPS and the CPU each say it in their own way."""
+    """Whether an error of CUDA, MPS or the CPU means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    words = ("out of memory", "can't allocate memory", "could not create a primitive")  # the last: oneDNN, in its way
-    return isinstance(error, RuntimeError) and any(said in str(error).lower() for said in words)
+    words = ("out of memory", "can't allocate memory", "could not create a primitive")  # the last: oneDNN
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
 @contextmanager
 def tell_what_fits(
     ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None = None
 ) -> Iterator[None]:
-    """Turn an out-of-memory error into a sentence that says what --size would fit. `working_size` is H, W."""
+    """Turn an out-of-memory error into a DeviceError that names a --size that fits. `working_size` is H, W."""
     try:
         yield
     except Exception as error:
@@ -120,5 +120,5 @@ def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], l
     if fits:
         more = ", and --lookahead 1 needs less" if ahead > 1 else ""
         return f"--size {fits} should fit (the film keeps its own size){more}"
-    other = "" if ready.device.type == "cpu" else ", or take --device cpu"
-    return f"no smaller --size would fit either; close what else uses it{other}"
+    other = "" if ready.device.type == "cpu" else ", or use --device cpu"
+    return f"no smaller --size would fit either; close other programs that use it{other}"

@@ -1,4 +1,4 @@
-"""What holds for one run of the command whatever it does: how much is said, and where."""
+"""What every command needs: messages for people and programs, and results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STYLES = {"warning": "yellow", "error": "bold red"}
 
 @dataclass
 class Session:
-    """Filled by the options as they are read, so that an error while reading them is shown the right way already."""
+    """Set by options while they are parsed, so that an error of parsing is already shown as wanted."""
 
     verbosity: int = 0  # -1 quiet, 1 and 2 verbose
     debug: bool = False
@@ -33,23 +33,23 @@ class Session:
 
     @cached_property
     def console(self) -> Console:
-        """The terminal for people: stderr. Results go to stdout, by `result`."""
+        """stderr, for messages; results go to stdout, by `result`."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def interrupt(self, *_: Any) -> None:
-        """What SIGINT does."""
+        """The handler of SIGINT."""
         self.interrupted = True
         raise KeyboardInterrupt
 
     def go_on(self) -> None:
-        """Stop here if the KeyboardInterrupt was lost, as in a library that was just being imported."""
+        """Stop here if the KeyboardInterrupt was lost, as happens in a library that is being imported."""
         if self.interrupted:
             raise KeyboardInterrupt
 
     def say(self, text: str, level: str = "note") -> None:
-        """A message to a person (or a JSON line to a program). Notes and warnings are dropped by --quiet."""
+        """Show a message, or with --progress json a JSON line. --quiet drops notes and warnings."""
         if self.verbosity < 0 and level in ("note", "warning"):
             return
         text = sentence(text)
@@ -63,21 +63,21 @@ class Session:
             self.console.print(text, markup=False)
 
     def emit(self, event: dict[str, Any]) -> None:
-        """One object, one line."""
+        """Write an object as one line of JSON to stderr."""
         print_line(json.dumps(event, ensure_ascii=False), sys.stderr)
 
     def result(self, text: str) -> None:
-        """What was asked for, to stdout."""
+        """Write a result to stdout."""
         print_line(text, sys.stdout)
 
     def show(self, text: str, hang: int = 2) -> None:
-        """A report to stdout: on a terminal, lines are broken between words and go on indented by `hang` more."""
+        """Write a report to stdout; in a terminal, long lines are wrapped, and indented by `hang` more."""
         if sys.stdout.isatty():
             text = "\n".join(_wrapped(line, shutil.get_terminal_size().columns, hang) for line in text.splitlines())
         self.result(text)
 
     def start_logging(self) -> None:
-        """Send the package's log messages here, and Python's warnings only where someone asked for more."""
+        """Show the package's log messages as messages of the session; Python's warnings only with --verbose."""
         logger = logging.getLogger("colormnet_cli")
         logger.setLevel(_LEVELS[2] if self.debug else _LEVELS[max(-1, min(2, self.verbosity))])
         logger.handlers = [_Handler(self)]
@@ -98,38 +98,28 @@ class _Handler(logging.Handler):
 
 def _wrapped(line: str, width: int, hang: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + hang)
-    if any(len(word) > width - len(indent) for word in line.split()):  # an address: whole, to be copied
+    if any(len(word) > width - len(indent) for word in line.split()):  # such as a URL: to be copied
         return line
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 _SETTING = re.compile(r"`([a-z][a-z_]*)(=True|=False)?`")
-_OPTIONS = {
-    "references": "--ref",
-    "ref_is_first": "--ref-is-first-frame",
-    "encoder_options": "--encoder-option",
-    "n_s": "--ns",
-    "n_e": "--ne",
-}
 
 
 def named_options(text: str) -> str:
-    """The library's messages name settings as in Python (`overwrite=True`); here they are options (--overwrite)."""
+    """Name options where the library's messages name settings as in Python: `overwrite=True` is --overwrite."""
+    from .options import option_name
 
-    def option(match: re.Match[str]) -> str:
-        name = _OPTIONS.get(match[1], f"--{match[1].replace('_', '-')}")
-        return name.replace("--", "--no-", 1) if match[2] == "=False" else name
-
-    return _SETTING.sub(option, text)
+    return _SETTING.sub(lambda setting: option_name(setting[1], setting[2] != "=False"), text)
 
 
 def sentence(text: str) -> str:
-    """A message as it is shown: options by their names, and a full stop."""
+    """A message as it is shown: with the names of options, and a full stop."""
     text = named_options(text.strip())
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
 def print_line(text: str, stream: TextIO) -> None:
-    """Write and flush: a program at the other end of a pipe waits for each line."""
+    """Write and flush: a program that reads a pipe waits for each line."""
     stream.write(text + "\n")
     stream.flush()

@@ -30,7 +30,7 @@ def test_a_film_comes_out_in_colour_and_the_last_line_says_so(command, tmp_path)
     assert frames_in("out.mp4") == 6
     last = err.rstrip().splitlines()[-1]
     assert re.fullmatch(
-        r"Wrote out\.mp4: 6 frames in 0:\d\d, [\d.]+ a second, [\d,.]+ [MG]B of memory at most, on cpu in fp32\.", last
+        r"Wrote out\.mp4: 6 frames in 0:\d\d \([\d.]+ fps\), peak memory [\d,.]+ [MG]B, on cpu in fp32\.", last
     )
 
 
@@ -124,7 +124,7 @@ def test_a_warning_is_said_and_stands_in_the_last_line(command):
     assert code == 0
     warned = [line for line in err.splitlines() if line.startswith("Warning: ")]
     assert any("already has color" in line for line in warned)
-    assert "Out of the ordinary: The film already has color" in err.rstrip().splitlines()[-1]
+    assert "Notes: The film already has color" in err.rstrip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -141,10 +141,10 @@ def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
         assert plan["estimate"]["seconds"] > 0
     else:
         assert re.search(r"old\.mp4 → new/deep/old\.mp4", out)
-        assert "6 frames of 96×64 at 25 a second, h264 yuv420p" in out
+        assert "6 frames of 96×64 at 25 fps, h264 yuv420p" in out
         assert "at 48×32, weights small.pt" in out
         assert re.search(r"libx265 yuv420p .*crf 18 preset medium.*in mp4", out)
-        assert re.search(r"about [\d.]+ [MG]B of memory on cpu.* in fp32, about [\d.e-]+ s a frame, 0:00 in all", out)
+        assert re.search(r"about [\d.]+ [MG]B of memory on cpu.* in fp32, about [\d.e-]+ s per frame, 0:00 in", out)
     assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
 
 
@@ -188,7 +188,7 @@ def test_frames_colours_a_folder(command):
     receipt = json.loads(out)
     assert receipt["frames"] == 3
     assert receipt["weights"]["name"] == "small.pt"
-    assert re.search(r"^Wrote .*colour: 3 pictures in 0:\d\d, [\d.]+ a second", err, re.MULTILINE)
+    assert re.search(r"^Wrote .*colour: 3 images in 0:\d\d \([\d.]+ fps\)", err, re.MULTILINE)
 
 
 def test_a_folder_may_begin_with_a_damaged_picture(command):
@@ -199,7 +199,7 @@ def test_a_folder_may_begin_with_a_damaged_picture(command):
     code, _, err = command("frames", "in", *HOW)
     assert code == 0
     assert os.listdir("in-color") == ["1.png"]
-    assert re.search(r"^Wrote .*in-color: 1 picture in .*in/0\.png is no picture", err, re.MULTILINE)
+    assert re.search(r"^Wrote .*in-color: 1 image in .*in/0\.png is no picture", err, re.MULTILINE)
 
 
 def test_frames_dry_run(command):

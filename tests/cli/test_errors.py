@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +19,7 @@ FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
 
 WRONG_USAGE = [
     ("nonsense", "No such command 'nonsense'"),
-    ("colorise", r"No such command 'colorise'\. Did you mean 'colorize'\? `colormnet --help` tells more"),
+    ("colorise", r"No such command 'colorise'\. Did you mean 'colorize'\? See `colormnet --help`"),
     ("colorize", "Missing argument 'FILM"),
     ("colorize old.mp4", "there is no reference image: give one with --ref IMAGE"),
     ("frames scans", "there is no reference image: give one with --ref IMAGE"),
@@ -57,7 +56,13 @@ WRONG_USAGE = [
     (f"{FRAMES} --ns 1", "--ns is 1: give at least 2, an exemplar and a recent frame"),
     (f"{COLORIZE} --m 200 --long-term 100", r"--m \(200\) prototypes do not fit into --long-term \(100\)"),
     ("colorize old.mp4 two.mp4 --ref photo.jpg -o out.mp4", r"2 films cannot all become out\.mp4: name a folder"),
-    ("colorize old.mp4 scans/../old.mp4 --ref photo.jpg -o out", r"would both become out/old\.mp4"),
+    ("colorize old.mp4 scans/../old.mp4 --ref photo.jpg -o out", r"old\.mp4: both would become out/old\.mp4"),
+    (
+        "colorize old.mp4 two.mp4 old.mp4 --ref photo.jpg",
+        r"old\.mp4 is given twice: both would become old-color\.mp4",
+    ),
+    ("colorize photo.jpg --ref photo.jpg", r"photo\.jpg is an image, not a film: give it with --ref if"),
+    (f"{COLORIZE} -o -", "'--output'.*stdin and stdout are not supported: give the name of a file"),
     ("colorize old.mp4 --ref two.mp4@noon", "'noon' is no time"),
     (f"{FRAMES} -o scans", "scans is the input itself"),
     (f"{FRAMES} --codec h264", "No such option: --codec"),
@@ -82,7 +87,10 @@ FAILED = [
     ("colorize gone.mp4 --ref photo.jpg", r"gone\.mp4"),
     ("colorize text.mp4 --ref photo.jpg", r"text\.mp4"),
     ("colorize scans --ref photo.jpg -o out.mp4", "scans"),
-    ("colorize old.mp4 --ref gone.jpg", r"gone\.jpg does not exist"),
+    ("colorize old.mp4 --ref gone.jpg", r"gone\.jpg does not exist: check its name"),
+    ("colorize old.mp4 --ref photo.jpeg", r"photo\.jpeg does not exist; did you mean 'photo\.jpg'\?"),
+    ("colorize olf.mp4 --ref photo.jpg", r"olf\.mp4 does not exist; did you mean 'old\.mp4'\?"),
+    ("colorize gone/old.mp4 --ref photo.jpg", r"gone/old\.mp4 does not exist: there is no folder gone"),
     ("colorize old.mp4 --ref gray.png", r"gray\.png is gray: it has no colors to give"),
     ("colorize old.mp4 --ref text.mp4", r"text\.mp4"),
     ("colorize old.mp4 --ref scans", "scans is a folder"),
@@ -118,6 +126,20 @@ def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
     assert (code, out) == (2, "")
 
 
+def test_wrong_usage_does_not_wait_for_torch(world):
+    """A typo should cost a moment, not the seconds that PyTorch takes to be imported."""
+    lines = [line.split() for line, _ in WRONG_USAGE if line.startswith("colorize")]
+    program = (
+        "import sys\nsys.modules['torch'] = None\nfrom colormnet_cli.cli import main\n"
+        f"for line in {lines}:\n    try: main(line)\n    except SystemExit as end: print(end.code)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=world, env=environment(world), capture_output=True, text=True
+    )
+    assert len(lines) > 30
+    assert ran.stdout.split() == ["2"] * len(lines), ran.stderr
+
+
 @pytest.mark.parametrize("line", EMPTY)
 def test_an_empty_value_is_not_the_folder_one_is_in(command, tmp_path, line):
     """`--ref "$PHOTO"` where the shell has no PHOTO would be told of a folder, or films would go where one is."""
@@ -134,7 +156,7 @@ def test_the_encoder_does_not_speak_for_itself(world):
     code, out, err = run(line.split(), world)
     events = [json.loads(text) for text in err.splitlines()]
     assert (code, out) == (1, "")
-    assert [event["event"] for event in events] == ["step", "step", "error"]
+    assert [event["event"] for event in events] == ["step", "error"]
     assert "libx264 does not open for 96×64 yuv420p with the options crf=16 preset=nonsense" in events[-1]["text"]
 
 
@@ -181,7 +203,7 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
     monkeypatch.setattr(plan, "plan_video", lambda *_, **__: 1 / 0)
     code, _, err = command(*COLORIZE.split())
     assert code == 1
-    assert_told(err, "Something went wrong that should not: ZeroDivisionError: division by zero .*--debug")
+    assert_told(err, "Internal error: ZeroDivisionError: division by zero .*--debug")
 
 
 @pytest.mark.parametrize(
@@ -213,15 +235,12 @@ def test_too_little_memory_elsewhere(command, monkeypatch):
     monkeypatch.setattr(evaluate, "evaluate", fails)
     code, _, err = command("evaluate", "old.mp4", "old.mp4")
     assert code == 1
-    assert_told(err, "too little memory for this: .*smaller --size")
+    assert_told(err, "out of memory: .*smaller --size")
 
 
 def test_an_unwritable_folder(command, tmp_path, monkeypatch):
     """Known before the first frame."""
-    from colormnet_cli.film import plan
-
-    nowhere = SimpleNamespace(W_OK=os.W_OK, X_OK=os.X_OK, access=lambda *_: False)  # root may write anywhere
-    monkeypatch.setattr(plan, "os", nowhere)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     code, _, err = command(*f"{COLORIZE} -o out.mp4".split())
     assert code == 1
     assert_told(err, "is not writable")
@@ -233,7 +252,7 @@ def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_p
     code, out, err = command(*line.split(), "--json")
     assert code == 1
     assert sorted(path.name for path in (tmp_path / "colour").iterdir()) == ["old.mp4", "two.mp4"]
-    assert_told(err, "2 of 4 films could not be coloured, see above")
+    assert_told(err, "2 of 4 films could not be colorized, see above")
     assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
     assert out.count('"frames": ') == 2
 

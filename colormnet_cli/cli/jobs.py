@@ -1,0 +1,94 @@
+"""Which films `colorize` makes of which, and what is wrong with them before anything heavy is imported."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import MediaError, UsageError
+from ..media.reference_path import split_reference
+from ..settings import ColorizeSettings, MemoryConfig
+
+__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_paths"]
+
+_CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
+
+
+@dataclass(frozen=True)
+class Job:
+    """A film and what it becomes."""
+
+    film: Path
+    output: Path
+    references: tuple[str, ...]
+    settings: ColorizeSettings
+    memory: MemoryConfig
+
+
+def for_file(references: Sequence[str], file: Path) -> tuple[str, ...]:
+    """References with the file's name in place of {stem}: refs/{stem}.png is refs/old.png for old.mp4."""
+    return tuple(reference.replace("{stem}", file.stem) for reference in references)
+
+
+def output_paths(films: Sequence[Path], output: Path | None, *, archive: bool) -> list[Path]:
+    """The output of each film: FILM-color next to it, the file that was named, or in the folder that was named."""
+    is_folder = output is not None and (
+        output.is_dir() or (output.suffix.lower() not in _CONTAINERS and (len(films) > 1 or not output.suffix))
+    )
+    if output is not None and not is_folder:
+        if len(films) > 1:
+            raise UsageError(f"{len(films)} films cannot all become {output}: name a folder with -o")
+        return [output]
+    paths = []
+    for film in films:
+        suffix = ".mkv" if archive or film.suffix.lower() not in _CONTAINERS else film.suffix
+        paths.append(film.with_name(f"{film.stem}-color{suffix}") if output is None else output / (film.stem + suffix))
+    return paths
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Report what is wrong with the names of films, references and outputs.
+
+    Raises UsageError or MediaError.
+    """
+    for job in jobs:
+        kind = mimetypes.guess_type(job.film.name)[0] or ""
+        if kind.startswith("image/") and kind != "image/gif" and job.film.is_file():
+            raise UsageError(
+                f"{job.film} is an image, not a film: give it with --ref if it is the reference image "
+                "(`colormnet frames` colorizes folders of images)"
+            )
+    films_of: dict[Path, Path] = {}
+    for job in jobs:
+        if other := films_of.get(job.output):
+            same = f"{job.film} is given twice" if job.film == other else f"{other} and {job.film}"
+            raise UsageError(f"{same}: both would become {job.output}")
+        films_of[job.output] = job.film
+    check_references([(job.film, job.references) for job in jobs])
+
+
+def check_references(needed: Sequence[tuple[Path, Sequence[str]]]) -> None:
+    """Report which films (or folders) lack a reference image, all at once.
+
+    Raises UsageError where none is named, MediaError where it does not exist.
+    """
+    without = [path.name for path, references in needed if not references]
+    if without:
+        which = f" for {', '.join(without)}" if len(needed) > 1 else ""
+        raise UsageError(
+            f"There is no reference image{which}: give one with --ref IMAGE, or a frame with --ref FILM@TIME"
+        )
+    missing: dict[str, tuple[Path, MediaError]] = {}
+    for path, references in needed:
+        for reference in references:
+            try:
+                split_reference(reference)
+            except MediaError as error:
+                missing.setdefault(reference, (path, error))
+    if len(missing) == 1:
+        raise next(error for _, error in missing.values())
+    if missing:
+        names = ", ".join(f"{reference} (for {path.name})" for reference, (path, _) in missing.items())
+        raise MediaError(f"{len(missing)} reference images do not exist: {names}")
