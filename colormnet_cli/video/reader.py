@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import av
@@ -18,13 +19,14 @@ from .decode import DecoderCounters, DecodeStatistics, decoded_frames
 from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, pixel_layout
 from .probe import VideoInfo, open_input, video_stream
 
-__all__ = ["Frame", "FrameChecksum", "Reader"]
+__all__ = ["Frame", "FrameChecksum", "Reader", "plausible_frames"]
 
 log = logging.getLogger(__name__)
 
 SEEK_MARGIN = 10.0  # seconds before the wanted position at which decoding begins
 MIN_SEEK_FRAMES = 500  # a position before this frame is reached by decoding from the start, not by seeking
 MAX_GAP = 24 * 3600  # seconds: a longer gap between two frames is a damaged timestamp
+LATE_CHECK = 4  # frames after a jump that show whether its timestamp is damaged
 MIN_STEP = Fraction(1, 1000)  # seconds: the smallest step that every container can store
 COLORED = 4.0  # mean distance from gray, in 8-bit codes, above which it is color and not noise
 
@@ -81,6 +83,7 @@ class Reader:
         self.statistics = DecodeStatistics()
         self._last_pts: int | None = None
         self._last_step = 0  # between the last two frames
+        self._late: list[int] = []  # timestamps that were too late
         self._skipped = 0  # frames of the film before `start`, where they are counted
 
     def frames(
@@ -159,6 +162,8 @@ class Reader:
         """Count the frames missing at the end, where the container says when the film ends."""
         if self.info.end is None or self._last_pts is None or self.statistics.missing:
             return
+        if any(pts * self.info.time_base >= self.info.end - 1 for pts in self._late):  # the end of a damaged timestamp
+            return
         # the rate of an AVI may be that of a finer clock
         step = max(self._last_step * self.info.time_base, 1 / self.info.rate)
         missing = (self.info.end - self._last_pts * self.info.time_base) / step - 1
@@ -234,7 +239,8 @@ class Reader:
                     container.seek(int((near - int(SEEK_MARGIN)) / self.info.time_base), stream=stream)
                 except av.error.FFmpegError:
                     return
-            for frame in decoded_frames(container, stream, self.statistics, counters):
+            decoded = decoded_frames(container, stream, self.statistics, counters)
+            for frame in plausible_frames(decoded, self.info, self._late):
                 last = self.info.timestamp(frame)
                 yield frame
             if self.info.has_index and counters.last is not None:
@@ -262,3 +268,27 @@ class Reader:
             for frame in decoded_frames(container, stream, threads=1):
                 if (pts := self.info.timestamp(frame)) is not None and pts > last:
                     yield frame
+
+
+def plausible_frames(
+    frames: Iterator[av.VideoFrame], info: VideoInfo, late: list[int] | None = None
+) -> Iterator[av.VideoFrame]:
+    """The frames, without timestamps that are too late: those that jump ahead while the following frames do not.
+
+    The removed timestamps are appended to `late`.
+    """
+    ahead: deque[av.VideoFrame] = deque()
+    last: int | None = None
+    while True:
+        frame = ahead.popleft() if ahead else next(frames, None)
+        if frame is None:
+            return
+        pts = info.timestamp(frame)
+        if pts is not None and last is not None and pts > last + 2 * info.frame_duration:
+            ahead.extend(islice(frames, LATE_CHECK - len(ahead)))
+            if any(t is not None and last < t < pts for t in map(info.timestamp, ahead)):
+                if late is not None:
+                    late.append(pts)
+                frame.pts = frame.dts = pts = None
+        last = last if pts is None else pts
+        yield frame

@@ -17,6 +17,7 @@ from ..wording import many
 from .decode import DecodeStatistics, decoded_frames
 from .pixel_formats import Plane, samples_of
 from .probe import VideoInfo, open_input, probe, video_stream
+from .reader import plausible_frames
 
 __all__ = ["RgbFilm", "frame_at", "rgb_to_planes"]
 
@@ -128,7 +129,7 @@ def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fra
                 container.seek(int((info.first_time + near) / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        for number, frame in enumerate(decoded_frames(container, stream)):
+        for number, frame in enumerate(plausible_frames(decoded_frames(container, stream), info)):
             pts = info.timestamp(frame)
             if pts is not None:
                 yield pts * info.time_base - info.first_time, frame

@@ -45,19 +45,38 @@ def test_frames_hidden_by_an_edit_list_are_skipped(tmp_path: Path) -> None:
     assert reader.statistics == type(reader.statistics)()
 
 
-def test_a_repeated_timestamp_moves_no_other_frame(tmp_path: Path) -> None:
-    """A capture card that repeats timestamps made the picture lag behind the audio, more with every such frame."""
-    timestamps = [0, 40, 40, 80, 120, 120, 160]
-    once = make_film(tmp_path / "once.mkv", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=7)
-    with av.open(str(once)) as source, av.open(str(tmp_path / "film.mkv"), "w") as out:
+def restamped(film: Path, output: Path, timestamps: list[int]) -> Path:
+    """The film with these timestamps, in milliseconds."""
+    with av.open(str(film)) as source, av.open(str(output), "w") as out:
         stream = out.add_stream_from_template(source.streams.video[0])
         for packet, timestamp in zip(source.demux(video=0), timestamps, strict=False):
             packet.stream, packet.time_base = stream, Fraction(1, 1000)
-            packet.pts = packet.dts = timestamp
+            packet.pts = timestamp
+            packet.dts = min(timestamp, *timestamps[timestamps.index(timestamp) :])  # the muxer wants these in order
             out.mux(packet)
-    reader = Reader(probe(tmp_path / "film.mkv"))
+    return output
+
+
+def test_a_repeated_timestamp_moves_no_other_frame(tmp_path: Path) -> None:
+    """A capture card that repeats timestamps made the picture lag behind the audio, more with every such frame."""
+    once = make_film(tmp_path / "once.mkv", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=7)
+    reader = Reader(probe(restamped(once, tmp_path / "film.mkv", [0, 40, 40, 80, 120, 120, 160])))
     assert [frame.pts for frame in reader.frames()] == [0, 40, 41, 80, 120, 121, 160]
     assert reader.statistics.retimed == 2
+
+
+@pytest.mark.parametrize("late", [{20: 600_000}, {20: 600_000, 21: 600_040}, {20: 1500}, {20: 600_000, 60: 100}])
+def test_a_late_timestamp_moves_no_other_frame(tmp_path: Path, late: dict[int, int]) -> None:
+    """One frame stamped ten minutes late took all frames after it along, and the picture out of sync."""
+    stamps = [number * 40 for number in range(100)]
+    film = make_film(tmp_path / "film.mkv", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=100)
+    damaged = restamped(film, tmp_path / "damaged.mkv", [late.get(n, t) for n, t in enumerate(stamps)])
+    reader = Reader(probe(damaged))
+    shown = [frame.pts for frame in reader.frames()]
+    assert [t for n, t in enumerate(shown) if n not in late] == [t for n, t in enumerate(stamps) if n not in late]
+    assert shown == sorted(set(shown))
+    assert (reader.statistics.retimed, reader.statistics.missing) == (len(late), 0)
+    assert np.array_equal(frame_at(damaged, parse_time("2")), frame_at(film, parse_time("2")))
 
 
 def test_b_frames_in_an_avi_stay_one_step_apart(tmp_path: Path) -> None:
