@@ -18,6 +18,7 @@ from .subtitle_text import convert_text
 
 __all__ = ["ConvertedSubtitles", "CopiedStream", "TimeRange", "TranscodedAudio", "mux_copied", "other_packets"]
 
+MAX_JUMP = 1  # seconds of a gap in audio after which the next packet is looked at
 MAX_DELAY = 10  # seconds by which a packet may come later in the file than its timestamp says
 MIN_PAST_END = 100  # packets in a row after the end of the part; a single one may have a damaged timestamp
 
@@ -73,12 +74,37 @@ class CopiedStream:
         self.drops_hidden = muxer not in ("mp4", "mov")
         self.increasing = muxer in ("mp4", "mov") and stream.type == "audio"  # these refuse two packets at one time
         self.damaged = 0
+        self._expected = 0  # DTS of the next packet, if it is audio without a gap
+        self._held: Any = None  # a packet that comes later than that
         self._last_dts: int | None = None
         self._last_out = -(2**63)  # in the output's time base
         self._hidden: deque[Any] = deque(maxlen=2)
 
     def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
-        """What becomes of a packet of the source: (decoding time in seconds, packet of the output), any number."""
+        """What becomes of a packet of the source: (decoding time in seconds, packet of the output), any number.
+
+        An empty packet ends the stream.
+        """
+        for plausible in self._plausible(packet) if self.stream.type == "audio" else (packet,):
+            yield from self._converted(plausible)
+
+    def _plausible(self, packet: Any) -> Iterator[Any]:
+        """Audio packets, with timestamps that are far too late repaired: the next packet shows which are."""
+        held, self._held = self._held, None
+        if held is not None:
+            if packet.dts is not None and self._expected <= packet.dts < held.dts:
+                held.pts = held.dts = self._expected
+                self.damaged += 1
+            self._expected = held.dts + held.duration
+            yield held
+        if packet.size and packet.dts is not None:
+            if packet.dts > self._expected + MAX_JUMP / packet.time_base:
+                self._held = packet
+                return
+            self._expected = packet.dts + packet.duration
+        yield packet
+
+    def _converted(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         if not packet.size:
             return
         if self.stream.type == "subtitle" and bytes(packet) == b"\0\0":  # mov_text's gap; the muxer writes its own
@@ -152,14 +178,14 @@ class ConvertedSubtitles(CopiedStream):
         super().__init__(stream, added, part, muxer)
         self.codec = codec
 
-    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+    def _converted(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         data = convert_text(bytes(packet), self.stream.codec_context.name, self.codec) if packet.size else None
         if data is None:
             return
         text: Any = av.Packet(data)
         text.pts, text.dts, text.duration, text.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
         text.is_keyframe = True
-        yield from super().packets(text)
+        yield from super()._converted(text)
 
 
 class TranscodedAudio(CopiedStream):
@@ -170,7 +196,7 @@ class TranscodedAudio(CopiedStream):
     _resampler: Any = None  # from the last to the first
     _end = 0  # of the last frame, in the stream's time base
 
-    def packets(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
+    def _converted(self, packet: Any) -> Iterator[tuple[Fraction, Any]]:
         try:
             frames = packet.decode()
         except EOFError:

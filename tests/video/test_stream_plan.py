@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -232,20 +233,39 @@ def test_packets_shorter_than_a_millisecond_are_copied_unchanged(tmp_path: Path,
     assert packets_of(tmp_path / "out.mkv", "audio") == packets_of(source, "audio")
 
 
+def restamped(film: Path, output: Path, audio: Callable[[int], int]) -> Path:
+    """The film with its audio packets at `audio(timestamp)`, in milliseconds."""
+    with av.open(str(film)) as source, av.open(str(output), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in source.streams]
+        for packet in (p for p in source.demux() if p.size):
+            if packet.stream.type == "audio":
+                packet.pts = audio(packet.pts)
+                packet.dts = min(packet.dts, packet.pts)  # the muxer wants these in order, and stores the others
+            packet.stream = streams[packet.stream.index]
+            out.mux(packet)
+    return output
+
+
 def test_equal_timestamps_stay_in_sync_in_mp4(tmp_path: Path, color: Any) -> None:
     """.mp4 refuses two packets at one time: they are moved by less than what is audible, and only they."""
     film = make_film(tmp_path / "film.mkv", codec="libx264", frames=25, audio=[("aac", "eng")])
-    source = tmp_path / "pairs.mkv"
-    with av.open(str(film)) as pictures, av.open(str(source), "w") as out:
-        streams = [out.add_stream_from_template(stream) for stream in pictures.streams]
-        for packet in (p for p in pictures.demux() if p.size):
-            if packet.stream.type == "audio":
-                packet.pts = packet.dts = packet.pts // 50 * 50
-            packet.stream = streams[packet.stream.index]
-            out.mux(packet)
+    source = restamped(film, tmp_path / "pairs.mkv", lambda at: at // 50 * 50)
     before = [seconds for seconds, _ in packets_of(source, "audio")]
     assert len(before) > len(set(before))
     assert color(source, tmp_path / "out.mp4").warnings == ()
     after = [seconds for seconds, _ in packets_of(tmp_path / "out.mp4", "audio")]
     assert after == sorted(set(after))
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("audio", ["copy", "aac"])
+def test_one_late_audio_packet_moves_no_other(tmp_path: Path, color: Any, audio: str) -> None:
+    """A packet stamped ten minutes late squeezed the audio of the rest of the film behind it."""
+    film = make_film(tmp_path / "film.mkv", codec="libx264", frames=50, audio=[("mp2", "eng")])
+    source = restamped(film, tmp_path / "late.mkv", lambda at: 600_000 if 900 < at < 925 else at)
+    assert max(seconds for seconds, _ in packets_of(source, "audio")) == 600
+    warnings = color(source, tmp_path / "out.mkv", audio=audio).warnings
+    assert "audio stream 1 (mp2): repaired or left out 1 damaged packet." in warnings
+    color(film, tmp_path / "good.mkv", audio=audio)
+    stamps = [[s for s, _ in packets_of(tmp_path / f"{name}.mkv", "audio")] for name in ("out", "good")]
+    assert max(abs(a - b) for a, b in zip(*stamps, strict=True)) <= Fraction(2, 1000)
