@@ -147,7 +147,7 @@ def _stage_seconds(
 
     def colorize(number: int) -> None:
         Ls = [upload_luma(luma, FILM_PLANES, colorizer.device) for luma in lumas[number % len(lumas)]]
-        download_chroma(Ls, full_size.steps(Ls), FILM_PLANES).numpy()
+        download_chroma(Ls, full_size.steps(Ls), FILM_PLANES)
 
     colorize(0)  # warms up
     clock = time_methods(colorizer)

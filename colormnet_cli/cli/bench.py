@@ -25,27 +25,45 @@ WHAT = "What is measured"
 
 Frames = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", rich_help_panel=WHAT, show_default=False,
-                 help="Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), rounded up to whole rounds of γ."),
-]  # fmt: skip
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel=WHAT,
+        show_default=False,
+        help="Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), rounded up to whole rounds of γ.",
+    ),
+]
 WorkingSize = Annotated[
     str,
-    typer.Option("--size", metavar="WxH|480p", rich_help_panel=WHAT,
-                 help="Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9)."),
-]  # fmt: skip
+    typer.Option(
+        "--size",
+        metavar="WxH|480p",
+        rich_help_panel=WHAT,
+        help="Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9).",
+    ),
+]
 FilmSize = Annotated[
     str | None,
-    typer.Option("--film", metavar="WxH|1080p|none", rich_help_panel=WHAT, show_default=False,
-                 help="Size of the film that is colorized end to end; --size by default; none: the network only."),
-]  # fmt: skip
+    typer.Option(
+        "--film",
+        metavar="WxH|1080p|none",
+        rich_help_panel=WHAT,
+        show_default=False,
+        help="Size of the film that is colorized end to end; --size by default; none: the network only.",
+    ),
+]
 StageTimes = Annotated[
     bool, typer.Option("--stage-times", rich_help_panel=WHAT, help="Also measure each stage of a frame.")
 ]
 BenchModel = Annotated[
     str,
-    typer.Option("--model", metavar="NAME|PATH", rich_help_panel=o.NETWORK,
-                 help="Nothing is downloaded: where the weights are not on disk, random ones are measured."),
-]  # fmt: skip
+    typer.Option(
+        "--model",
+        metavar="NAME|PATH",
+        rich_help_panel=o.NETWORK,
+        help="Nothing is downloaded: where the weights are not on disk, random ones are measured.",
+    ),
+]
 
 
 def register(app: CommandLine) -> None:
@@ -77,9 +95,13 @@ def bench(
     from ..bench import bench as measure
 
     settings = BenchSettings(
-        size=parse_frame_size(size), film=parse_frame_size(film) if film not in (None, "none") else None,
-        end_to_end=film != "none", frames=frames, lookahead=batch.lookahead, stage_times=stage_times,
-    )  # fmt: skip
+        size=parse_frame_size(size),
+        film=parse_frame_size(film) if film not in (None, "none") else None,
+        end_to_end=film != "none",
+        frames=frames,
+        lookahead=batch.lookahead,
+        stage_times=stage_times,
+    )
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         chosen, number_format = choose_device(session, reporter, choice)
@@ -87,9 +109,15 @@ def bench(
         ready = Ready(network, model, path or Path(), chosen, number_format)
         with tell_what_fits(ready, memory, settings.size, batch.lookahead):
             result = measure(
-                network, settings, memory=memory, device=chosen, precision=number_format, name=model,
-                weights=str(path or "random"), notice=reporter.step,
-            )  # fmt: skip
+                network,
+                settings,
+                memory=memory,
+                device=chosen,
+                precision=number_format,
+                name=model,
+                weights=str(path or "random"),
+                notice=reporter.step,
+            )
     if as_json:
         session.result(result.to_json())
     else:

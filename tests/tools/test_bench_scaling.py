@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -43,10 +44,11 @@ def test_the_script(
 ) -> None:
     """Fails where the script prints no JSON, or a slip in a size ends in a traceback."""
     monkeypatch.setattr(bench_scaling, "ColorMNet", lambda *_: small_model)  # the full one takes minutes
-    bench_scaling.main(["--device", "cpu", "--sizes", "32x32", "64x48", "--frames", "350"])
+    monkeypatch.setattr(bench_scaling, "scale_length", partial(scale_length, window=10))
+    bench_scaling.main(["--device", "cpu", "--sizes", "32x32", "64x48", "--frames", "80"])
     found = json.loads(capsys.readouterr().out)
     assert [(point["width"], point["height"]) for point in found["area"]["points"]] == [(32, 32), (64, 48)]
-    assert found["length"]["frames"] == 350
+    assert found["length"]["frames"] == 80
     with pytest.raises(SystemExit, match="2"):
         bench_scaling.main(["--device", "cpu", "--sizes", "480"])
     assert "'480' is not a frame size" in capsys.readouterr().err
