@@ -58,8 +58,9 @@ def network_from_content(content: Any) -> Network:
 def network_name(content: Any) -> str:
     """The class of the network that a file's content is of; ColorMNet, which then says what is missing, if of none."""
     if _is_ours(content):
-        first_files = "PreviewNet" if content["config"].get("raw_ab") else "ColorMNet"  # they did not say
-        return str(content.get("network", first_files))
+        sizes = content["config"]
+        is_preview = isinstance(sizes, Mapping) and sizes.get("raw_ab")  # the first files did not say
+        return str(content.get("network", "PreviewNet" if is_preview else "ColorMNet"))
     names = [str(name) for name in _published(content)] if isinstance(content, Mapping) else []
     for network, (_, beginning) in _NETWORKS.items():
         if beginning and any(name.startswith(beginning) for name in names):
