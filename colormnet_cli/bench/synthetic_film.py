@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..color.chroma import luma_to_lightness, resize
+from ..color.chroma import luma_to_lightness
 from ..color.planes import PlaneFormat
+from ..color.resize import resize
 from ..inference.colorizer import Colorizer
 from .figures import MemoryFill
 

@@ -34,13 +34,13 @@ class PlaneFormat:
 
     def __post_init__(self) -> None:
         if not 8 <= self.bits <= 16:
-            raise ValueError(f"bits is {self.bits}, meant is 8 to 16")
+            raise ValueError(f"bits is {self.bits}, it must be 8 to 16")
         if self.matrix not in LUMA_WEIGHTS:
-            raise ValueError(f"matrix is {self.matrix!r}, meant is one of {', '.join(LUMA_WEIGHTS)}")
+            raise ValueError(f"matrix is {self.matrix!r}, it must be one of {', '.join(LUMA_WEIGHTS)}")
         if self.siting not in ("left", "topleft", "center"):
-            raise ValueError(f"siting is {self.siting!r}, meant is left, topleft or center")
+            raise ValueError(f"siting is {self.siting!r}, it must be left, topleft or center")
         if len(self.subsampling) != 2 or any(s not in (1, 2, 4) for s in self.subsampling):
-            raise ValueError(f"subsampling is {self.subsampling}, meant are two of 1, 2 and 4")
+            raise ValueError(f"subsampling is {self.subsampling}, it must be two of 1, 2 and 4")
 
     @property
     def black(self) -> float:
@@ -67,11 +67,11 @@ def working_size(size: tuple[int, int], working: int | Literal["source"]) -> tup
     """
     height, width = size
     if height < 1 or width < 1:
-        raise ValueError(f"size is {size}, meant are a height and a width of at least 1")
+        raise ValueError(f"size is {size}, they must be a height and a width of at least 1")
     if working == "source":
         return height, width
     if not isinstance(working, int) or working < 1:
-        raise ValueError(f'working is {working!r}, meant is a number of pixels or "source"')
+        raise ValueError(f'working is {working!r}, it must be a number of pixels or "source"')
     shorter = min(height, width)
     if shorter <= working:
         return height, width

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..color.chroma import resize
 from ..color.lab import lab_to_rgb, rgb_to_lab
 from ..color.planes import working_size
+from ..color.resize import resize
 from ..errors import MediaError
 
 __all__ = ["Exemplar", "first_frame_among", "is_first_frame"]

@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..color.chroma import resize, upsample_ab
+from ..color.guided_upsampling import upsample_ab
 from ..color.orientation import Orientation
 from ..color.planes import working_size
+from ..color.resize import resize
 from .colorizer import Colorizer
 from .exemplar import Exemplar, first_frame_among
 

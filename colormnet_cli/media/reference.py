@@ -9,9 +9,9 @@ import cv2
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..color.chroma import resize
 from ..color.lab import rgb_to_lab
 from ..color.planes import working_size
+from ..color.resize import resize
 from ..errors import MediaError
 from ..inference.exemplar import Exemplar
 from ..timecode import Timecode

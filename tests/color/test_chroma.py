@@ -12,8 +12,10 @@ import torch
 from skimage import color
 from torch import Tensor
 
-from colormnet_cli.color.chroma import chroma_planes, luma_to_lightness, resize, upsample_ab
+from colormnet_cli.color.chroma import chroma_planes, luma_to_lightness
+from colormnet_cli.color.guided_upsampling import upsample_ab
 from colormnet_cli.color.planes import PlaneFormat, working_size
+from colormnet_cli.color.resize import resize
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -213,7 +215,7 @@ def test_misuse_is_named() -> None:
             PlaneFormat(**kwargs)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="integers"):
         luma_to_lightness(torch.rand(4, 4), PlaneFormat())
-    with pytest.raises(ValueError, match="meant are"):
+    with pytest.raises(ValueError, match="expected"):
         upsample_ab(torch.rand(2, 4, 4), torch.rand(1, 5, 4), torch.rand(1, 8, 8))
     for working in (0, -3, "big", 2.5):
         with pytest.raises(ValueError, match="working"):

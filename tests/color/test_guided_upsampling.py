@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.color.chroma import resize, upsample_ab
+from colormnet_cli.color.guided_upsampling import upsample_ab
 from colormnet_cli.color.lab import rgb_to_lab
+from colormnet_cli.color.resize import resize
 from support.edges import error_at_edges, polygons
 
 pytestmark = pytest.mark.usefixtures("one_thread")
