@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..settings import ColorizeSettings, MemoryConfig
 from . import options as o
+from .batch import read_batch
 from .films import Request, run, show_plans
 from .groups import CommandLine
-from .jobs import Job, check_jobs, for_file, output_paths
+from .jobs import Job, check_jobs, for_file, output_path
 from .progress import Reporter
 from .session import Session
 
 __all__ = ["register"]
 
-Films = Annotated[list[Path], typer.Argument(metavar="FILM", parser=o.path, help="Films; several may be given.")]
+Films = Annotated[list[Path] | None, typer.Argument(metavar="FILM", parser=o.path, help="Films; several may be given.")]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -30,19 +32,31 @@ Output = Annotated[
     ),
 ]
 
+Batch = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        parser=o.path,
+        show_default=False,
+        help="List of films: columns film, references (separated by ;), output, start, end, and any other option.",
+    ),
+]
+
 
 def register(app: CommandLine) -> None:
     app.command()(colorize)
 
 
 def colorize(
-    films: Films,
+    ctx: typer.Context,
     colors: o.ColorSource,
     settings: ColorizeSettings,
     memory: MemoryConfig,
     network: o.NetworkChoice,
     session: Session,
+    films: Films = None,
     output: Output = None,
+    batch: Batch = None,
     progress: o.Form = "auto",
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -55,11 +69,12 @@ def colorize(
 
       [bold]colormnet colorize a.mp4 b.mp4 --ref c.mp4@1:05 -o color/[/bold]
     """
-    outputs = output_paths(films, output, archive=settings.archive)
-    jobs = [
-        Job(film, path, for_file(colors.references, film), settings, memory)
-        for film, path in zip(films, outputs, strict=True)
-    ]
+    if bool(films) == bool(batch):
+        raise UsageError("Give films, or a list of films with --batch" + (", not both" if films else ""))
+    jobs = read_batch(batch, ctx) if batch else []
+    for film in films or []:
+        path = output_path(film, output, archive=settings.archive, several=len(films or []) > 1)
+        jobs.append(Job(film, path, for_file(colors.references, film), settings, memory))
     check_jobs(jobs)
     with Reporter(session, progress) as reporter:
         (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json))

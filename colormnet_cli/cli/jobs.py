@@ -11,7 +11,7 @@ from ..errors import MediaError, UsageError
 from ..media.reference_path import split_reference
 from ..settings import ColorizeSettings, MemoryConfig
 
-__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_paths"]
+__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_path"]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
 
@@ -32,20 +32,20 @@ def for_file(references: Sequence[str], file: Path) -> tuple[str, ...]:
     return tuple(reference.replace("{stem}", file.stem) for reference in references)
 
 
-def output_paths(films: Sequence[Path], output: Path | None, *, archive: bool) -> list[Path]:
-    """The output of each film: FILM-color next to it, the file that was named, or in the folder that was named."""
-    is_folder = output is not None and (
-        output.is_dir() or (output.suffix.lower() not in _CONTAINERS and (len(films) > 1 or not output.suffix))
-    )
-    if output is not None and not is_folder:
-        if len(films) > 1:
-            raise UsageError(f"{len(films)} films cannot all become {output}: name a folder with -o")
-        return [output]
-    paths = []
-    for film in films:
-        suffix = ".mkv" if archive or film.suffix.lower() not in _CONTAINERS else film.suffix
-        paths.append(film.with_name(f"{film.stem}-color{suffix}") if output is None else output / (film.stem + suffix))
-    return paths
+def output_path(film: Path, output: Path | None, *, archive: bool, several: bool) -> Path:
+    """Where a film goes: to FILM-color next to it, to the file `output`, or into the folder `output`.
+
+    several: `output` is also that of other films, and has to be a folder.
+    """
+    suffix = ".mkv" if archive or film.suffix.lower() not in _CONTAINERS else film.suffix
+    if output is None:
+        return film.with_name(f"{film.stem}-color{suffix}")
+    is_file = output.suffix.lower() in _CONTAINERS or (output.suffix and not several)
+    if output.is_dir() or not is_file:
+        return output / (film.stem + suffix)
+    if several:
+        raise UsageError(f"Several films cannot all become {output}: name a folder with -o")
+    return output
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

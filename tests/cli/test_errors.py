@@ -20,7 +20,8 @@ FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
 WRONG_USAGE = [
     ("nonsense", "No such command 'nonsense'"),
     ("colorise", r"No such command 'colorise'\. Did you mean 'colorize'\? See `colormnet --help`"),
-    ("colorize", "Missing argument 'FILM"),
+    ("colorize", "Give films, or a list of films with --batch"),
+    ("colorize old.mp4 --batch films.csv", "Give films, or a list of films with --batch, not both"),
     ("colorize old.mp4", "there is no reference image: give one with --ref IMAGE"),
     ("frames scans", "there is no reference image: give one with --ref IMAGE"),
     (f"{COLORIZE} --sise 480", r"No such option: --sise.*--size"),
@@ -55,7 +56,7 @@ WRONG_USAGE = [
     (f"{COLORIZE} --ns 4 --ne 4", r"--ne \(4\) must be less than --ns \(4\)"),
     (f"{FRAMES} --ns 1", "--ns is 1: give at least 2, an exemplar and a recent frame"),
     (f"{COLORIZE} --m 200 --long-term 100", r"--m \(200\) prototypes do not fit into --long-term \(100\)"),
-    ("colorize old.mp4 two.mp4 --ref photo.jpg -o out.mp4", r"2 films cannot all become out\.mp4: name a folder"),
+    ("colorize old.mp4 two.mp4 --ref photo.jpg -o out.mp4", r"Several films cannot all become out\.mp4: name a folder"),
     ("colorize old.mp4 scans/../old.mp4 --ref photo.jpg -o out", r"old\.mp4: both would become out/old\.mp4"),
     (
         "colorize old.mp4 two.mp4 old.mp4 --ref photo.jpg",
