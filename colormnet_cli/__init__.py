@@ -1,17 +1,18 @@
-"""ColorMNet (ECCV 2024): black-and-white film in colour, from one colour picture.
+"""Colorize black-and-white film from a reference image, with ColorMNet (ECCV 2024).
 
 A frame's way through the program, in the order in which to read it:
 
-- `pipeline` has the loop over a film; before it `plan` looks at everything, `video.reader` decodes, a thread ahead.
-- `painter` takes the luma plane to lightness at the working size (`chroma`), asks for its colour, and takes that to the
-  chroma planes of the film's size.
-- `colorizer` has the order of one step: features and key of the frame (`model`), what the memory (`memory`, MFP) and
-  the last frame (LA) know of it, decoding, and remembering what is due.
-- `video.segments` encodes, a thread behind; `video.mux` makes the film of the segments and the source's sound. `resume`
-  keeps what a broken run needs, `receipt` tells what was done.
+- `film/colorize.py` is the front: `plan_video` (film/plan.py) checks everything, `colorize` does it.
+- `film/film_run.py` has the loop over a film: `video/reader.py` decodes on a thread ahead of it, `video/segments.py`
+  encodes on a thread behind it, `video/mux.py` joins segments, sound and subtitles at the end.
+- `film/transfer.py` and `inference/frame_colorizer.py` are between them: luma plane to lightness, working resolution,
+  guided upsampling to full size, chroma planes.
+- `inference/colorizer.py` has the order of one step of ColorMNet: features and key of the frame, what the memory (MFP)
+  and the last remembered frame (LA) say of it, decoding, remembering. `inference/film_state.py` holds what belongs to
+  one film, `networks/colormnet/` the network.
 
-Beside it: `pictures` (folders instead of films), `exemplar` (where colours come from), `weights` (a model by name),
-`train`, `evaluation` and `metrics`, `bench`; and `cli`, which alone knows the terminal.
+Beside it: `film/pictures_run.py` (folders instead of films), `media` (reference images), `weights` (models by name),
+`train`, `evaluation` and `metrics`, `bench`; `networks/` has a folder for every network; only `cli` knows the terminal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import errors as errors
 from ._version import __version__ as __version__
+from .errors import (
+    CheckpointError,
+    ColormnetError,
+    DeviceError,
+    Interrupted,
+    MediaError,
+    OutputError,
+    TrainingError,
+    UsageError,
+    WeightsError,
+)
 
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
@@ -27,10 +40,14 @@ if TYPE_CHECKING:
     from .film.colorize import colorize as colorize
     from .film.colorize import colorize_pictures as colorize_pictures
     from .film.colorize import colorize_video as colorize_video
+    from .film.pictures_plan import PicturesPlan as PicturesPlan
+    from .film.pictures_plan import plan_pictures as plan_pictures
     from .film.plan import FilmPlan as FilmPlan
     from .film.plan import plan_video as plan_video
     from .film.receipt import Receipt as Receipt
     from .inference.colorizer import Colorizer as Colorizer
+    from .inference.exemplar import Exemplar as Exemplar
+    from .inference.frame_colorizer import FrameColorizer as FrameColorizer
     from .networks.blind_consistency import BlindConsistency as BlindConsistency
     from .networks.colormnet import ColorMNet as ColorMNet
     from .networks.colormnet import ColorMNetConfig as ColorMNetConfig
@@ -38,7 +55,9 @@ if TYPE_CHECKING:
     from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
     from .settings import ColorizeSettings as ColorizeSettings
+    from .settings import EncodingSettings as EncodingSettings
     from .settings import MemoryConfig as MemoryConfig
+    from .settings import PicturesSettings as PicturesSettings
     from .settings import Progress as Progress
     from .weights import load_model as load_model
 
@@ -51,36 +70,59 @@ _EXPORTS = {
     "Colorizer": "inference.colorizer",
     "DDColor": "networks.ddcolor",
     "DeepExemplar": "networks.deep_exemplar",
+    "EncodingSettings": "settings",
+    "Exemplar": "inference.exemplar",
     "FilmPlan": "film.plan",
+    "FrameColorizer": "inference.frame_colorizer",
     "MemoryConfig": "settings",
+    "PicturesPlan": "film.pictures_plan",
+    "PicturesSettings": "settings",
     "Progress": "settings",
     "Receipt": "film.receipt",
+    "colorize": "film.colorize",
     "colorize_pictures": "film.colorize",
     "colorize_video": "film.colorize",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",
+    "plan_pictures": "film.pictures_plan",
     "plan_video": "film.plan",
     "rgb_to_lab": "color.lab",
 }
 
 __all__ = [
     "BlindConsistency",
+    "CheckpointError",
     "ColorMNet",
     "ColorMNetConfig",
     "ColorizeSettings",
     "Colorizer",
+    "ColormnetError",
     "DDColor",
     "DeepExemplar",
+    "DeviceError",
+    "EncodingSettings",
+    "Exemplar",
     "FilmPlan",
+    "FrameColorizer",
+    "Interrupted",
+    "MediaError",
     "MemoryConfig",
+    "OutputError",
+    "PicturesPlan",
+    "PicturesSettings",
     "Progress",
     "Receipt",
+    "TrainingError",
+    "UsageError",
+    "WeightsError",
+    "colorize",
     "colorize_pictures",
     "colorize_video",
     "lab_to_rgb",
     "load_model",
     "load_state",
+    "plan_pictures",
     "plan_video",
     "rgb_to_lab",
 ]
@@ -90,3 +132,8 @@ def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, also before they are resolved."""
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,7 @@
-"""Every exception that a person may meet. Its text is one sentence: what, where, what to do.
+"""Every exception that a user may see. Its text is one sentence: what, where, what to do.
 
-Misuse of the Python API (a wrong shape, an order of calls) is a ``ValueError`` that says what came and what was meant.
+Settings are named as in Python, between backquotes (`overwrite=True`); the command line shows them as options. Misuse
+of the Python API (a wrong shape, a wrong order of calls) is a ``ValueError`` that says what was expected and what came.
 """
 
 __all__ = [
@@ -18,19 +19,19 @@ __all__ = [
 
 
 class ColormnetError(Exception):
-    """Something went wrong that its text explains; the command ends with exit code 1."""
+    """An error that its text explains; the command ends with exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(ColormnetError):
-    """The command was asked for something impossible; it ends with exit code 2."""
+    """Settings that are wrong or contradict each other; the command ends with exit code 2."""
 
     exit_code = 2
 
 
 class MediaError(ColormnetError):
-    """A film, picture or exemplar cannot be read, or holds nothing that could be coloured."""
+    """A film, picture or exemplar cannot be read, or contains nothing that could be colorized."""
 
 
 class OutputError(ColormnetError):
@@ -50,14 +51,14 @@ class CheckpointError(WeightsError):
 
 
 class DeviceError(ColormnetError):
-    """The requested device is not there, or has too little memory."""
+    """The requested device is not available, or has too little memory."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after everything was put in order; its text says where the same command goes on. Exit code 130."""
+    """Ctrl-C, after the progress was saved; the text says where the same command resumes. Exit code 130."""
 
     exit_code = 130
 
 
 class TrainingError(ColormnetError):
-    """A training run cannot go on: its loss is no number any more, or one of its processes has ended."""
+    """A training run failed: its loss became NaN or infinite, or one of its processes ended."""

@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, and known again by what is in them."""
+"""Files on disk: written completely or not at all, and identified by their content."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.EN
 
 
 def cannot_write(output: Path, error: OSError, kept: str = "") -> OutputError:
-    """The system's error in words; `kept` is what is said of the work that is done."""
+    """An OSError as a sentence; `kept` is added about the work that is done."""
     if error.errno in _NO_ROOM:
         return OutputError(f"The disk of {output.parent.resolve()} is full: make room{kept}.")
     return OutputError(f"{output} cannot be written ({os.strerror(error.errno or 0)}): choose another place{kept}.")
@@ -67,7 +67,7 @@ def check_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a hidden file beside the name, flush it to the disk, and give it the name. Raises OSError."""
+    """Write a hidden file beside it, flush it to the disk, and rename it. Raises OSError."""
     part = path.with_name(f".{path.name}.part")  # not the name's own suffix: it must not be taken for a whole file
     try:
         with part.open("wb") as file:
@@ -81,13 +81,13 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Bring what was written to a file to the disk."""
+    """Flush a file to the disk."""
     with path.open("r+b") as file:  # Windows does not flush what is open for reading only
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` last through a power cut, where the system can."""
+    """Make a rename in `folder` survive a power cut, where the system supports that."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -109,7 +109,7 @@ def file_sha256(path: str | Path) -> str:
 
 
 def file_identity(path: Path) -> dict[str, Any]:
-    """Enough of a large file to notice that it is another one: size, time and both ends."""
+    """Identifies a large file without reading all of it: size, modification time, hash of both ends."""
     status = path.stat()
     digest = hashlib.sha256()
     with path.open("rb") as file:

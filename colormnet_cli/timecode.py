@@ -1,4 +1,4 @@
-"""Moments of a film as a person writes them: ``12.5``, ``00:01:02.5`` or ``f1500``."""
+"""Times in a film as a user writes them: ``12.5``, ``00:01:02.5`` or ``f1500``."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)|(\d+(?:\.\d*)?
 
 @dataclass(frozen=True)
 class Timecode:
-    """A moment: seconds since the film's first frame, or the number of a frame (the first is 0); one of the two."""
+    """A time: seconds since the film's first frame, or the number of a frame (the first is 0); one of the two."""
 
     seconds: Fraction | None = None
     frame: int | None = None
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.frame is None):
-            raise ValueError(f"a moment has seconds or a frame number, one of them; got {self.seconds}, {self.frame}")
+            raise ValueError(f"a time has seconds or a frame number, one of the two; got {self.seconds}, {self.frame}")
         if (self.seconds is not None and self.seconds < 0) or (self.frame is not None and self.frame < 0):
-            raise ValueError(f"a moment is not negative, got {self}")
+            raise ValueError(f"a time is not negative, got {self}")
 
     def reached(self, frame: int, seconds: Fraction) -> bool:
-        """Whether frame number `frame`, shown `seconds` after the first one, lies at this moment or behind it."""
+        """Whether frame number `frame`, shown `seconds` after the first one, is at this time or after it."""
         if self.frame is not None:
             return frame >= self.frame
         return self.seconds is not None and seconds >= self.seconds
@@ -48,12 +48,12 @@ def parse_time(text: str | int | float) -> Timecode:
         return Timecode(frame=int(match[1]))
     match = _CLOCK.fullmatch(stripped)
     if match is None:
-        raise UsageError(f"{stripped!r} is no time; write seconds (12.5), a clock (00:01:02.5) or a frame (f1500).")
+        raise UsageError(f"{stripped!r} is not a time; write seconds (12.5), a clock (00:01:02.5) or a frame (f1500).")
     hours, minutes, seconds, plain = match.groups()
     if plain is not None:
         return Timecode(seconds=Fraction(plain))
     if Fraction(seconds) >= 60 or (hours is not None and int(minutes) >= 60):
-        raise UsageError(f"{stripped!r} is no time; minutes and seconds of a clock go up to 59 (00:01:02.5).")
+        raise UsageError(f"{stripped!r} is not a time; minutes and seconds of a clock go up to 59 (00:01:02.5).")
     return Timecode(seconds=int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(seconds))
 
 

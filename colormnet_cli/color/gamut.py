@@ -1,4 +1,4 @@
-"""Colours that a picture can hold: less colourful where they must be, never lighter or darker."""
+"""Colors outside sRGB: chroma is reduced until they fit, lightness and hue are kept."""
 
 from __future__ import annotations
 

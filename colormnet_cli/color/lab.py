@@ -1,6 +1,6 @@
 """sRGB ↔ CIE Lab (D65), as scikit-image computes it, on any device.
 
-Shapes: a colour axis of three before the picture's two, ``[..., 3, H, W]``. RGB is in 0..1, L in 0..100, a and b in
+Shapes: a color axis of three before the picture's two, ``[..., 3, H, W]``. RGB is in 0..1, L in 0..100, a and b in
 Lab units.
 """
 
@@ -51,7 +51,7 @@ def lab_to_rgb_linear(lab: Tensor) -> Tensor:
 
 
 def _mix(matrix: Tensor, picture: Tensor) -> Tensor:
-    """Apply a 3×3 matrix to the colour axis of ``[..., 3, H, W]``."""
+    """Apply a 3×3 matrix to the color axis of ``[..., 3, H, W]``."""
     place = id(matrix), picture.device, picture.dtype
     if place not in _ON_DEVICE:  # a copy for each picture would wait for a CUDA device each time
         with torch.inference_mode(False):  # gradients may be wanted next time

@@ -197,7 +197,7 @@ def _number(moment: Timecode, info: VideoInfo) -> int:
 
 
 def _frames(info: VideoInfo, start: Timecode | None, end: Timecode | None, duration: Timecode | None) -> int | None:
-    """How many frames the part that is coloured has."""
+    """How many frames the part that is colored has."""
     first = _number(start, info) if start is not None else 0
     last = _number(end, info) if end is not None else first + _number(duration, info) if duration is not None else None
     if info.frames is None:

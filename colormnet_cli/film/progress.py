@@ -13,21 +13,21 @@ from ..settings import Progress, ProgressCallback
 
 __all__ = ["ProgressMeter"]
 
-_WINDOW = 10.0  # seconds over which the frame rate is taken
-_SHORTEST = 0.1  # seconds that it is taken over at least
+_WINDOW = 10.0  # seconds over which the rate is measured
+_SHORTEST = 0.1  # seconds over which it is measured at least
 
 Phase = Literal["seek", "color", "join", "measure"]
 
 
 class ProgressMeter:
-    """DecodeStatistics frames against the clock and reports.
+    """Measures throughput and reports progress.
 
-    A rate lies between two reports, for the first batch of a phase also waits for the exemplars, and for the place to
-    be found; the first report itself has only the time since `begin`.
+    Rates are measured between two reports, since the first batch of a phase also waits for seeking and for the
+    exemplars; only the first report of a phase uses the time since `begin`.
 
     Args:
-        total: frames there will be, where that is known.
-        device: whose memory is reported, if it is a GPU.
+        total: number of frames, if known.
+        device: its memory is reported if it is a GPU.
         every: seconds between two reports of a phase, at least.
     """
 
@@ -43,7 +43,7 @@ class ProgressMeter:
         self._began = time.monotonic()
         self._phase: Phase | None = None
         self._reported = 0.0
-        self.average = 0.0  # frames coloured a second
+        self.average = 0.0  # frames colorized per second
         self.begin(0)
         if self._gpu is not None:
             torch.cuda.reset_peak_memory_stats(self._gpu)

@@ -1,4 +1,4 @@
-"""What a finished run has to show: what went in, what came out, and what was out of the ordinary."""
+"""The receipt of a run: inputs, output, settings, versions and warnings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["FileRecord", "Receipt", "versions"]
 
 
 def versions() -> dict[str, str]:
-    """Of what the result depends on."""
+    """Of the packages that the result depends on."""
     found = {"colormnet": __version__, "python": platform.python_version()}
     for package in ("torch", "torchvision", "av", "opencv-python", "numpy"):
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # another build of it, or none
+        except PackageNotFoundError:  # another build of it, or not installed
             continue
     return found
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file as it was when the run ended."""
+    """A file at the end of the run."""
 
     path: str
     size: int
@@ -42,7 +42,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The same for every command that colours something; `to_json` is what `--json` prints."""
+    """The same for every command that colorizes; `to_json` is what `--json` prints."""
 
     inputs: tuple[FileRecord, ...]
     references: tuple[FileRecord, ...]
@@ -55,11 +55,11 @@ class Receipt:
     precision: str
     frames: int
     seconds: float  # of this run
-    fps: float  # frames coloured by this run a second
-    resumed_at: int = 0  # frames that an earlier, broken run had done
+    fps: float  # frames per second of this run
+    resumed_at: int = 0  # frames done by an earlier, interrupted run
     undecodable: int = 0  # packets that could not be decoded
-    peak_memory: int | None = None  # bytes on the device; on the CPU the process's peak
-    streams: tuple[dict[str, Any], ...] = ()  # what became of each audio, subtitle and attachment stream
+    peak_memory: int | None = None  # bytes on the device; on the CPU of the process
+    streams: tuple[dict[str, Any], ...] = ()  # what was done with each audio, subtitle and attachment stream
     warnings: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:

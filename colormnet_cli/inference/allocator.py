@@ -1,4 +1,4 @@
-"""Let the C library keep the memory that PyTorch frees, on a CPU under Linux.
+"""Make the C library keep the memory that PyTorch frees, on a CPU under Linux.
 
 glibc maps every block above 32 MB afresh and gives it back when it is freed, so a network whose maps are larger than
 that pays for faulting every page in at every layer: the largest single item of a frame's time.
@@ -18,7 +18,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Keep freed blocks of up to 1 GB for the next layer. Holds for the process; says whether it could be set."""
+    """Keep freed blocks of up to 1 GB for the next layer, for the whole process; returns whether that could be set."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,4 +1,4 @@
-"""A film or a folder of frames, as frames in RGB; and which files are films, pictures, or neither."""
+"""A film or a folder of frames as RGB frames; which files are films, and which are pictures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clip:
     size: tuple[int, int]  # H, W of the first frame
     rate: float  # frames a second; 24 for pictures, which have none
     pictures: tuple[Path, ...] = ()  # of a folder, in natural order; none where the clip is a film
-    frames: int | None = None  # how many; None where a film does not say, and a film may say it wrongly
+    frames: int | None = None  # None where a film does not say; a film may be wrong about it
 
     def __iter__(self) -> Iterator[Frame]:
         if not self.pictures:
@@ -97,13 +97,13 @@ def open_clip(path: str | Path) -> Clip:
 
 
 def find_clips(folder: str | Path) -> list[Path]:
-    """The clips in a folder, in natural order: its films and its folders of frames. Hidden entries are passed over."""
+    """The clips in a folder, in natural order: its films and its folders of frames. Hidden entries are skipped."""
     entries = sorted((p for p in Path(folder).iterdir() if not p.name.startswith(".")), key=natural_order)
     return [p for p in entries if (any(folder_pictures(p)) if p.is_dir() else p.suffix.lower() in FILMS)]
 
 
 def clips_by_name(folder: str | Path) -> dict[str, Path]:
-    """`find_clips`, each by its name. Raises MediaError where two share one: their results could not be told apart."""
+    """`find_clips`, each by its name. Raises MediaError if two share a name: results could not be told apart."""
     clips: dict[str, Path] = {}
     for clip in find_clips(folder):
         name = clip.name if clip.is_dir() else clip.stem

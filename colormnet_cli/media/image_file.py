@@ -1,4 +1,4 @@
-"""One picture in, one picture out: what OpenCV reads, and PNG."""
+"""Reading images (through OpenCV) and writing PNG."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_image(path: str | Path) -> NDArray[Any]:
         raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
     if bgr is None:
         raise MediaError(
-            f"The file {path} is no picture that OpenCV can read, or it is damaged; save it as PNG, TIFF or JPEG."
+            f"The file {path} is not an image that OpenCV can read, or it is damaged; save it as PNG, TIFF or JPEG."
         )
     if bgr.dtype not in (np.uint8, np.uint16):
         raise MediaError(f"The picture {path} holds {bgr.dtype} samples; save it with 8 or 16 bit a channel.")

@@ -1,4 +1,4 @@
-"""The size of a picture by its header alone, without reading the picture: PNG, JPEG and TIFF."""
+"""The size of an image from its header, without decoding it: PNG, JPEG and TIFF."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
     """One bad scan among thousands must not cost the night, nor go unnoticed."""
     folder = folder_of(tmp_path / "in", 5)
     (folder / "scan2.png").write_bytes((folder / "scan2.png").read_bytes()[:200])
-    with pytest.raises(MediaError, match=r"scan2\.png is no picture"):
+    with pytest.raises(MediaError, match=r"scan2\.png is not an image"):
         colorize_pictures(
             folder, [exemplar], tmp_path / "s", model=lively, device="cpu", settings=settings(strict=True)
         )
@@ -199,7 +199,7 @@ def test_a_damaged_header_is_no_picture_of_another_size(tmp_path: Path, exemplar
     damaged[19] += 1  # its width
     (folder / "scan1.png").write_bytes(damaged)
     assert plan_pictures(folder, [exemplar]).size == (48, 64)
-    with pytest.raises(MediaError, match=r"scan1\.png is no picture"):
+    with pytest.raises(MediaError, match=r"scan1\.png is not an image"):
         plan_pictures(folder, [exemplar], settings=settings(strict=True))
 
 

@@ -113,7 +113,7 @@ def test_a_cut_off_picture_is_an_error(name: str, keep: float, tmp_path: Path) -
     cv2.imwrite(str(tmp_path / name), bgr(rgb_frame(0, 96, 128)))
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: int(len(whole) * keep)])
-    with pytest.raises(MediaError, match="no picture that OpenCV can read"):
+    with pytest.raises(MediaError, match="not an image that OpenCV can read"):
         read_exemplar(tmp_path / name)
 
 
@@ -126,7 +126,7 @@ def test_what_is_no_exemplar_is_said(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="is a folder"):
         read_exemplar(tmp_path)
     (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(MediaError, match="no picture"):
+    with pytest.raises(MediaError, match="not an image"):
         read_exemplar(tmp_path / "text.png")
     cv2.imwrite(str(tmp_path / "float.tif"), rgb_frame(0, 96, 128).astype(np.float32))
     with pytest.raises(MediaError, match="8 or 16 bit"):
@@ -134,7 +134,7 @@ def test_what_is_no_exemplar_is_said(tmp_path: Path) -> None:
     clip = film(tmp_path / "a.mkv", [colored(9)])
     with pytest.raises(MediaError, match="is a film"):
         read_exemplar(clip)
-    with pytest.raises(UsageError, match="is no time"):
+    with pytest.raises(UsageError, match="is not a time"):
         read_exemplar(f"{clip}@noon")
 
 

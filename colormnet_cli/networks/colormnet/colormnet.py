@@ -1,4 +1,4 @@
-"""The network: parts that hold parameters, and the five things one can ask of it."""
+"""The network: its parts, and what is computed with them for a frame."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Readout(NamedTuple):
 class ColorMNet(Network):
     """ColorMNet with random weights; `load_state` and `load_model` fill it.
 
-    Pictures are lightness L in 0..100 [B, 1, H, W], H and W multiples of `config.pad_multiple`; colour is ab/110.
+    Pictures are lightness L in 0..100 [B, 1, H, W], H and W multiples of `config.pad_multiple`; color is ab/110.
     The network holds parameters only: what belongs to one film is the Colorizer's.
     """
 
@@ -65,7 +65,7 @@ class ColorMNet(Network):
         return cls()
 
     def train(self, mode: bool = True) -> ColorMNet:
-        """As usual, but BatchNorm keeps its stored statistics: the paper trains with them frozen."""
+        """BatchNorm keeps its stored statistics in training too: the paper trains with them frozen."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -77,11 +77,11 @@ class ColorMNet(Network):
         return self.pvgfe(self._lightness(L))
 
     def key(self, f: Features) -> Key:
-        """What the frame asks, and is found by once it is remembered."""
+        """The frame's query, and its key once it is remembered."""
         return self.key_projection(f.f16)
 
     def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
-        """What a frame with this colour [B, 2, H, W] tells the memory: [B, 2, Cv, h, w]."""
+        """The value of a frame with this color [B, 2, H, W] in the memory: [B, 2, Cv, h, w]."""
         return self.value_encoder(self._lightness(L), ab.to(self.dtype), f.f16)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class ColorMNet(Network):
         return self.value_encoder.deep_update(value, hidden)
 
     def local(self, query: Key, last: Remembered) -> Tensor:
-        """LA: what the last remembered frame says of this one, [B, 2, Cv, h, w]."""
+        """LA: attention to the last remembered frame, [B, 2, Cv, h, w]."""
         return self.local_attention(query, last.key, last.value)
 
     def decode(self, f: Features, readout: Readout, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:

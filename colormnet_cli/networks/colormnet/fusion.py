@@ -1,7 +1,7 @@
-"""What the value encoder and the decoder share: joining frame features with those of the two colour channels.
+"""What the value encoder and the decoder share: joining frame features with those of the two color channels.
 
-A map of the colour channels is [B, 2, C, h, w], a's part and b's. A conv over the concatenation of frame and colour
-features is a shared part, computed once a frame, plus a part per colour channel.
+A map of the color channels is [B, 2, C, h, w], a's part and b's. A conv over the concatenation of frame and color
+features is a shared part, computed once a frame, plus a part per color channel.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class ResidualBlock(nn.Module):
         out = self.conv2(self.conv1(x.relu()).relu_())
         return out + (x if self.shortcut is None else self.shortcut(x))
 
-    def forward_joined(self, frame: Tensor, colour: Tensor) -> Tensor:
-        """The same for x = [frame [B, F, h, w] | colour [B, 2, G, h, w]] concatenated, to [B, 2, C', h, w]."""
+    def forward_joined(self, frame: Tensor, color: Tensor) -> Tensor:
+        """The same for x = [frame [B, F, h, w] | color [B, 2, G, h, w]] concatenated, to [B, 2, C', h, w]."""
         assert self.shortcut is not None
-        inner = _conv_joined(self.conv1, frame.relu(), colour.relu())
-        out = self.conv2(inner.flatten(0, 1).relu_()).unflatten(0, colour.shape[:2])
-        return out + _conv_joined(self.shortcut, frame, colour)
+        inner = _conv_joined(self.conv1, frame.relu(), color.relu())
+        out = self.conv2(inner.flatten(0, 1).relu_()).unflatten(0, color.shape[:2])
+        return out + _conv_joined(self.shortcut, frame, color)
 
     def forward_skip(self, skip: Tensor, coarse: Tensor, factor: int) -> Tensor:
         """The same for x = skip [B, C, H, W] + upsampled coarse [B, 2, C, H/factor, W/factor], to [B, 2, C', H, W]."""
@@ -59,10 +59,10 @@ class ResidualBlock(nn.Module):
         return out.add_(shared).add_(apart.unflatten(0, (B, two)))
 
 
-def _conv_joined(conv: nn.Conv2d, frame: Tensor, colour: Tensor) -> Tensor:
-    """A conv of [frame | colour] concatenated: [B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
-    shared, apart = conv.weight.split((frame.shape[1], colour.shape[2]), dim=1)
-    ours = F.conv2d(colour.flatten(0, 1), apart, padding=1).unflatten(0, colour.shape[:2])
+def _conv_joined(conv: nn.Conv2d, frame: Tensor, color: Tensor) -> Tensor:
+    """A conv of [frame | color] concatenated: [B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
+    shared, apart = conv.weight.split((frame.shape[1], color.shape[2]), dim=1)
+    ours = F.conv2d(color.flatten(0, 1), apart, padding=1).unflatten(0, color.shape[:2])
     return ours + F.conv2d(frame, shared, conv.bias, padding=1)[:, None]
 
 
@@ -83,18 +83,18 @@ class CBAM(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """Frame features and colour features to one map per colour channel."""
+    """Frame features and color features to one map per color channel."""
 
-    def __init__(self, frame_dim: int, colour_dim: int, dim: int, reduction: int):
+    def __init__(self, frame_dim: int, color_dim: int, dim: int, reduction: int):
         super().__init__()
-        self.block1 = ResidualBlock(frame_dim + colour_dim, dim)
+        self.block1 = ResidualBlock(frame_dim + color_dim, dim)
         self.gates = CBAM(dim, reduction)
         self.block2 = ResidualBlock(dim, dim)
 
-    def forward(self, frame: Tensor, colour: Tensor) -> Tensor:
+    def forward(self, frame: Tensor, color: Tensor) -> Tensor:
         """[B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
-        x = self.block1.forward_joined(frame, colour).flatten(0, 1)
-        return self.block2(x + self.gates(x)).unflatten(0, colour.shape[:2])
+        x = self.block1.forward_joined(frame, color).flatten(0, 1)
+        return self.block2(x + self.gates(x)).unflatten(0, color.shape[:2])
 
 
 class GatedUpdate(nn.Module):

@@ -46,7 +46,7 @@ class KeyProjection(nn.Module):
 
 
 class ValueEncoder(nn.Module):
-    """A frame's lightness and colour to the values that the memory keeps."""
+    """A frame's lightness and color to the values that the memory keeps."""
 
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
@@ -67,7 +67,7 @@ class ValueEncoder(nn.Module):
     def forward(self, lightness: Tensor, ab: Tensor, f16: Tensor) -> Tensor:
         """Normalised lightness [B, 3, H, W], ab/110 [B, 2, H, W], features [B, C, h, w] to [B, 2, Cv, h, w].
 
-        Each of the two colour channels is a picture of five: lightness three times, this channel, the other one.
+        Each of the two color channels is a picture of five: lightness three times, this channel, the other one.
         """
         pictures = torch.stack((ab, ab.flip(1)), dim=2)  # (B, 2, 2, H, W): a with b, b with a
         pictures = torch.cat((lightness[:, None].expand(-1, 2, -1, -1, -1), pictures), dim=2)
