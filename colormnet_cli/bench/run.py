@@ -18,9 +18,10 @@ from ..color.planes import working_size
 from ..film.receipt import versions
 from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
-from ..inference.cost import frame_cost, measure_product_rate, measure_rate
+from ..inference.cost import frame_cost
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..inference.frame_colorizer import FrameColorizer
+from ..inference.rates import convolution_rate, product_rate
 from ..networks.colormnet import ColorMNet
 from ..settings import MemoryConfig
 from .clock import Clock, MemoryWatch, StageClock, TimedMethods
@@ -123,7 +124,7 @@ def bench(
 
 
 def _rates(device: torch.device, precision: str) -> Rates:
-    return Rates(measure_rate(device, precision, _CONVOLUTION), measure_product_rate(device, precision))
+    return Rates(convolution_rate(device, precision, _CONVOLUTION), product_rate(device, precision))
 
 
 def _time_network(colorizer: Colorizer, pool: Tensor, frames: int, batch: int) -> tuple[Times, MemoryFigures]:

@@ -46,8 +46,9 @@ def forecast(
     lookahead: int | None,
 ) -> Forecast:
     """Estimate a film (or folder) for the working size (H, W)."""
-    from ..inference.cost import frame_cost, measure_rate
+    from ..inference.cost import frame_cost
     from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
+    from ..inference.rates import convolution_rate
     from ..networks.colormnet import ColorMNetConfig
     from ..weights import LockEntry, config_of, find, locate
 
@@ -59,7 +60,7 @@ def forecast(
     config = config_of(path) if path else ColorMNetConfig()
     ahead = lookahead or default_lookahead(chosen)
     cost = frame_cost(config, working_size, memory, precision=number_format, lookahead=ahead)
-    each = cost.seconds(measure_rate(chosen, number_format))
+    each = cost.seconds(convolution_rate(chosen, number_format))
     return Forecast(
         device=describe_device(chosen),
         precision=number_format,

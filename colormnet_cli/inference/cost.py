@@ -1,16 +1,12 @@
 """An estimate of the memory and time that a film takes.
 
-The network is run on the meta device, where only shapes are computed; the speed of the device is measured by a plain
-convolution and a matrix product.
+The network is run on the meta device, where only shapes are computed.
 """
 
 from __future__ import annotations
 
-import math
-import time
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +21,10 @@ from ..settings import MemoryConfig
 from .colorizer import Colorizer
 from .device import DTYPES
 
-__all__ = ["Cost", "fitting_size", "frame_cost", "measure_product_rate", "measure_rate"]
+__all__ = ["Cost", "fitting_size", "frame_cost"]
 
 # A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
 _SLOWER_THAN_A_CONVOLUTION = 1.3
-_SLOW = 3.0  # seconds of one convolution or product after which no better figure is waited for
 _SIZES = (2160, 1440, 1080, 960, 720, 640, 576, 480, 432, 360, 320, 288, 240, 192, 144, 112, 96, 64)
 
 
@@ -131,38 +126,3 @@ def fitting_size(
 
     first = bisect_left(smaller, True, key=fits)  # from large to small: those that do not fit, then those that do
     return smaller[first] if first < len(smaller) else None
-
-
-def measure_rate(device: torch.device, precision: str, size: tuple[int, int] = (70, 112)) -> float:
-    """Operations a second of a 3×3 convolution of 256 channels: the yardstick for everything else."""
-    dtype, (rows, columns) = DTYPES[precision], size
-    picture = torch.randn(1, 256, rows, columns, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    kernel = torch.randn(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision != "fp32"):  # as the Colorizer
-        seconds = _fastest(lambda: torch.nn.functional.conv2d(picture, kernel, padding=1), device)
-    return 2 * 256 * 256 * 9 * rows * columns / seconds
-
-
-def measure_product_rate(device: torch.device, precision: str) -> float:
-    """Operations a second of a product of two large square matrices."""
-    side = 8192 if device.type == "cuda" else 2048
-    matrix = torch.randn(side, side, device=device, dtype=DTYPES[precision])
-    return 2 * side**3 / _fastest(lambda: matrix @ matrix, device)
-
-
-@torch.inference_mode()
-def _fastest(work: Callable[[], torch.Tensor], device: torch.device) -> float:
-    """Seconds of one call: the best of several runs, each long enough to be timed with the device waited for."""
-
-    def seconds(calls: int) -> float:
-        started = time.perf_counter()
-        for _ in range(calls):
-            out = work()
-        float(out.flatten()[0])  # waits for the device
-        return (time.perf_counter() - started) / calls
-
-    seconds(1)  # chooses an algorithm
-    once = seconds(1)
-    if once > _SLOW:  # a number format that the processor does not know
-        return once
-    return min(once, *(seconds(math.ceil(0.02 / once)) for _ in range(3)))

@@ -15,7 +15,7 @@ QUICK = ["bench", "--model", "small.pt", "--device", "cpu", "--size", "48x32", "
 @pytest.fixture
 def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The true ones would take most of the time; tests/bench measures them."""
-    for name in ("measure_rate", "measure_product_rate"):
+    for name in ("convolution_rate", "product_rate"):
         monkeypatch.setattr(f"colormnet_cli.bench.run.{name}", lambda *_: 1e9)
 
 
