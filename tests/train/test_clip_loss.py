@@ -74,7 +74,7 @@ def test_training_only_the_keys_leaves_the_rest():
     loss = ClipLoss(model, chroma_loss=0.02).train()
     lab = 20 * torch.randn(2, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     picks = torch.stack([draw_memory(np.random.default_rng(k), 4) for k in range(2)])
-    result = loss(lab, picks, torch.zeros(4, dtype=torch.bool), matching=True)
+    result = loss(lab, picks, torch.zeros(4, dtype=torch.bool), keys_only=True)
     result.loss.backward()
     trained = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert trained == {"pvgfe", "key_projection", "local_attention"}

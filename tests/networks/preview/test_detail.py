@@ -125,10 +125,10 @@ def test_training_reads_as_films_are_read() -> None:
     colorizer.set_exemplar(clip[0], first_frame=True)
     colorizer.step(clip[0, :1])
     trained = _Clip(model, clip[None])
-    trained.begin(clip[None, 0, 1:] / 110)
+    trained.start(clip[None, 0, 1:] / 110)
     with torch.inference_mode():
         read = colorizer.film.recall(clip[1:, :1], trained.features[1], trained.keys[1]).detail
-        assert torch.allclose(read, trained.read_detail(1), atol=1e-5)
+        assert torch.allclose(read, trained.detail.read(1), atol=1e-5)
 
 
 def test_the_answer_depends_on_what_was_read() -> None:
