@@ -87,7 +87,7 @@ def _versions() -> list[Finding]:
 def _devices() -> list[Finding]:
     import torch
 
-    from ..inference.device import describe_device, free_memory, list_devices
+    from ..inference.device import describe_device, free_memory, list_devices, unusable_gpus
 
     findings = []
     for index, device in enumerate(list_devices()):
@@ -95,7 +95,9 @@ def _devices() -> list[Finding]:
         memory = f", {bytes_text(free)} free" if free else ""
         auto = " (used by --device auto)" if index == 0 else ""
         findings.append(Finding("device", f"{describe_device(device)}{memory}{auto}"))
-    if not torch.cuda.is_available():
+    unusable = unusable_gpus()
+    findings += [Finding("device", f"not usable: {sentence}", note=sentence) for sentence in unusable]
+    if not torch.cuda.is_available() and not unusable:
         built = (
             f"built for CUDA {torch.version.cuda}, but sees no GPU or driver" if torch.version.cuda else "built without"
         )

@@ -21,6 +21,7 @@ __all__ = [
     "process_peak",
     "resolve_device",
     "resolve_precision",
+    "unusable_gpus",
 ]
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -32,6 +33,8 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
     """`auto` (the first of CUDA, MPS and CPU that is there, logged), `cuda`, `cuda:N`, `mps` or `cpu`."""
     name = str(wanted)
     if name == "auto":
+        for sentence in unusable_gpus():
+            _log.warning("%s", sentence)
         found = list_devices()[0]
         _initialize(found)
         _log.info("device: %s (chosen because none was requested)", describe_device(found))
@@ -50,16 +53,59 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
 
 def _initialize(device: torch.device) -> None:
     """Initialize CUDA now: until then `torch.cuda.reset_peak_memory_stats` raises "Invalid device argument"."""
-    if device.type == "cuda":
+    if device.type != "cuda":
+        return
+    try:
         torch.cuda.init()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(
+            f"CUDA does not start here ({reason}): `colormnet doctor` tells more, --device cpu works"
+        ) from error
 
 
 def _require_cuda(index: int) -> None:
     if not torch.cuda.is_available():
         reason = "PyTorch sees no NVIDIA GPU or driver" if torch.version.cuda else "this PyTorch was built without CUDA"
-        raise DeviceError(f"There is no device cuda here ({reason}): `colormnet doctor` tells more, --device cpu works")
+        sentences = unusable_gpus() or [f"There is no device cuda here ({reason})"]
+        raise DeviceError(f"{sentences[0]}: `colormnet doctor` tells more, --device cpu works")
     if index >= (count := torch.cuda.device_count()):
         raise DeviceError(f"There is no device cuda:{index}: there are {count}, counted from cuda:0")
+    if problem := _gpu_problem(index):
+        raise DeviceError(f"{problem}: install a PyTorch that is built for it, or take --device cpu")
+
+
+def unusable_gpus() -> list[str]:
+    """A sentence for each NVIDIA GPU that is there and cannot be used; one for all where the driver is the reason."""
+    count = torch.cuda.device_count()  # from the driver, also where CUDA does not work
+    if count and not torch.cuda.is_available():
+        return [
+            f"PyTorch cannot use the NVIDIA GPU here (its driver is too old for CUDA {torch.version.cuda}, or broken)"
+        ]
+    return [problem for index in range(count) if (problem := _gpu_problem(index))]
+
+
+def _gpu_problem(index: int) -> str | None:
+    """Why this PyTorch cannot run on the GPU: none of the architectures that it was built for fits."""
+    major, minor = torch.cuda.get_device_capability(index)
+    built_for = torch.cuda.get_arch_list()
+    fits = [_runs_on(arch, major, minor) for arch in built_for]
+    if True in fits or None in fits or not fits:
+        return None
+    card = f"cuda:{index}, {torch.cuda.get_device_name(index)} (compute capability {major}.{minor})"
+    return f"This PyTorch cannot use {card}, as it is built for {', '.join(built_for)}"
+
+
+def _runs_on(arch: str, major: int, minor: int) -> bool | None:
+    """Whether code built for an architecture runs on a compute capability; None for what is not NVIDIA's."""
+    if not (match := re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", arch)):
+        return None
+    built = int(match[2]), int(match[3])
+    if match[4] == "a":  # for this one alone
+        return built == (major, minor)
+    if match[1] == "compute":  # PTX, which the driver compiles for any later one
+        return built <= (major, minor)
+    return built[0] == major and built[1] <= minor  # binaries run on later ones of the same major version
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
@@ -77,8 +123,10 @@ def default_lookahead(device: torch.device) -> int:
 
 
 def list_devices() -> list[torch.device]:
-    """Every device that is there, the fastest kind first."""
-    found = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    """Every device that can be used, the fastest kind first."""
+    # `device_count` asks the driver alone, and counts GPUs that CUDA cannot use.
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = [torch.device("cuda", index) for index in range(count) if not _gpu_problem(index)]
     if torch.backends.mps.is_available():
         found.append(torch.device("mps"))
     return [*found, torch.device("cpu")]

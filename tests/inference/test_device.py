@@ -12,10 +12,30 @@ from colormnet_cli.errors import DeviceError, UsageError
 from colormnet_cli.inference import device as d
 
 
+def make_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    *,
+    available: bool = True,
+    capability: tuple[int, int] = (9, 0),
+    built_for: tuple[str, ...] = ("sm_75", "sm_90"),
+) -> None:
+    """Stands in for a machine with so many NVIDIA GPUs, and a PyTorch built for these architectures."""
+    stubs = {
+        "device_count": lambda: count,
+        "is_available": lambda: available,
+        "init": lambda: None,
+        "get_device_capability": lambda index: capability,
+        "get_arch_list": lambda: list(built_for),
+        "get_device_name": lambda index: "GeForce GTX 1080",
+    }
+    for name, stub in stubs.items():
+        monkeypatch.setattr(torch.cuda, name, stub)
+
+
 def test_auto_takes_the_fastest_kind(monkeypatch):
     """A GPU is used without being asked for; without one it is the CPU."""
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    make_gpus(monkeypatch, 2)
     monkeypatch.setattr(d, "describe_device", str)
     assert d.resolve_device("auto") == torch.device("cuda:0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -27,9 +47,7 @@ def test_auto_takes_the_fastest_kind(monkeypatch):
 
 def test_a_gpu_is_taken_by_its_number(monkeypatch):
     """`cuda` is the first; one beyond the last is named with how many there are."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    make_gpus(monkeypatch, 2)
     assert d.resolve_device("cuda") == torch.device("cuda:0")
     assert d.resolve_device(torch.device("cuda:1")) == torch.device("cuda:1")
     with pytest.raises(DeviceError, match="There is no device cuda:2: there are 2, counted from cuda:0"):
@@ -44,6 +62,7 @@ import torch
 calls = []
 torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 1
 torch.cuda.init = lambda: calls.append("init")
+torch.cuda.get_device_capability, torch.cuda.get_arch_list = lambda index: (9, 0), lambda: ["sm_90"]
 torch.cuda.get_device_properties = lambda device: type("Card", (), {{"name": "card", "total_memory": 2**30}})
 torch.cuda.reset_peak_memory_stats = lambda device: calls.append("reset")
 from colormnet_cli.inference.device import resolve_device
@@ -53,6 +72,58 @@ print(*calls)
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["init", "reset"]
+
+
+def test_a_driver_that_is_too_old(monkeypatch, caplog):
+    """NVML counts the GPU although CUDA does not work: `auto` ended in an internal error, and so did `doctor`."""
+    make_gpus(monkeypatch, 1, available=False)
+    assert d.list_devices() == [torch.device("cpu")]
+    assert d.resolve_device("auto") == torch.device("cpu")
+    assert "driver is too old" in caplog.text
+    with pytest.raises(DeviceError, match="driver is too old"):
+        d.resolve_device("cuda")
+
+
+def test_a_gpu_that_is_too_old(monkeypatch, caplog):
+    """Otherwise the first kernel ends with "no kernel image is available for execution on the device"."""
+    make_gpus(monkeypatch, 1, capability=(6, 1))
+    assert d.resolve_device("auto") == torch.device("cpu")
+    assert "GTX 1080 (compute capability 6.1)" in caplog.text
+    with pytest.raises(DeviceError, match=r"cannot use cuda:0.*built for sm_75, sm_90"):
+        d.resolve_device("cuda:0")
+
+
+def test_cuda_that_does_not_start(monkeypatch):
+    """What the driver says, in a sentence instead of an internal error."""
+    make_gpus(monkeypatch, 1)
+
+    def fail() -> None:
+        raise RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment\nmore")
+
+    monkeypatch.setattr(torch.cuda, "init", fail)
+    with pytest.raises(DeviceError, match=r"CUDA does not start here \(CUDA unknown error"):
+        d.resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("built_for", "capability", "runs"),
+    [
+        ("sm_75", (7, 5), True),
+        ("sm_86", (8, 9), True),  # a binary runs on a later one of the same major version
+        ("sm_86", (8, 0), False),
+        ("sm_90", (10, 0), False),
+        ("compute_90", (12, 0), True),  # PTX runs on any later one
+        ("compute_90", (8, 9), False),
+        ("sm_90a", (9, 0), True),
+        ("sm_100a", (10, 3), False),
+        ("sm_100f", (10, 3), True),
+        ("gfx1100", (11, 0), True),  # AMD's: not ours to judge
+    ],
+)
+def test_which_gpus_a_pytorch_runs_on(monkeypatch, built_for, capability, runs):
+    """A GPU that works must not be refused, and one that does not must not be taken."""
+    make_gpus(monkeypatch, 1, capability=capability, built_for=(built_for,))
+    assert (d.list_devices()[0].type == "cuda") == runs
 
 
 def test_what_is_no_device():
