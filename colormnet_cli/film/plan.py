@@ -16,7 +16,7 @@ from ..files import check_output
 from ..media.reference_path import split_reference
 from ..settings import ColorizeSettings
 from ..timecode import Timecode
-from ..video.encode import EncoderSpec, choose_encoder, chroma_siting, writes_aspect_ratio
+from ..video.encode import EncoderSpec, choose_encoder, chroma_siting
 from ..video.encoder_support import try_encoder
 from ..video.mux import try_mux, writes_rotation
 from ..video.probe import VideoInfo, probe
@@ -141,7 +141,7 @@ def plan_video(
         settings=settings,
         references=references,
         exemplars=tuple(map(read_exemplar, references)),
-        warnings=(*notes, *_losses(info, encoder, output.suffix)),
+        warnings=(*notes, *_losses(info)),
     )
 
 
@@ -153,11 +153,8 @@ def as_references(references: str | Path | Sequence[str | Path]) -> tuple[str, .
     return tuple(map(str, several))
 
 
-def _losses(info: VideoInfo, encoder: EncoderSpec, ending: str) -> Iterator[str]:
+def _losses(info: VideoInfo) -> Iterator[str]:
     """What of the film's picture does not come along, besides what the encoder had to choose."""
-    shape = info.sample_aspect_ratio
-    if shape not in (None, 1) and encoder.container in ("matroska", "webm") and not writes_aspect_ratio(encoder):
-        yield f"The shape of the pixels ({shape}) is lost: {encoder.encoder} in {ending} cannot say it."
     if info.layout.alpha:
         yield "The film's transparency was left out."
     if info.display_matrix is not None and not writes_rotation():

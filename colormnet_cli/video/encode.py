@@ -28,7 +28,6 @@ __all__ = [
     "gray_frame",
     "open_encoder",
     "write_gray_film",
-    "writes_aspect_ratio",
 ]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -157,12 +156,6 @@ def choose_encoder(info: VideoInfo, output: Path, settings: EncodingSettings) ->
         codec_tag=_HEVC_TAG if apple_tag else None,
     )
     return spec, notes
-
-
-def writes_aspect_ratio(spec: EncoderSpec) -> bool:
-    """Whether the encoder itself writes the sample aspect ratio; PyAV cannot hand it to the Matroska muxer."""
-    name = spec.encoder
-    return any(family in name for family in ("264", "265", "hevc", "ffv1", "mpeg"))
 
 
 def chroma_siting(spec: EncoderSpec) -> Literal["left", "center"]:

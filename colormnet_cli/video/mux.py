@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from itertools import chain, pairwise
 from math import lcm
@@ -20,6 +20,7 @@ from ..files import sync_file, sync_folder
 from ..wording import many
 from .demux import first_packets
 from .encode import EncoderSpec, gray_frame, open_encoder
+from .matroska import reserve_shape, write_shape
 from .metadata import SOURCE_ONLY_TAGS, copy_metadata
 from .probe import VideoInfo, open_input
 from .segments import Segment, check_segments, read_packets, read_segment, segment_path
@@ -192,6 +193,19 @@ def _open_output(target: Path | io.BytesIO, info: VideoInfo, spec: EncoderSpec) 
             output.close()
         raise
     output.close()
+    if _writes_shape(spec):
+        with nullcontext(target) if isinstance(target, io.BytesIO) else target.open("r+b") as header:
+            try:
+                header.seek(0)
+                write_shape(header, spec.width, spec.height, spec.sample_aspect_ratio or Fraction(1))
+            except ValueError as error:
+                shape = f"the shape of the film's pixels ({spec.sample_aspect_ratio})"
+                raise OutputError(f"{spec.container} cannot store {shape}, {error}: choose .mp4 or .mov.") from error
+
+
+def _writes_shape(spec: EncoderSpec) -> bool:
+    """Whether the container needs to be told the shape of the pixels by `write_shape`; others have it from PyAV."""
+    return spec.container in ("matroska", "webm") and spec.sample_aspect_ratio not in (None, 1)
 
 
 def _add_streams(
@@ -209,6 +223,8 @@ def _add_streams(
     copy_metadata(video, source.streams[info.index], spec.container)
     if info.display_matrix is not None and writes_rotation():  # else the film's plan has a warning
         video.set_display_matrix(info.display_matrix)
+    if _writes_shape(spec):
+        reserve_shape(video)
     copies = add_streams(output, source, info.path, plans, part)
     output.metadata.update({k: v for k, v in source.metadata.items() if not k.lower().startswith(_FILE_TAGS)})
     chapters = _chapters(source, part)
