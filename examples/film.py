@@ -1,6 +1,6 @@
-"""Colour a film, as the command does.
+"""Colorize a film, as `colormnet colorize` does.
 
-python examples/film.py [FILM PICTURE OUTPUT]
+python examples/film.py [FILM IMAGE OUTPUT]
 """
 
 import sys
@@ -11,10 +11,10 @@ import colormnet_cli as cm
 HERE = Path(__file__).parent
 if len(sys.argv) not in (1, 4):
     sys.exit(__doc__)
-film, picture, output = sys.argv[1:] or (HERE / "street.mp4", HERE / "street.jpg", "street-colour.mp4")
+film, image, output = sys.argv[1:] or (HERE / "street.mp4", HERE / "street.jpg", "street-color.mp4")
 
 model = cm.load_model("preview")
 receipt = cm.colorize_video(
-    film, [picture], output, model=model, progress=lambda at: print(f"\r{at.frame} of {at.total}", end="")
+    film, image, output, model=model, progress=lambda at: print(f"\r{at.frame} of {at.total}", end="")
 )
 print(f"\n{receipt.frames} frames at {receipt.fps:.1f} a second, to {receipt.output.path}")

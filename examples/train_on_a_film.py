@@ -6,14 +6,13 @@ python examples/train_on_a_film.py RUN STEPS FILM [FILM ...]
 import sys
 from pathlib import Path
 
-from colormnet_cli.train import preset, train
+from colormnet_cli.train import fine_tuning, preset, train
 
 if len(sys.argv) < 4:
     sys.exit(__doc__)
 run, steps, *films = sys.argv[1:]
-settings = preset("preview").with_overrides(
-    data=tuple(films), synthetic=False, init="preview", steps=int(steps), lr=2e-4, warmup=0, matching_share=0.0,
-    batch=2, crops=((0.0, 128),),
-)  # fmt: skip
+settings = fine_tuning(preset("preview")).with_overrides(
+    data=tuple(films), synthetic=False, init="preview", steps=int(steps), batch=2, crops=((0.0, 128),)
+)
 result = train(settings, Path(run), progress=lambda at: print(f"step {at.step}: error {at.error:.2f}"))
 print(f"best validation {result.best_psnr:.2f} dB; use it with --model {result.weights}")

@@ -1,4 +1,4 @@
-"""The examples: what README tells a new user to run, and one script for each use of the API."""
+"""The bundled clip, and one example script for each use of the Python API."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from support.clips import write_frames
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-FILM, PICTURE = EXAMPLES / "street.mp4", EXAMPLES / "street.jpg"
+FILM, IMAGE = EXAMPLES / "street.mp4", EXAMPLES / "street.jpg"
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run a script in a folder of its own; what it printed."""
+    """Run a script in an empty folder; returns what it prints."""
     monkeypatch.chdir(tmp_path)
 
     def script(name, *arguments):
@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
-    """The first frames of the street: as a film, to be quick."""
+    """A film of the first ten frames of street.mp4, to be fast."""
     import av
 
     path = tmp_path_factory.mktemp("short") / "short.mp4"
@@ -53,37 +53,47 @@ def saturation(path):
     return cv2.cvtColor(frame, cv2.COLOR_BGR2HSV)[..., 1].mean()
 
 
-def test_a_film(run, short):
-    assert "10 frames" in run("film.py", short, PICTURE, "out.mp4")
+def test_film(run, short):
+    """The shortest script, which everybody tries first, would fail."""
+    assert "10 frames" in run("film.py", short, IMAGE, "out.mp4")
     assert saturation("out.mp4") > 40 > saturation(short)
 
 
 def test_frame_by_frame(run):
+    """Who uses the network alone would have no working example."""
     lines = run("frame_by_frame.py", 3).splitlines()
     assert len(lines) == 3
     assert Path("street.state").exists()
 
 
-def test_another_exemplar(run, short):
-    run("another_exemplar.py", short, "out.mp4", PICTURE, PICTURE)
+def test_own_decoder(run, short):
+    """Who has their own decoder would have no working example, or one that writes gray frames."""
+    assert "10 frames" in run("own_decoder.py", short, IMAGE, "out.mp4")
     assert saturation("out.mp4") > 40
 
 
-@pytest.mark.parametrize("name", ["film.py", "another_exemplar.py", "train_on_a_film.py"])
-def test_too_little_given(run, name):
-    """Who tries a script without reading it first would see a traceback about unpacking."""
+def test_several_references(run, short):
+    """Several reference images would be refused, or have no effect."""
+    run("several_references.py", short, "out.mp4", IMAGE, IMAGE)
+    assert saturation("out.mp4") > 40
+
+
+@pytest.mark.parametrize("name", ["film.py", "own_decoder.py", "several_references.py", "train_on_a_film.py"])
+def test_missing_arguments(run, name):
+    """A script started without its arguments would end in a traceback instead of its usage."""
     with pytest.raises(SystemExit, match=f"python examples/{name} "):
         run(name, "one")
 
 
 def test_training(run, tmp_path):
+    """Fine-tuning from Python would fail, or leave no weights."""
     film = write_frames(tmp_path / "film", 10)
     assert "best validation" in run("train_on_a_film.py", "run", 1, film)
     assert (tmp_path / "run" / "best.pt").exists()
 
 
-def test_the_film_of_the_readme_can_be_drawn_again(run, tmp_path):
-    """The clip in the repository would be of unknown origin."""
+def test_clip_can_be_drawn_again(run, tmp_path):
+    """The origin of the clip in the repository could not be shown."""
     run("make_clip.py", tmp_path)
     assert FILM.stat().st_size < 500_000
     ours, theirs = (cv2.imread(str(folder / "street.jpg")) for folder in (tmp_path, EXAMPLES))
