@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import UsageError
 from .groups import CommandLine, Group
 from .running import is_out_of_memory
 from .session import Session, sentence
@@ -42,7 +44,9 @@ app = CommandLine(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Colorize black-and-white film from a reference image, with ColorMNet (ECCV 2024).
 
-    Example:  [bold]colormnet colorize old.mp4 --ref photo.jpg -o out.mp4[/bold]""",
+    Example:  [bold]colormnet colorize old.mp4 --ref photo.jpg -o out.mp4[/bold]
+
+    Defaults for options can be set in a file config.toml; `colormnet doctor` shows where it is.""",
 )
 
 
@@ -56,11 +60,18 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    from .config import read_defaults
+
+    try:
+        ctx.default_map = read_defaults(ctx.command)
+    except UsageError:
+        if ctx.invoked_subcommand != "doctor":  # which reports it
+            raise
 
 
 for _name in COMMANDS:
@@ -100,6 +111,7 @@ def _explain(error: BaseException, session: Session) -> int:
         return 130
     if session.debug:
         session.console.print_exception()
+    session.log("".join(traceback.format_exception(error)), "traceback")
     if isinstance(error, BrokenPipeError):  # the program that read our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -111,7 +123,7 @@ def _explain(error: BaseException, session: Session) -> int:
             return 2
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "colormnet"
-        session.say(f"{sentence(str(error.format_message()))} See `{command} --help`", "error")
+        session.say(f"{sentence(error.format_message() + _origin(error))} See `{command} --help`", "error")
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
         what = error.strerror or str(error)
@@ -124,6 +136,15 @@ def _explain(error: BaseException, session: Session) -> int:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         session.say(f"Internal error: {what} (run the same command with --debug to see where)", "error")
     return 1
+
+
+def _origin(error: Any) -> str:
+    """The configuration file, if the value that is wrong comes from there."""
+    from .config import config_path
+
+    context, param = getattr(error, "ctx", None), getattr(error, "param", None)
+    source = context.get_parameter_source(param.name) if context and param else None
+    return f" (set in {config_path()})" if source and source.name == "DEFAULT_MAP" else ""
 
 
 def _with_options(error: ColormnetError) -> str:

@@ -55,15 +55,6 @@ FilmSize = Annotated[
 StageTimes = Annotated[
     bool, typer.Option("--stage-times", rich_help_panel=WHAT, help="Also measure each stage of a frame.")
 ]
-BenchModel = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        metavar="NAME|PATH",
-        rich_help_panel=o.NETWORK,
-        help="Nothing is downloaded: where the weights are not on disk, random ones are measured.",
-    ),
-]
 
 
 def register(app: CommandLine) -> None:
@@ -72,10 +63,9 @@ def register(app: CommandLine) -> None:
 
 def bench(
     memory: MemoryConfig,
-    choice: Annotated[o.NetworkChoice, ("device", "precision")],
+    choice: o.NetworkChoice,
     batch: Annotated[NetworkSettings, ("lookahead",)],
     session: Session,
-    model: BenchModel = "colormnet",
     size: WorkingSize = "480p",
     film: FilmSize = None,
     frames: Frames = None,
@@ -83,7 +73,9 @@ def bench(
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:
-    """Measure speed and memory on synthetic frames, with a full memory; nothing is downloaded.
+    """Measure speed and memory on synthetic frames, with a full memory.
+
+    Nothing is downloaded: where the weights of --model are not on disk, random ones are measured.
 
     Example:  [bold]colormnet bench --device cuda:0 --precision bf16 --size 960x536[/bold]
 
@@ -105,8 +97,8 @@ def bench(
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         chosen, number_format = choose_device(session, reporter, choice)
-        network, path = _network(session, model)
-        ready = Ready(network, model, path or Path(), chosen, number_format)
+        network, path = _network(session, choice.model)
+        ready = Ready(network, choice.model, path or Path(), chosen, number_format)
         with tell_what_fits(ready, memory, settings.size, batch.lookahead):
             result = measure(
                 network,
@@ -114,7 +106,7 @@ def bench(
                 memory=memory,
                 device=chosen,
                 precision=number_format,
-                name=model,
+                name=choice.model,
                 weights=str(path or "random"),
                 notice=reporter.step,
             )

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import typer
 
 from .groups import CommandLine
-from .options import Json
+from .options import VARIABLES, Json
 from .progress import bytes_text
 from .session import Session
 
@@ -43,7 +43,7 @@ def doctor(session: Session, as_json: Json = False) -> None:
 
     Example:  [bold]colormnet doctor[/bold]
     """
-    checks: tuple[Callable[[], list[Finding]], ...] = (_versions, _devices, _codecs, _caches, _weights)
+    checks: tuple[Callable[[], list[Finding]], ...] = (_versions, _config, _devices, _codecs, _caches, _weights)
     findings = [finding for check in checks for finding in _guarded(check)]
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
@@ -82,6 +82,21 @@ def _versions() -> list[Finding]:
             missing = "" if alike else f"{name} is not installed (pip install {name})"
             findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
     return findings
+
+
+def _config() -> list[Finding]:
+    """The configuration file and variables that change defaults."""
+    import typer.main
+
+    from .app import app
+    from .config import config_path, read_config, read_defaults
+
+    config = read_config()
+    read_defaults(typer.main.get_command(app))  # an unknown key stops every command
+    keys = f"sets {', '.join(config)}" if config else "sets nothing" if config_path().exists() else "does not exist"
+    findings = [Finding("config", f"{config_path()} {keys}")]
+    variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
+    return findings + [Finding("config", f"{name}={value} in the environment") for name, value in variables.items()]
 
 
 def _devices() -> list[Finding]:

@@ -121,6 +121,10 @@ def _expanded(function: Callable[..., None]) -> Callable[..., None]:
         given.pop("return", None)
         function(**given)
 
+    # A configuration file sets options of one name in all commands alike, but not these
+    command.own_options = {  # type: ignore[attr-defined]
+        p.name for p in parameters if p.name in OPTIONS and OPTIONS[p.name] not in get_args(p.annotation)
+    }
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__signature__ = inspect.Signature(sorted(parameters, key=_position))  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

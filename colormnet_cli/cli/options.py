@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import UsageError
+from ..errors import ColormnetError, UsageError
 from ..timecode import parse_time
 from .session import Session
 
@@ -26,6 +26,7 @@ __all__ = [
     "PANELS",
     "RANGE",
     "SESSION",
+    "VARIABLES",
     "ColorSource",
     "Device",
     "DryRun",
@@ -115,6 +116,27 @@ def _option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, help=help, **more)
 
 
+VARIABLES = ("COLORMNET_MODEL", "COLORMNET_DEVICE")
+_DEVICES = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
+_CODECS = ("h264", "hevc", "av1", "vp9", "prores", "dnxhr", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+
+def _models(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from ..weights import read_lock
+
+    try:
+        return [name for name in read_lock() if name.startswith(incomplete)]
+    except ColormnetError:
+        return []
+
+
+def _one_of(*values: str) -> dict[str, Any]:
+    """Values that the shell completes; others may be given as well."""
+    return {"autocompletion": lambda incomplete: [value for value in values if value.startswith(incomplete)]}
+
+
 _COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
 
 # By the name of the field, whichever settings it is in
@@ -127,13 +149,20 @@ OPTIONS: dict[str, Any] = {
         parser=filled,
     ),
     "model": _option(
-        NETWORK, "Name from `colormnet weights list`, or a weight file.", metavar="NAME|PATH", parser=filled
+        NETWORK,
+        "Name from `colormnet weights list`, or a weight file.",
+        metavar="NAME|PATH",
+        parser=filled,
+        envvar=VARIABLES[0],
+        autocompletion=_models,
     ),
     "device": _option(
         NETWORK,
         "Device to run on. auto: the first of CUDA, MPS and CPU that is available.",
         metavar="auto|cuda[:N]|mps|cpu",
         parser=_device,
+        envvar=VARIABLES[1],
+        **_one_of(*_DEVICES),
     ),
     "precision": _option(NETWORK, "Number format. auto: fp16 on CUDA, fp32 elsewhere."),
     "size": _option(
@@ -158,9 +187,12 @@ OPTIONS: dict[str, Any] = {
         OUTPUT,
         "h264, hevc, av1, vp9, prores, dnxhr, ffv1, or the name of an FFmpeg encoder; default: by container.",
         metavar="NAME",
+        **_one_of(*_CODECS),
     ),
     "crf": _option(OUTPUT, "Quality; lower is better. Default for h264: 16.", metavar="N", min=0, max=63),
-    "preset": _option(OUTPUT, "Speed preset of the encoder. Default for h264: medium.", metavar="NAME"),
+    "preset": _option(
+        OUTPUT, "Speed preset of the encoder. Default for h264: medium.", metavar="NAME", **_one_of(*_PRESETS)
+    ),
     "archive": _option(OUTPUT, "Lossless: FFV1 in .mkv; other streams are copied.", "--archive"),
     "audio": _option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
     "overwrite": _option(OUTPUT, "Replace an existing output.", "--overwrite"),
@@ -223,6 +255,15 @@ def _debug(ctx: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
+def _log_file(ctx: typer.Context, file: Path | None) -> Path | None:
+    if file and not ctx.resilient_parsing:  # as in shell completion
+        try:
+            _session(ctx).log_to(file)
+        except OSError as error:
+            raise typer.BadParameter(f"{file} cannot be written: {error.strerror}") from error
+    return file
+
+
 def _form(ctx: typer.Context, form: ProgressForm) -> ProgressForm:
     _session(ctx).as_json = form == "json"
     return form
@@ -237,8 +278,25 @@ Verbose = Annotated[
 ]  # fmt: skip
 Quiet = Annotated[bool, _option(MESSAGES, "Show errors only.", "--quiet", "-q", callback=_quiet)]
 Debug = Annotated[bool, _option(MESSAGES, "Show the traceback of an error.", "--debug", is_eager=True, callback=_debug)]
+LogFile = Annotated[
+    Path | None,
+    _option(
+        MESSAGES,
+        "Append all messages to a file, with times and the tracebacks of errors.",
+        "--log-file",
+        metavar="FILE",
+        parser=path,
+        is_eager=True,
+        callback=_log_file,
+    ),
+]
 # Type and default of the options that every command has, by the parameter's name
-SESSION: dict[str, tuple[Any, Any]] = {"verbose": (Verbose, 0), "quiet": (Quiet, False), "debug": (Debug, False)}
+SESSION: dict[str, tuple[Any, Any]] = {
+    "verbose": (Verbose, 0),
+    "quiet": (Quiet, False),
+    "debug": (Debug, False),
+    "log_file": (LogFile, None),
+}
 Form = Annotated[
     ProgressForm,
     _option(

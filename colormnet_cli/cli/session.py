@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import shutil
 import sys
 import textwrap
+import time
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from .._version import __version__
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +35,7 @@ class Session:
     debug: bool = False
     as_json: bool = False  # messages as JSON lines, for other programs (--progress json)
     interrupted: bool = False  # Ctrl-C was pressed
+    log_file: TextIO | None = None  # --log-file
 
     @cached_property
     def console(self) -> Console:
@@ -50,6 +56,7 @@ class Session:
 
     def say(self, text: str, level: str = "note") -> None:
         """Show a message, or with --progress json a JSON line. --quiet drops notes and warnings."""
+        self.log(text, level)
         if self.verbosity < 0 and level in ("note", "warning"):
             return
         text = sentence(text)
@@ -61,6 +68,18 @@ class Session:
         else:
             self.console.print(f"[{_STYLES[level]}]{level.capitalize()}:[/] ", end="")
             self.console.print(text, markup=False)
+
+    def log_to(self, file: Path) -> None:
+        """Append messages to a file. Raises OSError."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.log_file = file.open("a", encoding="utf-8")
+        self.log(f"colormnet {__version__}: {shlex.join(sys.argv[1:])}")
+        self.start_logging()
+
+    def log(self, text: str, level: str = "note") -> None:
+        """Write to the log file, if there is one."""
+        if self.log_file:
+            print_line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {level}: {text.strip()}", self.log_file)
 
     def emit(self, event: dict[str, Any]) -> None:
         """Write an object as one line of JSON to stderr."""
@@ -79,19 +98,25 @@ class Session:
     def start_logging(self) -> None:
         """Show the package's log messages as messages of the session; Python's warnings only with --verbose."""
         logger = logging.getLogger("colormnet_cli")
-        logger.setLevel(_LEVELS[2] if self.debug else _LEVELS[max(-1, min(2, self.verbosity))])
-        logger.handlers = [_Handler(self)]
+        shown = _LEVELS[2] if self.debug else _LEVELS[max(-1, min(2, self.verbosity))]
+        logger.setLevel(logging.DEBUG if self.log_file else shown)
+        logger.handlers = [_Handler(self, shown)]
         logger.propagate = False
         if self.verbosity < 1 and not self.debug:
             warnings.simplefilter("ignore")
 
 
 class _Handler(logging.Handler):
-    def __init__(self, session: Session) -> None:
+    """Messages below `shown` only go to the log file."""
+
+    def __init__(self, session: Session, shown: int) -> None:
         super().__init__()
-        self.session = session
+        self.session, self.shown = session, shown
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < self.shown:
+            self.session.log(self.format(record), record.levelname.lower())
+            return
         level = "note" if record.levelno < logging.WARNING else "warning"
         self.session.say(self.format(record), "error" if record.levelno >= logging.ERROR else level)
 

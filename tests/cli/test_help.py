@@ -120,6 +120,28 @@ def test_completion(tmp_path, shell):
     assert "--archive" in answer.stdout, answer
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--model p", "preview"),
+        ("--codec h", "h264 hevc h264_nvenc hevc_nvenc"),
+        ("--device cu", "cuda cuda:0 cuda:1"),
+        ("--preset ultra", "ultrafast"),
+        ("--precision b", "bf16"),
+        ("--audio n", "none"),
+    ],
+)
+def test_values_are_completed(tmp_path, line, expected):
+    """Nobody knows by heart what the options take; and the shell must not wait for PyTorch."""
+    line = f"colormnet colorize {line}"
+    program = "import sys\nsys.modules['torch'] = None\nfrom colormnet_cli.cli import main; main()"
+    asked = {"_COLORMNET_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment(tmp_path, **asked), capture_output=True, text=True
+    )
+    assert answer.stdout.split() == expected.split(), answer
+
+
 def test_completion_installs(tmp_path):
     """`colormnet --install-completion` writes into the shell's own files."""
     ran = subprocess.run(
