@@ -80,6 +80,8 @@ class _Planner:
             return None  # QuickTime's chapter track
         if known.kind == "data" and stream.metadata.get("timecode", "") == self.timecode:
             return None  # a timecode track: also a tag of the video stream, from which .mov and .mp4 make a track again
+        if known.kind == "data" and known.codec == "unknown":  # .mov takes these, and writes no description of them
+            return StreamPlan(known, "drop", f"{copied.name} was left out: FFmpeg does not know its format.")
         if known.attached_picture and self.muxer == "matroska" and known.codec in _MIME:
             return StreamPlan(known, "attach")
         if known.kind == "video" and not known.attached_picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ def test_a_timecode_track_is_kept(camera: Path, tmp_path: Path, color: Any, endi
         assert len(container.streams.data) == (ending in ("mov", "mp4"))
 
 
+@pytest.mark.parametrize(("tag", "known"), [("mebx", False), ("camm", False), ("fdsc", False), ("gpmd", True)])
+def test_data_of_an_unknown_format_is_left_out(camera: Path, tmp_path: Path, color: Any, tag: str, known: bool) -> None:
+    """Phones' and cameras' sensor data came out as a track without a description, which breaks players."""
+    source = tmp_path / "phone.mov"
+    source.write_bytes(camera.read_bytes().replace(b"tmcd", tag.encode()))
+    warnings = color(source, tmp_path / "out.mov").warnings
+    assert any("FFmpeg does not know its format" in warning for warning in warnings) != known
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert len(container.streams.data) == known
+
+
 def test_a_stream_that_fails_only_at_the_end_is_left_out(
     camera: Path, tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,8 +80,9 @@ def test_colored_frames_survive_audio_that_cannot_be_muxed(
 def test_a_stream_that_only_the_trailer_refuses_is_found_by_planning(camera: Path) -> None:
     """A header is written at once, the rest after a night's work: the first packets are muxed before that."""
     info = probe(camera)
+    known = replace(info.streams[2], codec="bin_data")  # a format that .mov has
     with open_input(camera) as container:
-        planner = _Planner(container, info, "mov", "copy")
+        planner = _Planner(container, replace(info, streams=(*info.streams[:2], known)), "mov", "copy")
         planner.timecode = None  # as if only the track had it
         plan = planner.plan(container.streams[2])
     assert plan is not None
