@@ -36,9 +36,9 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         if self.size != "source" and (isinstance(self.size, (bool, str)) or self.size < 16):
-            raise UsageError(f"size is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
+            raise UsageError(f"`size` is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
         if self.lookahead is not None and self.lookahead < 1:
-            raise UsageError(f"lookahead is {self.lookahead}: give at least one frame.")
+            raise UsageError(f"`lookahead` is {self.lookahead}: give at least one frame.")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RangeSettings:
 
     def __post_init__(self) -> None:
         if self.end is not None and self.duration is not None:
-            raise UsageError("Give an end or a duration, not both.")
+            raise UsageError("Give `end` or `duration`, not both.")
         start, end, duration = self.timecodes
         begin = start or Timecode(frame=0)
         if end is not None and end.reached(begin.frame or 0, begin.seconds or Fraction(0)):
@@ -84,9 +84,9 @@ class EncodingSettings:
         pairs = options.items() if isinstance(options, Mapping) else options
         object.__setattr__(self, "encoder_options", tuple((str(k), str(v)) for k, v in pairs))
         if self.audio not in AUDIO:
-            raise UsageError(f"audio is {self.audio!r}: give one of {', '.join(AUDIO)}.")
+            raise UsageError(f"`audio` is {self.audio!r}: give one of {', '.join(AUDIO)}.")
         if self.crf is not None and not 0 <= self.crf <= 63:
-            raise UsageError(f"crf is {self.crf}: give a value between 0 and 63.")
+            raise UsageError(f"`crf` is {self.crf}: give a value between 0 and 63.")
         if self.archive and any((self.codec, self.crf is not None, self.preset)):
             raise UsageError("`archive` means FFV1: it cannot be combined with `codec`, `crf` or `preset`.")
 

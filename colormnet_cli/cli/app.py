@@ -7,17 +7,14 @@ import signal
 import sys
 import traceback
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ..errors import UsageError
+from ..errors import ColormnetError, UsageError
 from .groups import CommandLine, Group
 from .running import is_out_of_memory
 from .session import Session, sentence
-
-if TYPE_CHECKING:
-    from ..errors import ColormnetError
 
 __all__ = ["app", "main"]
 
@@ -103,8 +100,6 @@ def _open_streams() -> None:
 
 def _explain(error: BaseException, session: Session) -> int:
     """Show what happened, in a sentence; returns the exit code."""
-    from ..errors import ColormnetError
-
     stopped = isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort))
     if stopped or session.interrupted:  # interrupted imports may raise another error
         session.say((stopped and str(error)) or "Interrupted.", "interrupted")
@@ -116,7 +111,7 @@ def _explain(error: BaseException, session: Session) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if isinstance(error, ColormnetError):
-        session.say(_with_options(error), "error")
+        session.say(str(error), "error")
         return error.exit_code
     if hasattr(error, "format_message"):  # raised by typer: wrong usage
         if not error.format_message():  # no arguments: the help was shown
@@ -145,14 +140,3 @@ def _origin(error: Any) -> str:
     context, param = getattr(error, "ctx", None), getattr(error, "param", None)
     source = context.get_parameter_source(param.name) if context and param else None
     return f" (set in {config_path()})" if source and source.name == "DEFAULT_MAP" else ""
-
-
-def _with_options(error: ColormnetError) -> str:
-    """The text of an error, with the options that do what it advises."""
-    from ..errors import DownloadError
-
-    text = str(error)
-    if isinstance(error, DownloadError):
-        options = ["`--model preview`"] * ("'preview'" in text) + ["`--model PATH`"] * ("as the model" in text)
-        text += f" ({', '.join(options)})" if options else ""
-    return text

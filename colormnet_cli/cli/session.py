@@ -56,10 +56,10 @@ class Session:
 
     def say(self, text: str, level: str = "note") -> None:
         """Show a message, or with --progress json a JSON line. --quiet drops notes and warnings."""
+        text = sentence(text)
         self.log(text, level)
         if self.verbosity < 0 and level in ("note", "warning"):
             return
-        text = sentence(text)
         if self.as_json:
             self.emit({"event": level, "text": text})
         elif level in ("note", "interrupted"):
@@ -128,14 +128,19 @@ def _wrapped(line: str, width: int, hang: int) -> str:
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-_SETTING = re.compile(r"`([a-z][a-z_]*)(=True|=False)?`")
+_SETTING = re.compile(r'`([a-z][a-z_]*)(?:=(?:(True)|(False)|"([^"`]*)"|([A-Z0-9]+)))?`')
 
 
 def named_options(text: str) -> str:
     """Name options where the library's messages name settings as in Python: `overwrite=True` is --overwrite."""
     from .options import option_name
 
-    return _SETTING.sub(lambda setting: option_name(setting[1], setting[2] != "=False"), text)
+    def option(match: re.Match[str]) -> str:
+        name, _, off, *values = match.groups()
+        value = next(filter(None, values), "")
+        return option_name(name, not off) + (f" {value}" if value else "")
+
+    return _SETTING.sub(option, text)
 
 
 def sentence(text: str) -> str:

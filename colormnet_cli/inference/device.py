@@ -45,7 +45,7 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
     if kind == "cuda":
         _require_cuda(index)
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("There is no device mps here (it needs a Mac with Apple silicon): try --device auto")
+        raise DeviceError('There is no device mps here (it needs a Mac with Apple silicon): use `device="auto"`')
     device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
     _initialize(device)
     return device
@@ -60,7 +60,7 @@ def _initialize(device: torch.device) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DeviceError(
-            f"CUDA does not start here ({reason}): `colormnet doctor` tells more, --device cpu works"
+            f'CUDA does not start here ({reason}): see `colormnet doctor`, or use `device="cpu"`'
         ) from error
 
 
@@ -68,11 +68,11 @@ def _require_cuda(index: int) -> None:
     if not torch.cuda.is_available():
         reason = "PyTorch sees no NVIDIA GPU or driver" if torch.version.cuda else "this PyTorch was built without CUDA"
         sentences = unusable_gpus() or [f"There is no device cuda here ({reason})"]
-        raise DeviceError(f"{sentences[0]}: `colormnet doctor` tells more, --device cpu works")
+        raise DeviceError(f'{sentences[0]}: see `colormnet doctor`, or use `device="cpu"`')
     if index >= (count := torch.cuda.device_count()):
         raise DeviceError(f"There is no device cuda:{index}: there are {count}, counted from cuda:0")
     if problem := _gpu_problem(index):
-        raise DeviceError(f"{problem}: install a PyTorch that is built for it, or take --device cpu")
+        raise DeviceError(f'{problem}: install a PyTorch that is built for it, or use `device="cpu"`')
 
 
 def unusable_gpus() -> list[str]:

@@ -216,9 +216,9 @@ def _unavailable(entry: LockEntry, why: str, remedy: str) -> DownloadError:
     names = read_lock()
     if entry.name in names:  # not for the weights that training starts from
         if entry.name != "preview" and "preview" in names:
-            remedy += ", use the small model 'preview', which is part of this program"
+            remedy += ', use the small model that is part of this program (`model="preview"`)'
         facts = f" ({entry.size:,} bytes, sha256 {entry.sha256})" if entry.sha256 else ""
-        remedy += f", or get {entry.file}{facts} from elsewhere and give its path as the model"
+        remedy += f", or get {entry.file}{facts} from elsewhere and give its path (`model=PATH`)"
     return DownloadError(f"The weights {entry.name!r} could not be downloaded: {why}. {remedy}")
 
 

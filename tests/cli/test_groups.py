@@ -9,7 +9,7 @@ import typer
 
 from colormnet_cli.cli.groups import CommandLine
 from colormnet_cli.cli.options import OPTIONS, PANELS, NetworkChoice
-from colormnet_cli.cli.session import Session
+from colormnet_cli.cli.session import Session, sentence
 from colormnet_cli.errors import UsageError
 from colormnet_cli.settings import ColorizeSettings, EncodingSettings, MemoryConfig, RunSettings
 
@@ -103,3 +103,15 @@ def test_options_stand_in_the_order_of_their_panels() -> None:
     names = [param.name for param in typer.main.get_command(app).params]
     assert names.index("model") < names.index("start") < names.index("codec") < names.index("quiet")
     assert names.index("quiet") < names.index("lookahead") < names.index("pix_fmt") < names.index("gamma")
+
+
+def test_messages_name_options() -> None:
+    """Python's names in an error of the command: people would type `overwrite=True`."""
+    text = (
+        "`n_s` and `crf`; `overwrite=True`, `resume=False`, `guided=False`, `ref_is_first=False`; "
+        '`device="cpu"`, `model=PATH`, `lookahead=1`; `colormnet doctor`'
+    )
+    assert sentence(text) == (
+        "--ns and --crf; --overwrite, --no-resume, --bilinear, --ref-is-other; "
+        "--device cpu, --model PATH, --lookahead 1; `colormnet doctor`."
+    )

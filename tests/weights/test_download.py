@@ -124,7 +124,7 @@ def test_a_fault_of_the_last_source_ends_in_one_sentence(hub, mirror, fault, mon
     assert "the Hugging Face space someone/film answered 404" in message
     expected = {"cut": "IncompleteRead|ended after", "gated": "answered 401", "slow": "timed out", "short": "offers"}
     assert re.search(f"{re.escape(url)} .*(?:{expected.get(fault, ANSWERS[fault])})", message)
-    assert "give its path as the model" in message
+    assert "give its path (`model=PATH`)" in message
     assert hub.sha256 in message
     assert "\n" not in message
     assert left_behind(hub) == []
@@ -208,7 +208,7 @@ def test_a_broken_first_download_is_not_recorded(unverified, fault):
 def test_the_error_suggests_the_preview(hub):
     """Who cannot have the weights today can still see color, with the small model that is part of the program."""
     hub.fault = "404"
-    with pytest.raises(DownloadError, match="use the small model 'preview'"):
+    with pytest.raises(DownloadError, match=r'small model that is part of this program \(`model="preview"`'):
         get(entry(hub))
 
 
