@@ -53,7 +53,7 @@ class Colorizer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = _prepared(model, self.device, DTYPES[precision])
-        self.net = CudaGraphs(self.model)  # called for each frame; on CUDA its kernels are recorded
+        self.net = CudaGraphs(self.model)  # called for each frame; on CUDA its kernels are captured
         self.reset()
 
     def reset(self) -> None:

@@ -20,7 +20,21 @@ from ..networks.colormnet import ColorMNet
 __all__ = ["CudaGraphs"]
 
 _log = logging.getLogger(__name__)
-_ONE_AT_A_TIME = threading.Lock()  # recordings of a process: PyTorch allows no two at once
+_ONE_AT_A_TIME = threading.Lock()  # captures of a process: PyTorch allows no two at once
+
+
+class _Pool:
+    """Memory that graphs work in. They never run at once, so they share it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    @functools.cached_property
+    def handle(self) -> Any:
+        return torch.cuda.graph_pool_handle()
+
+
+Capture = Callable[[Callable[[], Any], _Pool], tuple[Callable[[], None], Any]]  # see `_capture`
 
 
 class CudaGraphs:
@@ -32,79 +46,88 @@ class CudaGraphs:
 
     def __init__(self, model: ColorMNet) -> None:
         self.model = model
-        self._recorded: dict[Any, _Recording | None] = {}  # None: asked once
-        self._records = model.device.type == "cuda"
-        self._pool: Any = None
+        self.enabled = model.device.type == "cuda"
+        self.capture: Capture = _capture  # tests and estimates of memory put a stand-in here
+        self._graphs: dict[Any, _Graph | None] = {}  # by function and shapes; None: called once
+        self._pool = _Pool(model.device)
         self._size: tuple[int, int] | None = None
 
     def begin(self, size: tuple[int, int]) -> None:
         """A film of this size begins: drop the graphs of another size, each of which keeps memory."""
         if size != self._size:
-            self._recorded.clear()
-            self._pool, self._size = None, size  # a pool ends with its recordings
+            self._drop()
+            self._size = size
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """The model's method of that name, recorded and replayed."""
+        """The model's method of that name, captured and replayed."""
         return functools.partial(self._call, getattr(self.model, name))
 
     def _call(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self._records:
+        if not self.enabled:
             return work(*args, **kwargs)
         leaves, form = tree_flatten((args, kwargs))
         kind = (work.__name__, str(form), *((x.shape, x.dtype) if isinstance(x, Tensor) else x for x in leaves))
-        if kind not in self._recorded:
-            self._recorded[kind] = None
+        if kind not in self._graphs:
+            self._graphs[kind] = None
             return work(*args, **kwargs)
-        recording = self._recorded[kind]
-        if recording is None:
+        graph = self._graphs[kind]
+        if graph is None:
             try:
-                recording = self._recorded[kind] = self._record(work, leaves, form)
+                graph = self._graphs[kind] = self._captured(work, leaves, form)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                self._records = False
+                self.enabled = False
                 reason = str(error).splitlines()[0]
                 _log.warning("CUDA graphs do not work here (%s): kernels are launched one by one, more slowly.", reason)
                 return work(*args, **kwargs)
-        return recording.replay(leaves)
+        return graph.replay(leaves)
 
-    def _record(self, work: Callable[..., Any], leaves: list[Any], form: Any) -> _Recording:
-        if self._pool is None:  # recordings never run at once, so they share the memory that they work in
-            self._pool = torch.cuda.graph_pool_handle()
-        with torch.cuda.device(self.model.device):
-            return _Recording(work, leaves, form, self._pool)
+    def _captured(self, work: Callable[..., Any], leaves: list[Any], form: Any) -> _Graph:
+        return _Graph(work, leaves, form, lambda call: self.capture(call, self._pool))
+
+    def _drop(self) -> None:
+        """Give up all graphs, and the pool of memory with them."""
+        self._graphs.clear()
+        self._pool = _Pool(self.model.device)  # a pool ends with its graphs
 
 
-class _Recording:
-    """One question of one kind: where it is put, where the answer appears, and what to run in between."""
+class _Graph:
+    """One captured call: where its inputs are put, where its result appears, and what to run in between."""
 
-    def __init__(self, work: Callable[..., Any], leaves: list[Any], form: Any, pool: Any) -> None:
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        leaves: list[Any],
+        form: Any,
+        capture: Callable[[Callable[[], Any]], tuple[Callable[[], None], Any]],
+    ) -> None:
         self._inputs = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
         args, kwargs = tree_unflatten(self._inputs, form)
-        self._run, self._answer = _capture(lambda: work(*args, **kwargs), pool)
+        self._run, self._result = capture(lambda: work(*args, **kwargs))
 
     def replay(self, leaves: list[Any]) -> Any:
         for mine, given in zip(self._inputs, leaves, strict=True):
             if isinstance(mine, Tensor):
                 mine.copy_(given)
         self._run()
-        return tree_map_only(Tensor, Tensor.clone, self._answer)
+        return tree_map_only(Tensor, Tensor.clone, self._result)
 
 
-def _capture(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], Any]:
-    """Record what `work` launches: how to run it again, and its answer, which each run writes anew."""
-    with _ONE_AT_A_TIME:
+def _capture(work: Callable[[], Any], pool: _Pool) -> tuple[Callable[[], None], Any]:
+    """Capture what `work` launches: how to run it again, and its result, which each run writes anew."""
+    with _ONE_AT_A_TIME, torch.cuda.device(pool.device):
         graph, stream = torch.cuda.CUDAGraph(), _side_stream(torch.cuda.current_device())
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # left again whatever happens, which older PyTorch forgets
-            work()  # kernels and workspaces are chosen for each thread and stream, and a recording may not choose any
-            # Only this thread keeps to what a recording allows: the encoding thread waits for the device meanwhile.
-            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                answer = work()
-    return graph.replay, answer
+            work()  # kernels and workspaces are chosen for each thread and stream, and a capture may not choose any
+            # Only this thread keeps to what a capture allows: the encoding thread waits for the device meanwhile.
+            with torch.cuda.graph(graph, pool=pool.handle, stream=stream, capture_error_mode="thread_local"):
+                result = work()
+    return graph.replay, result
 
 
 @functools.cache
 def _side_stream(device: int) -> torch.cuda.Stream:
-    """Where all recordings of a device are made: memory is shared within a stream alone, workspaces as well."""
+    """Where all captures of a device are made: memory is shared within a stream alone, workspaces as well."""
     return torch.cuda.Stream(device)

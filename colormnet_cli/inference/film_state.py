@@ -31,7 +31,7 @@ class FilmState:
     """What the network knows of one film at its next frame.
 
     Args:
-        net: the network, its calls recorded on CUDA.
+        net: the network, its calls captured on CUDA.
         size: (h, w) of the frames' coarse maps.
         exemplars: remembered permanently.
         more: elements of exemplars that come later: of the film's first frame.
