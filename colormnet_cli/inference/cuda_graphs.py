@@ -67,29 +67,48 @@ class CudaGraphs:
             return work(*args, **kwargs)
         leaves, form = tree_flatten((args, kwargs))
         kind = (work.__name__, str(form), *((x.shape, x.dtype) if isinstance(x, Tensor) else x for x in leaves))
-        if kind not in self._graphs:
-            self._graphs[kind] = None
-            return work(*args, **kwargs)
-        graph = self._graphs[kind]
-        if graph is None:
-            try:
-                graph = self._graphs[kind] = self._captured(work, leaves, form)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:
-                self.enabled = False
-                reason = str(error).splitlines()[0]
-                _log.warning("CUDA graphs do not work here (%s): kernels are launched one by one, more slowly.", reason)
+        is_first = kind not in self._graphs
+        try:
+            if is_first:
+                self._graphs[kind] = None
                 return work(*args, **kwargs)
-        return graph.replay(leaves)
+            graph = self._graphs[kind]
+            if graph is None:
+                graph = self._graphs[kind] = self._captured(work, leaves, form)
+            return graph.replay(leaves)
+        except torch.OutOfMemoryError:
+            if is_first and not any(self._graphs.values()):
+                raise
+            problem = "need more memory than the device has"
+        except _CaptureError as error:
+            problem = f"do not work here ({error})"
+        self._switch_off(problem)  # after the `except`: until then the error keeps what had been allocated
+        return work(*args, **kwargs)
 
     def _captured(self, work: Callable[..., Any], leaves: list[Any], form: Any) -> _Graph:
-        return _Graph(work, leaves, form, lambda call: self.capture(call, self._pool))
+        try:
+            return _Graph(work, leaves, form, lambda call: self.capture(call, self._pool))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise _CaptureError(str(error).splitlines()[0]) from error
+
+    def _switch_off(self, problem: str) -> None:
+        """Launch kernels one by one from now on, without the memory that graphs take."""
+        self.enabled = False
+        self._drop()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        _log.warning("CUDA graphs %s: kernels are launched one by one, which is slower.", problem)
 
     def _drop(self) -> None:
         """Give up all graphs, and the pool of memory with them."""
         self._graphs.clear()
         self._pool = _Pool(self.model.device)  # a pool ends with its graphs
+
+
+class _CaptureError(Exception):
+    """Its text says why."""
 
 
 class _Graph:

@@ -164,13 +164,49 @@ def test_nothing_is_captured_on_a_cpu() -> None:
     assert not made.net._graphs
 
 
-def test_memory_that_runs_out_is_not_hidden() -> None:
-    """Fails where a film too large for the device is coloured slowly instead of saying which size fits."""
+def full(*_: Any) -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory")
 
-    def full(*_: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory")
 
-    made = colorizer(True, full)
-    made.step(synthetic_lightness(range(1), SIZE, SIZE, "cpu")[0])
+def test_a_capture_that_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where a film that fits without graphs ends with an out-of-memory error: they take 1.3 times the memory."""
+    captured = 0
+
+    def later_full(work: Callable[[], Any], pool: Any) -> Any:
+        nonlocal captured
+        captured += 1
+        return stand_in(work, pool) if captured <= 3 else full()
+
+    plain, replayed = colorizer(False), colorizer(True, later_full)
+    for L in synthetic_lightness(range(9), SIZE, SIZE, "cpu"):
+        assert replayed.step(L).equal(plain.step(L))
+    assert captured == 4
+    assert not replayed.net._graphs  # the memory of the three that fitted is free again
+    assert [record.message.count("need more memory") for record in caplog.records] == [1]
+
+
+def test_the_film_itself_does_not_fit_beside_graphs(caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where the memory that graphs keep is not given back to a call that needs it."""
+    made = colorizer(True)
+    decode, failed = made.model.decode, []
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:
+        if any(made.net._graphs.values()) and not failed:
+            failed.append(True)
+            full()
+        return decode(*args, **kwargs)
+
+    made.model.decode = fail_once  # type: ignore[method-assign]
+    plain = colorizer(False)
+    for L in synthetic_lightness(range(9), SIZE, SIZE, "cpu"):
+        assert made.step(L).equal(plain.step(L))
+    assert failed
+    assert "need more memory" in caplog.text
+
+
+def test_memory_that_runs_out_without_graphs_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a film too large for the device does not end with the sentence that says which size fits."""
+    made = colorizer(True)
+    monkeypatch.setattr(made.model, "features", full)
     with pytest.raises(torch.OutOfMemoryError):
-        made.steps(synthetic_lightness(range(9), SIZE, SIZE, "cpu"))
+        made.step(synthetic_lightness(range(1), SIZE, SIZE, "cpu")[0])
