@@ -42,6 +42,9 @@ class CudaGraphs:
 
     A call with new shapes runs as usual; the second one of its kind is captured, and replayed from then on. Results are
     copies, so they stay as they are. On other devices nothing is captured.
+
+    Graphs belong to the thread that captured them, as the workspaces of cuBLAS and the choices of cuDNN do; a call from
+    another thread drops them.
     """
 
     def __init__(self, model: ColorMNet) -> None:
@@ -51,6 +54,7 @@ class CudaGraphs:
         self._graphs: dict[Any, _Graph | None] = {}  # by function and shapes; None: called once
         self._pool = _Pool(model.device)
         self._size: tuple[int, int] | None = None
+        self._thread: threading.Thread | None = None
 
     def begin(self, size: tuple[int, int]) -> None:
         """A film of this size begins: drop the graphs of another size, each of which keeps memory."""
@@ -65,6 +69,9 @@ class CudaGraphs:
     def _call(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self.enabled:
             return work(*args, **kwargs)
+        if self._thread is not (thread := threading.current_thread()):  # its number may be that of an ended one
+            self._drop()
+            self._thread = thread
         leaves, form = tree_flatten((args, kwargs))
         kind = (work.__name__, str(form), *((x.shape, x.dtype) if isinstance(x, Tensor) else x for x in leaves))
         is_first = kind not in self._graphs

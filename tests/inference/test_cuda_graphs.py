@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
@@ -70,6 +71,36 @@ def test_graphs_of_another_size_go() -> None:
         assert all(made.net._graphs[kind] is graph for kind, graph in kept.items() if graph)
         one_size[size] = len(made.net._graphs)
     assert one_size[SIZE] == one_size[32, 32] == one_size[48, 32] > 5
+
+
+def test_graphs_stay_with_their_thread() -> None:
+    """Fails where `evaluate --benchmark`, a thread for each clip, replays graphs that a thread left when it ended."""
+    made, threads = colorizer(True), {}
+
+    def named(work: Callable[[], Any], pool: Any) -> Any:
+        captured_by = threading.current_thread()
+        run, result = stand_in(work, pool)
+
+        def run_here() -> None:
+            threads.setdefault(captured_by, set()).add(threading.current_thread())
+            run()
+
+        return run_here, result
+
+    def clip() -> None:
+        made.reset()
+        made.set_exemplar(synthetic_exemplar(SIZE, SIZE))
+        for L in synthetic_lightness(range(8), SIZE, SIZE, "cpu"):
+            made.step(L)
+
+    made.net.capture = named
+    for _ in range(3):
+        thread = threading.Thread(target=clip)
+        thread.start()
+        thread.join()
+    clip()
+    assert len(threads) == 4  # each captured and replayed its own
+    assert all(replayed_by == {captured_by} for captured_by, replayed_by in threads.items())
 
 
 class Device:
