@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
 from ..networks.colormnet import ColorMNet
 
 __all__ = ["CudaGraphs"]
 
 _log = logging.getLogger(__name__)
+_SWITCH = "COLORMNET_CUDA_GRAPHS"  # an environment variable: 0 switches graphs off
+# How far a graph's first result may be from that of single kernels, as a share of the largest value: other algorithms
+# may be chosen for it, and round otherwise. One that reads or writes the wrong memory is off by more.
+_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 _ONE_AT_A_TIME = threading.Lock()  # captures of a process: PyTorch allows no two at once
 
 
@@ -41,7 +46,8 @@ class CudaGraphs:
     """A model's methods, with the same results: `graphs.key(f)` is `model.key(f)`.
 
     A call with new shapes runs as usual; the second one of its kind is captured, and replayed from then on. Results are
-    copies, so they stay as they are. On other devices nothing is captured.
+    copies, so they stay as they are. On other devices nothing is captured. A graph's first result is compared with that
+    of the same call run as usual; beyond the precision's rounding, graphs are switched off with a warning.
 
     Graphs belong to the thread that captured them, as the workspaces of cuBLAS and the choices of cuDNN do; a call from
     another thread drops them.
@@ -49,7 +55,8 @@ class CudaGraphs:
 
     def __init__(self, model: ColorMNet) -> None:
         self.model = model
-        self.enabled = model.device.type == "cuda"
+        self.enabled = model.device.type == "cuda" and os.environ.get(_SWITCH) != "0"
+        self.tolerance: float | None = _TOLERANCE.get(model.dtype)  # None: not compared
         self.capture: Capture = _capture  # tests and estimates of memory put a stand-in here
         self._graphs: dict[Any, _Graph | None] = {}  # by function and shapes; None: called once
         self._pool = _Pool(model.device)
@@ -79,9 +86,11 @@ class CudaGraphs:
             if is_first:
                 self._graphs[kind] = None
                 return work(*args, **kwargs)
-            graph = self._graphs[kind]
-            if graph is None:
-                graph = self._graphs[kind] = self._captured(work, leaves, form)
+            if (graph := self._graphs[kind]) is not None:
+                return graph.replay(leaves)
+            graph = self._captured(work, leaves, form)
+            self._check(graph, work, leaves, form)
+            self._graphs[kind] = graph
             return graph.replay(leaves)
         except torch.OutOfMemoryError:
             if is_first and not any(self._graphs.values()):
@@ -99,6 +108,15 @@ class CudaGraphs:
             raise
         except RuntimeError as error:
             raise _CaptureError(str(error).splitlines()[0]) from error
+
+    def _check(self, graph: _Graph, work: Callable[..., Any], leaves: list[Any], form: Any) -> None:
+        """Compare a new graph's result with that of single kernels; waits for the device, once for each graph."""
+        if self.tolerance is None:
+            return
+        args, kwargs = tree_unflatten(leaves, form)
+        difference = _difference(graph.replay(leaves), work(*args, **kwargs))
+        if not difference <= self.tolerance:
+            raise _CaptureError(f"{work.__name__} gives results that are {difference:.2g} off")
 
     def _switch_off(self, problem: str) -> None:
         """Launch kernels one by one from now on, without the memory that graphs take."""
@@ -138,6 +156,18 @@ class _Graph:
                 mine.copy_(given)
         self._run()
         return tree_map_only(Tensor, Tensor.clone, self._result)
+
+
+def _difference(found: Any, expected: Any) -> float:
+    """The largest difference between nested tensors, as a share of each one's largest value; inf for other NaNs."""
+    shares = []
+    for a, b in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+        finite = b.isfinite()
+        same = (a.isfinite() == finite).all()  # what is not finite is reported where frames leave the device
+        a, b = (x.float().where(finite, 0) for x in (a, b))
+        share = (a - b).abs().amax() / b.abs().amax().clamp_min(1e-6)
+        shares.append(share.where(same, torch.inf))
+    return float(torch.stack(shares).amax())
 
 
 def _capture(work: Callable[[], Any], pool: _Pool) -> tuple[Callable[[], None], Any]:

@@ -33,8 +33,8 @@ def stand_in(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], An
     return run, result
 
 
-def colorizer(graphs: bool, capture: Callable[..., Any] = stand_in) -> cm.Colorizer:
-    made = cm.Colorizer(make_small_model(), MEMORY)
+def colorizer(graphs: bool, capture: Callable[..., Any] = stand_in, precision: str = "fp32") -> cm.Colorizer:
+    made = cm.Colorizer(make_small_model(), MEMORY, precision=precision)
     made.net.enabled, made.net.capture = graphs, capture
     made.set_exemplar(synthetic_exemplar(SIZE, SIZE))
     return made
@@ -71,6 +71,55 @@ def test_graphs_of_another_size_go() -> None:
         assert all(made.net._graphs[kind] is graph for kind, graph in kept.items() if graph)
         one_size[size] = len(made.net._graphs)
     assert one_size[SIZE] == one_size[32, 32] == one_size[48, 32] > 5
+
+
+@pytest.mark.parametrize("wrong", [0.5, torch.nan, torch.inf])
+def test_a_graph_that_gives_other_results(wrong: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where a driver's or PyTorch's fault in graphs gives a whole film wrong colors in silence."""
+
+    def faulty(work: Callable[[], Any], pool: Any) -> Any:
+        run, result = stand_in(work, pool)
+
+        def run_and_spoil() -> None:
+            run()
+            last = tree_leaves(result)[-1]
+            last[(0,) * last.ndim] += wrong * last.abs().max()
+
+        return run_and_spoil, result
+
+    plain, replayed = colorizer(False), colorizer(True, faulty)
+    for L in synthetic_lightness(range(6), SIZE, SIZE, "cpu"):
+        assert replayed.step(L).equal(plain.step(L))
+    assert [record.message.count("features gives results that are") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize(("precision", "relative"), [("fp32", 1e-4), ("fp16", 5e-3), ("bf16", 3e-2)])
+def test_rounding_is_no_fault(precision: str, relative: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Fails where another algorithm's rounding switches graphs off: a GPU would run at half its speed."""
+
+    def rounded(work: Callable[[], Any], pool: Any) -> Any:
+        run, result = stand_in(work, pool)
+
+        def run_and_round() -> None:
+            run()
+            for tensor in tree_leaves(result):
+                tensor += relative * tensor.abs().max()
+
+        return run_and_round, result
+
+    made = colorizer(True, rounded, precision)
+    for L in synthetic_lightness(range(4), SIZE, SIZE, "cpu"):
+        made.step(L)
+    assert any(made.net._graphs.values())
+    assert not caplog.records
+
+
+def test_graphs_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a person whose driver breaks graphs has no way to color a film without them."""
+    model = SimpleNamespace(device=torch.device("cuda", 0), dtype=torch.float16)
+    assert cuda_graphs.CudaGraphs(model).enabled
+    monkeypatch.setenv("COLORMNET_CUDA_GRAPHS", "0")
+    assert not cuda_graphs.CudaGraphs(model).enabled
 
 
 def test_graphs_stay_with_their_thread() -> None:
