@@ -1,0 +1,53 @@
+"""README and docs/: what they tell users to run exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from colormnet_cli.cli.app import app
+from support.clips import picture, write_film
+from support.commands import make_film, make_world
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands(page):
+    """Every `colormnet …` in a page's code: [command, words after it]."""
+    for line in re.findall(r"`([^`\n]+)`|^ {4}(.+)$", page.read_text(), re.MULTILINE):
+        if found := re.match(r"(?:pipx run --spec \. )?colormnet (\w.*)", "".join(line)):
+            yield found[1].partition(" #")[0].split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """A reader would get a 404."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_exist(page):
+    """Who copies a command would get "No such option"."""
+    for words in commands(page):
+        command = typer.main.get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
+        used = {word for word in words if re.match("--?[a-z]", word)}
+        assert used <= known, f"colormnet {command.name}: {used - known}"
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_python_page_runs(tmp_path, monkeypatch):
+    """Who copies code from docs/python.md would get a traceback."""
+    monkeypatch.chdir(make_world(tmp_path))
+    make_film(Path("old.mp4"), frames=16)
+    write_film(Path("other.mp4"), [picture(number) for number in range(16)])
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    exec("\n".join(code), {})
+    assert Path("out.mp4").exists()
