@@ -213,7 +213,7 @@ class _Run:
     def _pictures(self, with_input: bool) -> Iterator[tuple[Frame, list[Picture]]]:
         """Frames of the film, each with its pictures. Raises MediaError if a result is shorter or longer."""
         advice = "its frames cannot be matched with those of its results: give an intact file"
-        reader = Reader(self.info, strict=True, advice=advice)
+        reader = Reader(self.info, strict=True, gaps=False, advice=advice)
         together: Iterator[tuple[Any, ...]] = zip_longest(reader.frames(), *self.clips)
         for number, (frame, *pictures) in enumerate(together):
             for clip, picture in zip(self.clips, pictures, strict=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from copy import copy
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import av
@@ -18,13 +19,19 @@ __all__ = ["DecodeStatistics", "DecoderCounters", "decoded_frames"]
 log = logging.getLogger(__name__)
 
 
+MAX_STEPS = 32  # different distances between frames; a film with more has no rhythm
+MIN_RHYTHM, MIN_REGULAR = 20, 0.95  # steps, and their share, that must be alike for a longer one to be a gap
+
+
 @dataclass
 class DecodeStatistics:
     """What was unusual or damaged in a film, counted while it is read and reported at the end."""
 
     undecodable: int = 0  # packets
     damaged: int = 0  # frames that the decoder flags as corrupt
-    missing: int = 0  # frames that the container announces and the file does not hold
+    missing: int = 0  # frames at the end that the container announces and the file does not hold
+    lost: int = 0  # packets that the container announces and the file does not hold, anywhere in it
+    steps: dict[str, int] = field(default_factory=dict)  # how often each distance between frames (ms) occurs
     resized: int = 0  # frames of another size than the first, skipped
     retimed: int = 0  # frames whose timestamp was missing or not after the one before
     restarts: int = 0  # points where the timestamps start again, as in joined MPEG streams
@@ -38,15 +45,44 @@ class DecodeStatistics:
     def restore(self, values: Mapping[str, Any]) -> None:
         """Take over what `as_dict` returned, in place: those who count into this object keep doing so."""
         for name, value in values.items():
-            setattr(self, name, value)
+            setattr(self, name, copy(value))
 
-    def first_error(self, where: str) -> str | None:
-        """The first kind of damage found, in words, for strict reading; `where` is the place. None: no damage."""
+    def count_step(self, milliseconds: int) -> None:
+        """Two frames in a row have timestamps this far apart. Only the first `MAX_STEPS` distances are recorded."""
+        key = str(milliseconds)
+        if key in self.steps or len(self.steps) < MAX_STEPS:
+            self.steps[key] = self.steps.get(key, 0) + 1
+
+    @property
+    def missing_between(self) -> int:
+        """About how many frames are missing before the end: by gaps in a regular rhythm, and by the container's count.
+
+        What was skipped while decoding leaves gaps too, and is not counted again.
+        """
+        steps = {int(step): count for step, count in self.steps.items()}
+        usual = max(steps, key=lambda step: steps[step], default=0)
+        regular = sum(count for step, count in steps.items() if abs(step - usual) <= max(1, usual / 10))
+        gaps = 0
+        if usual and regular >= MIN_REGULAR * sum(steps.values()) and regular >= MIN_RHYTHM and len(steps) < MAX_STEPS:
+            gaps = sum(count * (round(step / usual) - 1) for step, count in steps.items() if step > 1.5 * usual)
+        return max(0, gaps - self.undecodable - self.resized, self.lost - self.missing - self.undecodable)
+
+    def first_error(self, where: str, complete: bool) -> str | None:
+        """The first kind of damage found, in words, for strict reading. None: no damage.
+
+        Args:
+            where: the current position.
+            complete: the film, or its part, has been read to the end.
+        """
         if self.undecodable:
             return f"a packet after {where} cannot be decoded"
         if self.damaged:
             return f"the frame at {where} is damaged"
-        return f"it ends early, at {where}" if self.missing else None
+        if self.missing:
+            return f"it ends early, at {where}"
+        if complete and self.missing_between:
+            return f"about {many(self.missing_between, 'frame')} are missing before {where}"
+        return None
 
     def warnings(self) -> Iterator[str]:
         """One sentence for each thing that was counted."""
@@ -60,6 +96,8 @@ class DecodeStatistics:
             yield f"The film has {many(self.damaged, 'frame')} that the decoder reports as damaged."
         if self.missing:
             yield f"The film ends early: about {many(self.missing, 'frame')} that its header announces are missing."
+        if self.missing_between:
+            yield f"The film has gaps: about {many(self.missing_between, 'frame')} are missing in the file."
         if self.restarts:
             places = many(self.restarts, "place")
             yield f"The film's timestamps start again in {places}: its parts were placed one after the other."

@@ -70,6 +70,7 @@ class VideoInfo:
     first_pts: int
     duration: float | None  # seconds
     frames: int | None  # exact where the container has the number, else an estimate
+    packets: int | None  # of this stream, where a Matroska file says so
     has_index: bool  # the container lists every packet
     end: Fraction | None  # seconds: when the last frame ends, where the container says so for this stream
     interlaced: bool
@@ -191,6 +192,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         first_pts=pts,
         duration=duration,
         frames=counted or (max(1, round(duration * rate)) if duration else None),
+        packets=_packets(container, stream),
         has_index="mp4" in container.format.name,
         end=_end(container, stream, pts),
         interlaced=frame.interlaced_frame,
@@ -244,6 +246,13 @@ def _end(container: InputContainer, stream: Any, first: int) -> Fraction | None:
     if container.format.name == "avi" and stream.duration:
         return Fraction((first + stream.duration) * stream.time_base)
     return None
+
+
+def _packets(container: InputContainer, stream: Any) -> int | None:
+    count = next((v for k, v in stream.metadata.items() if k.upper().startswith("NUMBER_OF_FRAMES")), "")
+    # FFmpeg copies this tag of mkvmerge's to other files, of which it is no longer true.
+    stale = container.metadata.get("ENCODER", "Lavf").startswith("Lavf")
+    return int(count) if count.isdecimal() and not stale else None
 
 
 def _stream_info(stream: Any) -> StreamInfo:

@@ -63,6 +63,7 @@ class Reader:
         duration: counted from the first frame that is yielded; instead of `end`.
         strict: damage is an error (MediaError).
         on_skip: called with the number of frames decoded so far on the way to the first one that is yielded.
+        gaps: gaps in the timestamps count as damage.
         advice: the end of that error's sentence: what the user can do.
     """
 
@@ -74,11 +75,12 @@ class Reader:
         duration: Timecode | None = None,
         strict: bool = False,
         on_skip: Callable[[int], None] | None = None,
+        gaps: bool = True,
         advice: str = "switch strict reading off to skip what is damaged",
     ) -> None:
         self.info = info
         self.start, self.end, self.duration = start, end, duration
-        self.strict, self.advice = strict, advice
+        self.strict, self.gaps, self.advice = strict, gaps, advice
         self.on_skip = on_skip or (lambda _: None)
         self.statistics = DecodeStatistics()
         self._last_pts: int | None = None
@@ -150,13 +152,14 @@ class Reader:
             first_pts = pts if first_pts is None else first_pts
             seconds = pts * self.info.time_base
             if self.end is not None and self.end.reached(number + self._skipped, seconds - self.info.first_time):
-                return
+                break
             if self.duration is not None and self.duration.reached(number, seconds - first_pts * self.info.time_base):
-                return
+                break
             yield self._frame(frame, number, pts)
             number += 1
-        self._check_end()
-        self._check_strict()
+        else:
+            self._check_end()
+        self._check_strict(complete=True)
 
     def _check_end(self) -> None:
         """Count the frames missing at the end, where the container says when the film ends."""
@@ -194,6 +197,8 @@ class Reader:
             if not (self.info.dts_only and frame.dts is None):  # the last ones, out of the flushed decoder, have none
                 self.statistics.retimed += 1
             pts = self.info.first_pts + self._skipped * step if last is None else last + step
+        elif last is not None and not self.info.has_index:  # an index lists every frame: its gaps are pauses
+            self.statistics.count_step(round((pts - last) * unit * 1000))
         self._last_step = 0 if last is None else int(pts) - last
         self._last_pts = int(pts)
         return int(pts)
@@ -203,12 +208,12 @@ class Reader:
         pts = self.info.timestamp(frame)
         return number / self.info.rate if pts is None else pts * self.info.time_base - self.info.first_time
 
-    def _check_strict(self) -> None:
+    def _check_strict(self, complete: bool = False) -> None:
         if not self.strict:
             return
         last = self._last_pts
         where = "its beginning" if last is None else f"{float(last * self.info.time_base):.2f} s"
-        if found := self.statistics.first_error(where):
+        if found := self.statistics.first_error(where, complete and self.gaps):
             raise MediaError(f"{self.info.path}: {found}; {self.advice}.")
 
     def _after(self, checksums: Sequence[FrameChecksum], statistics: Mapping[str, Any]) -> Iterator[av.VideoFrame]:
@@ -252,6 +257,8 @@ class Reader:
                 yield frame
         if near is not None:
             return
+        if self.info.packets is not None:
+            self.statistics.lost = max(0, self.info.packets - counters.packets)
         if lost > 0 and not self.info.interlaced and self.info.codec != "vp8":  # one field a packet; hidden frames
             self.statistics.undecodable += lost
 

@@ -27,7 +27,7 @@ def joined(path: Path, *parts: Film) -> Path:
     data, begin = b"", Fraction(0)
     for part in parts:
         data += make_film(path, part, container_options={"output_ts_offset": str(float(begin))}).read_bytes()
-        begin += (part.frames + 1) / part.rate
+        begin += part.frames / part.rate
     path.write_bytes(data)
     return path
 

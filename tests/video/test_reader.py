@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -140,6 +142,70 @@ def test_a_truncated_film_is_noticed(tmp_path: Path) -> None:
         assert reader.statistics.missing + reader.statistics.undecodable == 40 - len(frames)
         with pytest.raises(MediaError, match="switch strict reading off"):
             list(Reader(probe(path), strict=True).frames())
+
+
+def without_clusters(film: Path, numbers: Iterable[int]) -> Path:
+    """The Matroska film with these of its clusters overwritten by zeros."""
+    data = bytearray(film.read_bytes())
+    starts = [match.start() for match in re.finditer(re.escape(b"\x1f\x43\xb6\x75"), data)]
+    for number in numbers:
+        begin, end = starts[number : number + 2]
+        data[begin:end] = bytes(end - begin)
+    film.write_bytes(data)
+    return film
+
+
+SHORT_CLUSTERS = {"cluster_time_limit": "400"}  # milliseconds
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)])
+def test_frames_lost_in_the_middle_are_noticed(tmp_path: Path, rate: Fraction) -> None:
+    """A quarter of the frames was lost in two holes of a file, and even `--strict` said nothing."""
+    film = Film(codec="mpeg4", frames=100, rate=rate, container_options=SHORT_CLUSTERS)
+    damaged = without_clusters(make_film(tmp_path / "film.mkv", film), (2, 5))
+    reader = Reader(probe(damaged))
+    lost = 100 - len(list(reader.frames()))
+    assert lost > 10
+    counts = reader.statistics
+    assert abs(counts.missing_between + counts.undecodable - lost) <= 1
+    assert any("has gaps: about" in warning for warning in counts.warnings())
+    with pytest.raises(MediaError, match=r"are missing before|cannot be decoded"):
+        list(Reader(probe(damaged), strict=True).frames())
+
+
+def test_the_container_s_count_of_frames_is_compared(tmp_path: Path) -> None:
+    """A film without a rhythm has no gaps to see; mkvmerge writes how many frames there are."""
+    film = make_film(
+        tmp_path / "film.mkv", codec="mpeg4", frames=60, time_base=Fraction(1, 1000), options={"g": "5"},
+        pts=[40 * n + n * n % 19 for n in range(60)], container_options=SHORT_CLUSTERS,
+    )  # fmt: skip
+    tagged = tmp_path / "tagged.mkv"
+    with av.open(str(film)) as source, av.open(str(tagged), "w", container_options=SHORT_CLUSTERS) as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        stream.metadata["NUMBER_OF_FRAMES"] = "60"
+        for packet in (p for p in source.demux(video=0) if p.size):
+            packet.stream = stream
+            out.mux(packet)
+    reader = Reader(probe(without_clusters(tagged, [2])))
+    kept = len(list(reader.frames()))
+    assert kept < 60
+    assert reader.statistics.missing_between == 0, "FFmpeg's files keep this tag when they are cut"
+    tagged.write_bytes(tagged.read_bytes().replace(b"Lavf", b"mkvm"))
+    reader = Reader(probe(tagged))
+    assert len(list(reader.frames())) == kept
+    assert reader.statistics.missing_between + reader.statistics.undecodable == 60 - kept
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
+def test_pauses_are_not_lost_frames(tmp_path: Path, name: str) -> None:
+    """Screen recordings and phones leave frames out: a warning at each such film would be ignored."""
+    uneven = [number * 40 + sum(number > pause for pause in range(0, 100, 9)) * 200 for number in range(100)]
+    once = [number * 40 + (number > 50) * 1000 for number in range(100)]
+    for stamps in (uneven, once if name == "film.mp4" else uneven):
+        film = make_film(tmp_path / name, codec="mpeg4", frames=100, time_base=Fraction(1, 1000), pts=stamps)
+        reader = Reader(probe(film), strict=True)
+        assert len(list(reader.frames())) == 100
+        assert list(reader.statistics.warnings()) == []
 
 
 @pytest.mark.parametrize("pts", [None, [*range(0, 120, 40), *range(500, 860, 40)]], ids=["even", "with a pause"])
