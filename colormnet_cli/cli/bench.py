@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import UsageError
 from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
@@ -23,39 +21,6 @@ __all__ = ["register"]
 
 WHAT = "What is measured"
 
-Frames = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        rich_help_panel=WHAT,
-        show_default=False,
-        help="Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), rounded up to whole rounds of γ.",
-    ),
-]
-WorkingSize = Annotated[
-    str,
-    typer.Option(
-        "--size",
-        metavar="WxH|480p",
-        rich_help_panel=WHAT,
-        help="Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9).",
-    ),
-]
-FilmSize = Annotated[
-    str | None,
-    typer.Option(
-        "--film",
-        metavar="WxH|1080p|none",
-        rich_help_panel=WHAT,
-        show_default=False,
-        help="Size of the film that is colorized end to end; --size by default; none: the network only.",
-    ),
-]
-StageTimes = Annotated[
-    bool, typer.Option("--stage-times", rich_help_panel=WHAT, help="Also measure each stage of a frame.")
-]
-
 
 def register(app: CommandLine) -> None:
     app.command()(bench)
@@ -66,10 +31,28 @@ def bench(
     choice: o.NetworkChoice,
     batch: Annotated[NetworkSettings, ("lookahead",)],
     session: Session,
-    size: WorkingSize = "480p",
-    film: FilmSize = None,
-    frames: Frames = None,
-    stage_times: StageTimes = False,
+    size: Annotated[
+        str,
+        o.option(WHAT, "Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9).", metavar="WxH|480p"),
+    ] = "480p",
+    film: Annotated[
+        str | None,
+        o.option(
+            WHAT,
+            "Size of the film that is colorized end to end; default: --size; none: the network only.",
+            metavar="WxH|1080p|none",
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        o.option(
+            WHAT,
+            "Frames in each part (400 on CUDA, 50 on MPS, 10 on a CPU), rounded up to whole rounds of γ.",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
+    stage_times: Annotated[bool, o.option(WHAT, "Also measure each stage of a frame.", "--stage-times")] = False,
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:

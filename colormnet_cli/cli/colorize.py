@@ -19,29 +19,6 @@ from .session import Session
 
 __all__ = ["register"]
 
-Films = Annotated[list[Path] | None, typer.Argument(metavar="FILM", parser=o.path, help="Films; several may be given.")]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="PATH",
-        parser=o.path,
-        show_default=False,
-        help="File to write, or folder for several films; default: FILM-color beside the film.",
-    ),
-]
-
-Batch = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.csv",
-        parser=o.path,
-        show_default=False,
-        help="List of films: columns film, references (separated by ;), output, start, end, and any other option.",
-    ),
-]
-
 
 def register(app: CommandLine) -> None:
     app.command()(colorize)
@@ -54,9 +31,27 @@ def colorize(
     memory: MemoryConfig,
     network: o.NetworkChoice,
     session: Session,
-    films: Films = None,
-    output: Output = None,
-    batch: Batch = None,
+    films: Annotated[list[Path] | None, o.argument("FILM", "Films; several may be given.")] = None,
+    output: Annotated[
+        Path | None,
+        o.option(
+            None,
+            "File to write, or folder for several films; default: FILM-color next to the film.",
+            "--output",
+            "-o",
+            metavar="PATH",
+            parser=o.path,
+        ),
+    ] = None,
+    batch: Annotated[
+        Path | None,
+        o.option(
+            None,
+            "List of films: columns film, references (separated by ;), output, start, end, and any other option.",
+            metavar="FILE.csv",
+            parser=o.path,
+        ),
+    ] = None,
     progress: o.Form = "auto",
     as_json: o.Json = False,
     dry_run: o.DryRun = False,

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..settings import EncodingSettings
 from ..wording import many
 from . import options as o
@@ -19,78 +17,52 @@ __all__ = ["register"]
 
 LAYOUT = "Layout"
 
-Results = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="A B …",
-        parser=o.path,
-        help="Results: films or folders of frames, with the aspect ratio and the number of frames of the input.",
-    ),
-]
-Input = Annotated[
-    Path,
-    typer.Option(
-        "--input",
-        "-i",
-        metavar="FILM",
-        parser=o.path,
-        help="The film from which they were made; gives timestamps and sound.",
-    ),
-]
-Output = Annotated[
-    Path,
-    typer.Option("--output", "-o", metavar="FILE", parser=o.path, help="Film to write: .mp4, .mov, .mkv or .webm."),
-]
-Split = Annotated[
-    bool, typer.Option("--split", rich_help_panel=LAYOUT, help="Two results in one picture, divided by a moving line.")
-]
-Seconds = Annotated[float, typer.Option(rich_help_panel=LAYOUT, help="Period of the moving line.")]
-WithInput = Annotated[
-    bool,
-    typer.Option("--with-input", rich_help_panel=LAYOUT, help="Show the black-and-white film as well, first."),
-]
-Labels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label",
-        rich_help_panel=LAYOUT,
-        show_default=False,
-        help="Once for each result, in their order; by default their file names.",
-    ),
-]
-Columns = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        rich_help_panel=LAYOUT,
-        show_default=False,
-        help="Pictures in a row; by default up to three.",
-    ),
-]
-Width = Annotated[
-    int | None,
-    typer.Option(
-        min=16, rich_help_panel=LAYOUT, show_default=False, help="Maximum width of the grid in pixels; by default 3840."
-    ),
-]
-
 
 def register(app: CommandLine) -> None:
     app.command("compare")(compare)
 
 
 def compare(
-    results: Results,
-    source: Input,
-    output: Output,
+    results: Annotated[
+        list[Path],
+        o.argument(
+            "A B …", "Results: films or folders of frames, with the aspect ratio and the number of frames of the input."
+        ),
+    ],
+    source: Annotated[
+        Path,
+        o.option(
+            None,
+            "The film from which they were made; gives timestamps and sound.",
+            "--input",
+            "-i",
+            metavar="FILM",
+            parser=o.path,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        o.option(None, "Film to write: .mp4, .mov, .mkv or .webm.", "--output", "-o", metavar="FILE", parser=o.path),
+    ],
     encoding: Annotated[EncodingSettings, ("codec", "crf", "preset", "audio")],
     session: Session,
-    split: Split = False,
-    seconds: Seconds = 8.0,
-    with_input: WithInput = False,
-    label: Labels = None,
-    columns: Columns = None,
-    width: Width = None,
+    split: Annotated[
+        bool, o.option(LAYOUT, "Two results in one picture, divided by a moving line.", "--split")
+    ] = False,
+    seconds: Annotated[float, o.option(LAYOUT, "Period of the moving line.", metavar="SECONDS")] = 8.0,
+    with_input: Annotated[
+        bool, o.option(LAYOUT, "Show the black-and-white film as well, first.", "--with-input")
+    ] = False,
+    label: Annotated[
+        list[str] | None,
+        o.option(LAYOUT, "Once for each result, in their order; default: their file names.", metavar="TEXT"),
+    ] = None,
+    columns: Annotated[
+        int | None, o.option(LAYOUT, "Pictures in a row; default: up to three.", metavar="N", min=1)
+    ] = None,
+    width: Annotated[
+        int | None, o.option(LAYOUT, "Maximum width of the grid in pixels; default: 3840.", metavar="N", min=16)
+    ] = None,
     overwrite: o.Overwrite = False,
     progress: o.Form = "auto",
     as_json: o.Json = False,

@@ -10,11 +10,12 @@ from ..wording import many
 from .progress import bytes_text, clock
 
 if TYPE_CHECKING:
+    from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
     from ..settings import MemoryConfig
     from .options import NetworkChoice
 
-__all__ = ["Forecast", "film_text", "forecast"]
+__all__ = ["Forecast", "forecast", "plan_text"]
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,26 @@ def forecast(
     )
 
 
-def film_text(plan: FilmPlan, cost: Forecast) -> str:
-    """The plan of a film, as text."""
+def plan_text(plan: FilmPlan | PicturesPlan, cost: Forecast) -> str:
+    """The plan of a film or a folder, as text."""
     facts = plan.to_dict()
-    frames = "an unknown number of frames" if plan.frames is None else many(plan.frames, "frame")
-    options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
-    lines = [
-        f"{facts['source']} → {facts['output']}",
-        f"  film      {frames} of {facts['width']}×{facts['height']} at {facts['rate']:.5g} fps, "
-        f"{facts['source_codec']} {facts['source_pix_fmt']}",
+    lines = [f"{facts['source']} → {facts['output']}"]
+    if "pictures" in facts:
+        lines.append(f"  images    {facts['pictures']:,}, from {facts['first']} to {facts['last']}")
+    else:
+        frames = "an unknown number of frames" if plan.frames is None else many(plan.frames, "frame")
+        lines.append(
+            f"  film      {frames} of {facts['width']}×{facts['height']} at {facts['rate']:.5g} fps, "
+            f"{facts['source_codec']} {facts['source_pix_fmt']}"
+        )
+    lines += [
         f"  network   at {facts['working_width']}×{facts['working_height']}, weights {cost.weights}",
         f"  reference {', '.join(facts['references'])}",
-        f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}",
     ]
-    lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts["streams"]]
+    if "codec" in facts:
+        options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
+        lines.append(f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}")
+    lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts.get("streams", ())]
     lines.append(f"  estimate  {cost}")
-    lines += [f"  note      {note}" for note in facts["warnings"]]
+    lines += [f"  note      {note}" for note in facts.get("warnings", ())]
     return "\n".join(lines)

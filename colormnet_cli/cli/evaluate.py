@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..errors import UsageError
+from ..files import check_output
 from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
 from .groups import CommandLine
@@ -22,114 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 METRICS, BENCHMARK = "Metrics", "Benchmark"
-ONLY_BENCHMARK = [
-    "output",
-    "overwrite",
-    "model",
-    "precision",
-    "size",
-    "guided",
-    "gamma",
-    "n_s",
-    "n_e",
-    "m",
-    "top_k",
-    "long_term",
-]
+ONLY_BENCHMARK = ("output", "overwrite", "model", "precision", "size", "guided", *MemoryConfig.__dataclass_fields__)
 CLIP_METRICS = ("psnr", "psnr_published", "ssim", "lpips", "ciede2000", "warp_error")  # what 80 columns have room for
-
-Result = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="RESULT",
-        parser=o.path,
-        show_default=False,
-        help="A film, a folder of frames, or a folder of such clips.",
-    ),
-]
-Reference = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="REFERENCE",
-        parser=o.path,
-        show_default=False,
-        help="The same in its true colors: as many frames of the same size; clips have the same names.",
-    ),
-]
-Paper = Annotated[
-    bool,
-    typer.Option(
-        "--paper",
-        rich_help_panel=METRICS,
-        help="Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap).",
-    ),
-]
-Perceptual = Annotated[
-    bool,
-    typer.Option(
-        "--perceptual",
-        rich_help_panel=METRICS,
-        help="Also LPIPS and FID; needs torchmetrics\\[image] and downloads the weights of their networks.",
-    ),
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.html",
-        parser=o.path,
-        rich_help_panel=o.OUTPUT,
-        show_default=False,
-        help="Write one page with a verdict, tables, charts and the worst frames; it works offline.",
-    ),
-]
-Csv = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        parser=o.path,
-        rich_help_panel=o.OUTPUT,
-        show_default=False,
-        help="Write the metrics of every frame.",
-    ),
-]
-WithPublished = Annotated[
-    bool,
-    typer.Option("--with-published", rich_help_panel=o.OUTPUT, help="Also print the figures that papers published."),
-]
-Worst = Annotated[int, typer.Option(min=0, rich_help_panel=o.OUTPUT, help="Number of worst frames in the report.")]
-WorstBy = Annotated[
-    Literal["ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error"],
-    typer.Option(
-        metavar="METRIC",
-        rich_help_panel=o.OUTPUT,
-        help="Metric that says which frames are worst: ciede2000, psnr, ssim, ab_psnr, lpips or warp_error.",
-    ),
-]
-Benchmark = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        parser=o.path,
-        rich_help_panel=BENCHMARK,
-        show_default=False,
-        help="Colorize every clip of a folder from its first frame, as the papers do, and measure that.",
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FOLDER",
-        parser=o.path,
-        rich_help_panel=BENCHMARK,
-        show_default=False,
-        help="Keep the colorized frames, as PNG files.",
-    ),
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", rich_help_panel=BENCHMARK, help="Replace frames that are in --output already.")
-]
 
 
 def register(app: CommandLine) -> None:
@@ -142,18 +38,68 @@ def evaluate(
     network: o.NetworkChoice,
     working: Annotated[NetworkSettings, ("size", "guided")],
     session: Session,
-    result: Result = None,
-    reference: Reference = None,
-    paper: Paper = False,
-    perceptual: Perceptual = False,
-    report: Report = None,
-    csv: Csv = None,
-    with_published: WithPublished = False,
-    worst: Worst = 6,
-    worst_by: WorstBy = "ciede2000",
-    benchmark: Benchmark = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
+    result: Annotated[
+        Path | None,
+        o.argument("RESULT", "A film, a folder of frames, or a folder of such clips."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        o.argument(
+            "REFERENCE", "The same in its true colors: as many frames of the same size; clips have the same names."
+        ),
+    ] = None,
+    paper: Annotated[
+        bool,
+        o.option(
+            METRICS, "Also PSNR and colorfulness exactly as the authors' script computes them (uint8 wrap).", "--paper"
+        ),
+    ] = False,
+    perceptual: Annotated[
+        bool,
+        o.option(
+            METRICS,
+            "Also LPIPS and FID; needs torchmetrics\\[image] and downloads the weights of their networks.",
+            "--perceptual",
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        o.option(
+            o.OUTPUT,
+            "Write one page with a verdict, tables, charts and the worst frames; it works offline.",
+            metavar="FILE.html",
+            parser=o.path,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, o.option(o.OUTPUT, "Write the metrics of every frame.", metavar="FILE", parser=o.path)
+    ] = None,
+    with_published: Annotated[
+        bool, o.option(o.OUTPUT, "Also print the figures that papers published.", "--with-published")
+    ] = False,
+    worst: Annotated[int, o.option(o.OUTPUT, "Number of worst frames in the report.", metavar="N", min=0)] = 6,
+    worst_by: Annotated[
+        Literal["ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error"],
+        o.option(o.OUTPUT, "Metric that says which frames are worst."),
+    ] = "ciede2000",
+    benchmark: Annotated[
+        Path | None,
+        o.option(
+            BENCHMARK,
+            "Colorize every clip of a folder from its first frame, as the papers do, and measure that.",
+            metavar="DIR",
+            parser=o.path,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        o.option(
+            BENCHMARK, "Keep the colorized frames, as PNG files.", "--output", "-o", metavar="FOLDER", parser=o.path
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, o.option(BENCHMARK, "Replace frames that are in --output already.", "--overwrite")
+    ] = False,
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:
@@ -166,16 +112,15 @@ def evaluate(
     [bold]colormnet evaluate --benchmark DAVIS/ --csv frames.csv[/bold]
     """
     _check_usage(ctx, result, reference, benchmark)
+    inputs = [path for path in (result, reference, benchmark) if path is not None]
+    for path in (report, csv):
+        if path is not None:  # now, not after hours of measuring
+            check_output(path, inputs, overwrite=True)
     with Reporter(session, progress) as reporter:
         reporter.step("Starting PyTorch")
         from ..evaluation.evaluate import EvaluateSettings
         from ..evaluation.evaluate import evaluate as measure
-        from ..files import check_output
 
-        inputs = [path for path in (result, reference, benchmark) if path is not None]
-        for path in (report, csv):
-            if path is not None:  # now, not after hours of measuring
-                check_output(path, inputs, overwrite=True)
         settings = EvaluateSettings(paper=paper, perceptual=perceptual, worst=worst, worst_by=worst_by)
         if benchmark is not None:
             from ..evaluation.benchmark import BenchmarkSettings
@@ -195,8 +140,6 @@ def evaluate(
 
 
 def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None, benchmark: Path | None) -> None:
-    from ..errors import UsageError
-
     if benchmark is None and (result is None or reference is None):
         raise UsageError("give a RESULT and its REFERENCE, or --benchmark DIR")
     if benchmark is not None and result is not None:

@@ -1,4 +1,4 @@
-"""Films in, films in color out: planned, then colorized one after the other with one network."""
+"""Films (or folders of images) in, the same in color out: planned, then colorized with one network."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
     from .options import NetworkChoice
@@ -30,15 +31,13 @@ class Request:
     as_json: bool
 
 
-def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan]]:
+def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan]]:
     """Plan every film before weights are loaded; one that cannot be planned does not stop the others."""
-    reporter.step("Reading the film" if len(request.jobs) == 1 else "Reading the films")
-    from ..film.plan import plan_video
-
+    reporter.step(f"Reading {request.jobs[0].source}" if len(request.jobs) == 1 else "Reading the films")
     plans = []
     for job in request.jobs:
         try:
-            plans.append((job, plan_video(job.film, job.references, job.output, settings=job.settings)))
+            plans.append((job, job.plan()))
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
@@ -64,9 +63,9 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
                 if len(request.jobs) == 1:
                     raise
                 reporter.close()
-                session.say(f"{plan.info.path}: {error}", "error")
+                session.say(f"{job.source}: {error}", "error")
             else:
-                reporter.message(summary(receipts[-1]))
+                reporter.message(summary(receipts[-1], job.unit))
     finally:
         reporter.close()
         if request.as_json and len(request.jobs) > 1:
@@ -81,7 +80,7 @@ def _report_failures(request: Request, done: int) -> None:
         raise ColormnetError(f"{failed} of {len(request.jobs)} films could not be colorized, see above")
 
 
-def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan) -> Receipt:
+def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan) -> Receipt:
     from ..film.colorize import colorize
 
     with tell_what_fits(ready, job.memory, plan.working_size, job.settings.lookahead):
@@ -91,13 +90,13 @@ def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan) ->
             memory=job.memory,
             device=ready.device,
             precision=ready.precision,
-            progress=lambda p: reporter.film(job.film.name, p),
+            progress=lambda p: reporter.film(job.source.name, p, f"{job.unit}s"),
         )
 
 
 def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
     """--dry-run: the same checks, and an estimate."""
-    from .dryrun import film_text, forecast
+    from .dryrun import forecast, plan_text
 
     shown = []
     for job, plan in _plans(session, reporter, request):
@@ -112,7 +111,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})
         if not request.as_json:
-            session.show(film_text(plan, cost), hang=10)
+            session.show(plan_text(plan, cost), hang=10)
     if request.as_json:
         session.result(json.dumps(shown if len(request.jobs) > 1 else shown[0], indent=2, default=str))
     _report_failures(request, len(shown))

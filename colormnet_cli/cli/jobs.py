@@ -6,10 +6,15 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import MediaError, UsageError
 from ..media.reference_path import split_reference
-from ..settings import ColorizeSettings, MemoryConfig
+from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings
+
+if TYPE_CHECKING:
+    from ..film.pictures_plan import PicturesPlan
+    from ..film.plan import FilmPlan
 
 __all__ = ["Job", "check_jobs", "check_references", "for_file", "output_path"]
 
@@ -18,13 +23,28 @@ _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; oth
 
 @dataclass(frozen=True)
 class Job:
-    """A film and what it becomes."""
+    """A film or a folder of images, and what it becomes."""
 
-    film: Path
-    output: Path
+    source: Path
+    output: Path | None  # None: the default of a folder
     references: tuple[str, ...]
-    settings: ColorizeSettings
+    settings: ColorizeSettings | PicturesSettings
     memory: MemoryConfig
+
+    @property
+    def unit(self) -> str:
+        return "image" if isinstance(self.settings, PicturesSettings) else "frame"
+
+    def plan(self) -> FilmPlan | PicturesPlan:
+        """Check everything that can be checked; nothing is written."""
+        if isinstance(self.settings, PicturesSettings):
+            from ..film.pictures_plan import plan_pictures
+
+            return plan_pictures(self.source, self.references, self.output, settings=self.settings)
+        from ..film.plan import plan_video
+
+        assert self.output is not None
+        return plan_video(self.source, self.references, self.output, settings=self.settings)
 
 
 def for_file(references: Sequence[str], file: Path) -> tuple[str, ...]:
@@ -54,41 +74,41 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     Raises UsageError or MediaError.
     """
     for job in jobs:
-        kind = mimetypes.guess_type(job.film.name)[0] or ""
-        if kind.startswith("image/") and kind != "image/gif" and job.film.is_file():
+        kind = mimetypes.guess_type(job.source.name)[0] or ""
+        if kind.startswith("image/") and kind != "image/gif" and job.source.is_file():
             raise UsageError(
-                f"{job.film} is an image, not a film: give it with --ref if it is the reference image "
+                f"{job.source} is an image, not a film: give it with --ref if it is the reference image "
                 "(`colormnet frames` colorizes folders of images)"
             )
-    films_of: dict[Path, Path] = {}
+    films_of: dict[Path | None, Path] = {}
     for job in jobs:
         if other := films_of.get(job.output):
-            same = f"{job.film} is given twice" if job.film == other else f"{other} and {job.film}"
+            same = f"{job.source} is given twice" if job.source == other else f"{other} and {job.source}"
             raise UsageError(f"{same}: both would become {job.output}")
-        films_of[job.output] = job.film
-    check_references([(job.film, job.references) for job in jobs])
+        films_of[job.output] = job.source
+    check_references(jobs)
 
 
-def check_references(needed: Sequence[tuple[Path, Sequence[str]]]) -> None:
+def check_references(jobs: Sequence[Job]) -> None:
     """Report which films (or folders) lack a reference image, all at once.
 
     Raises UsageError where none is named, MediaError where it does not exist.
     """
-    without = [path.name for path, references in needed if not references]
+    without = [job.source.name for job in jobs if not job.references]
     if without:
-        which = f" for {', '.join(without)}" if len(needed) > 1 else ""
+        which = f" for {', '.join(without)}" if len(jobs) > 1 else ""
         raise UsageError(
             f"There is no reference image{which}: give one with --ref IMAGE, or a frame with --ref FILM@TIME"
         )
-    missing: dict[str, tuple[Path, MediaError]] = {}
-    for path, references in needed:
-        for reference in references:
+    missing: dict[str, tuple[str, MediaError]] = {}
+    for job in jobs:
+        for reference in job.references:
             try:
                 split_reference(reference)
             except MediaError as error:
-                missing.setdefault(reference, (path, error))
+                missing.setdefault(reference, (job.source.name, error))
     if len(missing) == 1:
         raise next(error for _, error in missing.values())
     if missing:
-        names = ", ".join(f"{reference} (for {path.name})" for reference, (path, _) in missing.items())
+        names = ", ".join(f"{reference} (for {source})" for reference, (source, _) in missing.items())
         raise MediaError(f"{len(missing)} reference images do not exist: {names}")

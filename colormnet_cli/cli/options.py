@@ -35,7 +35,9 @@ __all__ = [
     "NetworkChoice",
     "Overwrite",
     "ProgressForm",
+    "argument",
     "filled",
+    "option",
     "option_name",
     "path",
 ]
@@ -112,7 +114,8 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
+def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
+    """Declare an option: the panel of the help that it stands in, its help, its names (default: the parameter's)."""
     return typer.Option(*names, rich_help_panel=panel, help=help, **more)
 
 
@@ -137,18 +140,23 @@ def _one_of(*values: str) -> dict[str, Any]:
     return {"autocompletion": lambda incomplete: [value for value in values if value.startswith(incomplete)]}
 
 
+def argument(metavar: str, help: str) -> Any:
+    """Declare an argument that names a file or a folder."""
+    return typer.Argument(metavar=metavar, parser=path, help=help)
+
+
 _COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
 
 # By the name of the field, whichever settings it is in
 OPTIONS: dict[str, Any] = {
-    "references": _option(
+    "references": option(
         None,
         "Reference image, or FILM@TIME; repeatable. {stem} stands for the name of the film.",
         "--ref",
         metavar="IMAGE",
         parser=filled,
     ),
-    "model": _option(
+    "model": option(
         NETWORK,
         "Name from `colormnet weights list`, or a weight file.",
         metavar="NAME|PATH",
@@ -156,7 +164,7 @@ OPTIONS: dict[str, Any] = {
         envvar=VARIABLES[0],
         autocompletion=_models,
     ),
-    "device": _option(
+    "device": option(
         NETWORK,
         "Device to run on. auto: the first of CUDA, MPS and CPU that is available.",
         metavar="auto|cuda[:N]|mps|cpu",
@@ -164,52 +172,48 @@ OPTIONS: dict[str, Any] = {
         envvar=VARIABLES[1],
         **_one_of(*_DEVICES),
     ),
-    "precision": _option(NETWORK, "Number format. auto: fp16 on CUDA, fp32 elsewhere."),
-    "size": _option(
+    "precision": option(NETWORK, "Number format. auto: fp16 on CUDA, fp32 elsewhere."),
+    "size": option(
         NETWORK,
         "Working resolution: the shorter side of what the network sees. The output keeps the size of the input.",
         metavar="N|source",
         parser=_size,
     ),
-    "lookahead": _option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
-    "guided": _option(
-        MORE_NETWORK, "Upsample color along the edges of the luma, or bilinearly.", "--guided/--bilinear"
-    ),
-    "ref_is_first": _option(
+    "lookahead": option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
+    "guided": option(MORE_NETWORK, "Upsample color along the edges of the luma, or bilinearly.", "--guided/--bilinear"),
+    "ref_is_first": option(
         MORE_NETWORK,
         "Whether the reference image is the first frame; default: decided by comparing them.",
         "--ref-is-first-frame/--ref-is-other",
     ),
-    "start": _option(RANGE, "First timestamp or frame: 12.5, 00:01:02.5 or f1500.", metavar="TIME", parser=_time),
-    "end": _option(RANGE, "End timestamp or frame; it is not included itself.", metavar="TIME", parser=_time),
-    "duration": _option(RANGE, "Length, instead of --end.", metavar="TIME", parser=_time),
-    "codec": _option(
+    "start": option(RANGE, "First timestamp or frame: 12.5, 00:01:02.5 or f1500.", metavar="TIME", parser=_time),
+    "end": option(RANGE, "End timestamp or frame; it is not included itself.", metavar="TIME", parser=_time),
+    "duration": option(RANGE, "Length, instead of --end.", metavar="TIME", parser=_time),
+    "codec": option(
         OUTPUT,
         "h264, hevc, av1, vp9, prores, dnxhr, ffv1, or the name of an FFmpeg encoder; default: by container.",
         metavar="NAME",
         **_one_of(*_CODECS),
     ),
-    "crf": _option(OUTPUT, "Quality; lower is better. Default for h264: 16.", metavar="N", min=0, max=63),
-    "preset": _option(
+    "crf": option(OUTPUT, "Quality; lower is better. Default for h264: 16.", metavar="N", min=0, max=63),
+    "preset": option(
         OUTPUT, "Speed preset of the encoder. Default for h264: medium.", metavar="NAME", **_one_of(*_PRESETS)
     ),
-    "archive": _option(OUTPUT, "Lossless: FFV1 in .mkv; other streams are copied.", "--archive"),
-    "audio": _option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
-    "overwrite": _option(OUTPUT, "Replace an existing output.", "--overwrite"),
-    "resume": _option(OUTPUT, "Continue an interrupted run of the same command.", "--resume/--no-resume"),
-    "strict": _option(OUTPUT, "Fail at input that cannot be decoded, instead of skipping it.", "--strict"),
-    "encoder_options": _option(
+    "archive": option(OUTPUT, "Lossless: FFV1 in .mkv; other streams are copied.", "--archive"),
+    "audio": option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
+    "overwrite": option(OUTPUT, "Replace an existing output.", "--overwrite"),
+    "resume": option(OUTPUT, "Continue an interrupted run of the same command.", "--resume/--no-resume"),
+    "strict": option(OUTPUT, "Fail at input that cannot be decoded, instead of skipping it.", "--strict"),
+    "encoder_options": option(
         ENCODER, "Option of the encoder; repeatable.", "--encoder-option", metavar="KEY=VALUE", parser=_pair
     ),
-    "pix_fmt": _option(
-        ENCODER, "Pixel format; default: chroma subsampling and bit depth of the input.", metavar="NAME"
-    ),
-    "gamma": _option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
-    "n_s": _option(MEMORY, "N_s: frames that are kept whole, a reference image included.", "--ns", **_COUNT),
-    "n_e": _option(MEMORY, "N_e: the oldest of them, condensed to prototypes together.", "--ne", **_COUNT),
-    "m": _option(MEMORY, "M: prototypes that they are condensed to.", **_COUNT),
-    "top_k": _option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
-    "long_term": _option(MEMORY, "Elements that the long-term memory holds at most.", **_COUNT),
+    "pix_fmt": option(ENCODER, "Pixel format; default: chroma subsampling and bit depth of the input.", metavar="NAME"),
+    "gamma": option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
+    "n_s": option(MEMORY, "N_s: frames that are kept whole, a reference image included.", "--ns", **_COUNT),
+    "n_e": option(MEMORY, "N_e: the oldest of them, condensed to prototypes together.", "--ne", **_COUNT),
+    "m": option(MEMORY, "M: prototypes that they are condensed to.", **_COUNT),
+    "top_k": option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
+    "long_term": option(MEMORY, "Elements that the long-term memory holds at most.", **_COUNT),
 }
 
 
@@ -271,16 +275,16 @@ def _form(ctx: typer.Context, form: ProgressForm) -> ProgressForm:
 
 Verbose = Annotated[
     int,
-    _option(
+    option(
         MESSAGES, "Show more messages; twice: all of them.", "--verbose", "-v",
         count=True, is_eager=True, callback=_verbose, show_default=False,
     ),
 ]  # fmt: skip
-Quiet = Annotated[bool, _option(MESSAGES, "Show errors only.", "--quiet", "-q", callback=_quiet)]
-Debug = Annotated[bool, _option(MESSAGES, "Show the traceback of an error.", "--debug", is_eager=True, callback=_debug)]
+Quiet = Annotated[bool, option(MESSAGES, "Show errors only.", "--quiet", "-q", callback=_quiet)]
+Debug = Annotated[bool, option(MESSAGES, "Show the traceback of an error.", "--debug", is_eager=True, callback=_debug)]
 LogFile = Annotated[
     Path | None,
-    _option(
+    option(
         MESSAGES,
         "Append all messages to a file, with times and the tracebacks of errors.",
         "--log-file",
@@ -299,7 +303,7 @@ SESSION: dict[str, tuple[Any, Any]] = {
 }
 Form = Annotated[
     ProgressForm,
-    _option(
+    option(
         MESSAGES,
         "Progress bar, plain lines, JSON lines for other programs, or none. auto: a bar in a terminal, else lines.",
         "--progress",
@@ -307,7 +311,7 @@ Form = Annotated[
         callback=_form,
     ),
 ]
-Json = Annotated[bool, _option(MESSAGES, "Print the result as JSON on stdout.", "--json")]
-DryRun = Annotated[bool, _option(MESSAGES, "Show what would be done, without doing it.", "--dry-run")]
+Json = Annotated[bool, option(MESSAGES, "Print the result as JSON on stdout.", "--json")]
+DryRun = Annotated[bool, option(MESSAGES, "Show what would be done, without doing it.", "--dry-run")]
 Device = Annotated[str, OPTIONS["device"]]
 Overwrite = Annotated[bool, OPTIONS["overwrite"]]

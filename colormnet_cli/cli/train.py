@@ -7,11 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
 from ..wording import many
 from .groups import CommandLine
-from .options import Device, Form, Json, filled, path
+from .options import Device, Form, Json, filled, option, path
 from .progress import Reporter
 from .session import Session
 
@@ -24,59 +22,53 @@ __all__ = ["register"]
 DATA, OPTIMIZATION, RUN = "Training data", "Optimization", "Run"
 
 
-def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
-
-
 def register(app: CommandLine) -> None:
     app.command("train")(train)
 
 
 def train(
     session: Session,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="RUN", parser=path, help="Folder for checkpoints, weights and the log.")
-    ],
+    out: Annotated[Path, option(None, "Folder for checkpoints, weights and the log.", metavar="RUN", parser=path)],
     config: Annotated[
         Literal["full", "preview"],
-        typer.Option("--config", help="Network and training settings; other options override them."),
+        option(None, "Network and training settings; other options override them."),
     ] = "full",
     data: Annotated[
         list[str] | None,
-        _option(DATA, "A video, a folder of frames or of either, or DAVIS; repeatable.", metavar="PATH", parser=filled),
+        option(DATA, "A video, a folder of frames or of either, or DAVIS; repeatable.", metavar="PATH", parser=filled),
     ] = None,
-    synthetic: Annotated[bool, _option(DATA, "Generate clips on the fly, instead of --data.", "--synthetic")] = False,
-    frames: Annotated[int | None, _option(DATA, "Frames per clip.", min=2)] = None,
-    crop: Annotated[int | None, _option(DATA, "Height and width of a clip, in pixels.", min=16)] = None,
-    jump: Annotated[int | None, _option(DATA, "Largest gap between two frames of a clip, in frames.", min=1)] = None,
+    synthetic: Annotated[bool, option(DATA, "Generate clips on the fly, instead of --data.", "--synthetic")] = False,
+    frames: Annotated[int | None, option(DATA, "Frames per clip.", min=2)] = None,
+    crop: Annotated[int | None, option(DATA, "Height and width of a clip, in pixels.", min=16)] = None,
+    jump: Annotated[int | None, option(DATA, "Largest gap between two frames of a clip, in frames.", min=1)] = None,
     init: Annotated[
         str | None,
-        _option(
+        option(
             OPTIMIZATION,
             "Initial weights: random, pretrained (ImageNet and DINOv2), colormnet, preview, or a file.",
             metavar="NAME|PATH",
             parser=filled,
         ),
     ] = None,
-    steps: Annotated[int | None, _option(OPTIMIZATION, "Optimizer steps.", min=1)] = None,
-    batch: Annotated[int | None, _option(OPTIMIZATION, "Clips per step, over all processes.", min=1)] = None,
+    steps: Annotated[int | None, option(OPTIMIZATION, "Optimizer steps.", min=1)] = None,
+    batch: Annotated[int | None, option(OPTIMIZATION, "Clips per step, over all processes.", min=1)] = None,
     accumulate: Annotated[
-        int | None, _option(OPTIMIZATION, "Split a batch into this many passes, to save memory.", min=1)
+        int | None, option(OPTIMIZATION, "Split a batch into this many passes, to save memory.", min=1)
     ] = None,
-    lr: Annotated[float | None, _option(OPTIMIZATION, "Learning rate.")] = None,
+    lr: Annotated[float | None, option(OPTIMIZATION, "Learning rate.")] = None,
     precision: Annotated[
-        Literal["fp32", "fp16", "bf16"] | None, _option(OPTIMIZATION, "fp16 and bf16 use autocast.")
+        Literal["fp32", "fp16", "bf16"] | None, option(OPTIMIZATION, "fp16 and bf16 use autocast.")
     ] = None,
     device: Device = "auto",
-    resume: Annotated[bool, _option(RUN, "Continue RUN exactly where it stopped.", "--resume")] = False,
-    stop_after: Annotated[int | None, _option(RUN, "Stop after this many steps, to be resumed later.", min=1)] = None,
-    seed: Annotated[int | None, _option(RUN, "Random seed.", min=0)] = None,
-    workers: Annotated[int | None, _option(RUN, "Worker processes that prepare clips.", min=0)] = None,
-    checkpoint_every: Annotated[int | None, _option(RUN, "Steps between checkpoints.", min=1)] = None,
-    validate_every: Annotated[int | None, _option(RUN, "Steps between validations.", min=1)] = None,
+    resume: Annotated[bool, option(RUN, "Continue RUN exactly where it stopped.", "--resume")] = False,
+    stop_after: Annotated[int | None, option(RUN, "Stop after this many steps, to be resumed later.", min=1)] = None,
+    seed: Annotated[int | None, option(RUN, "Random seed.", min=0)] = None,
+    workers: Annotated[int | None, option(RUN, "Worker processes that prepare clips.", min=0)] = None,
+    checkpoint_every: Annotated[int | None, option(RUN, "Steps between checkpoints.", min=1)] = None,
+    validate_every: Annotated[int | None, option(RUN, "Steps between validations.", min=1)] = None,
     assignments: Annotated[
         list[str] | None,
-        _option(
+        option(
             RUN,
             "Any other setting, named as in settings.json: raw_loss=0.3, network.key_dim=32; repeatable.",
             "--set",

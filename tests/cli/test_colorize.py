@@ -199,7 +199,7 @@ def test_a_folder_may_begin_with_a_damaged_picture(command):
     code, _, err = command("frames", "in", *HOW)
     assert code == 0
     assert os.listdir("in-color") == ["1.png"]
-    assert re.search(r"^Wrote .*in-color: 1 image in .*in/0\.png is no picture", err, re.MULTILINE)
+    assert re.search(r"^Wrote .*in-color: 1 image in .*in/0\.png is not an image", err, re.MULTILINE)
 
 
 def test_frames_dry_run(command):
