@@ -22,9 +22,15 @@ __all__ = ["StreamPlan", "add_streams", "plan_streams"]
 
 log = logging.getLogger(__name__)
 
+# Encoders that store decoded samples as they are, by their format
+_LOSSLESS = {"u8": "pcm_u8", "s16": "pcm_s16le", "s32": "pcm_s32le", "flt": "pcm_f32le", "dbl": "pcm_f64le"}
 _AUDIO_ENCODER = {"mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus"}
 # Layouts that every encoder takes, by number of channels, for audio that names no layout
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_RATES = {  # that an encoder takes; others take all
+    "aac": (48000, 44100, 96000, 88200, 64000, 32000, 24000, 22050, 16000, 8000),
+    "libopus": (48000,),
+}
 _MIME = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp")}
 
 
@@ -43,10 +49,15 @@ class StreamPlan:
         return f"{self.stream.kind} stream {self.stream.index} ({details})"
 
 
-def plan_streams(info: VideoInfo, muxer: str, audio: str) -> tuple[StreamPlan, ...]:
-    """A plan for every stream except the one that is colored; `audio` is "copy", "aac" or "none"."""
+def plan_streams(info: VideoInfo, muxer: str, audio: str, lossless: bool = False) -> tuple[StreamPlan, ...]:
+    """A plan for every stream except the one that is colored.
+
+    Args:
+        audio: "copy", "aac" or "none".
+        lossless: audio that cannot be copied is stored uncompressed, where the container has that.
+    """
     with open_input(info.path) as container:
-        planner = _Planner(container, info, muxer, audio)
+        planner = _Planner(container, info, muxer, audio, lossless)
         plans = [planner.plan(stream) for stream in container.streams if stream.index != info.index]
     return tuple(plan for plan in plans if plan is not None)
 
@@ -54,8 +65,10 @@ def plan_streams(info: VideoInfo, muxer: str, audio: str) -> tuple[StreamPlan, .
 class _Planner:
     """Plans single streams of an open file: what the muxer takes is found out by muxing the stream's first packets."""
 
-    def __init__(self, container: InputContainer, info: VideoInfo, muxer: str, audio: str) -> None:
-        self.info, self.muxer, self.audio = info, muxer, audio
+    def __init__(
+        self, container: InputContainer, info: VideoInfo, muxer: str, audio: str, lossless: bool = False
+    ) -> None:
+        self.info, self.muxer, self.audio, self.lossless = info, muxer, audio, lossless
         self.ending = _ending(muxer)
         self.timecode = container.streams[info.index].metadata.get("timecode")
         self.packets: dict[int, list[Any]] = {}
@@ -108,10 +121,20 @@ class _Planner:
         name = {"aac": "AAC", "libopus": "Opus"}[encoder]
         if stream.codec_context is None:
             return StreamPlan(known, "drop", f"{copied.name} was left out: this FFmpeg cannot decode it.")
+        if self.audio == "copy" and (exact := self._lossless(stream, known)) is not None:
+            return StreamPlan(known, exact, f"{copied.name} was converted to {exact}, without loss.")
         if _layout(stream, encoder) is None:
             return StreamPlan(known, "drop", f"{copied.name} was left out: {name} cannot hold its channels, .mkv may.")
         why = "" if self.audio == "aac" and encoder == "aac" else f": {self.ending} does not hold it unchanged"
         return StreamPlan(known, encoder, f"{copied.name} was converted to {name}{why}.")
+
+    def _lossless(self, stream: Any, known: StreamInfo) -> str | None:
+        """The encoder for audio that must not lose anything; None: there is none, or the audio is compressed anyway."""
+        if self.muxer not in ("matroska", "mov"):
+            return None
+        uncompressed = known.codec.startswith("pcm_") or known.codec == "s302m"
+        format_ = stream.codec_context.format if self.lossless or uncompressed else None
+        return None if format_ is None else _LOSSLESS.get(format_.name.removesuffix("p"))
 
     def _takes(self, stream: Any) -> bool:
         """Whether the muxer writes a file with the first packets of this stream alone. To be asked once a stream."""
@@ -163,8 +186,7 @@ def _add_copy(output: OutputContainer, stream: Any) -> Any:
 
 def _add_audio(output: OutputContainer, stream: Any, encoder: str) -> Any:
     rate = stream.codec_context.sample_rate
-    rates = (48000,) if encoder == "libopus" else (48000, 44100, 96000, 88200, 64000, 32000, 24000, 22050, 16000, 8000)
-    added: Any = output.add_stream(encoder, rate=rate if rate in rates else 48000)
+    added: Any = output.add_stream(encoder, rate=rate if rate in _RATES.get(encoder, (rate,)) else 48000)
     added.layout = _layout(stream, encoder)
     added.bit_rate = 128_000 * added.codec_context.layout.nb_channels
     copy_metadata(added, stream, output.format.name)

@@ -170,8 +170,10 @@ def _audio_packets(tracks: list[Any], seconds: float) -> list[Any]:
                 "s16": np.int16,
                 "s16p": np.int16,
                 "s32": np.int32,
+                "u8": np.uint8,
             }
-            data = wave if name.startswith("flt") else wave * (32767 if "16" in name else 2**31 - 1)
+            scales = {"flt": 1, "fltp": 1, "s16": 32767, "s16p": 32767, "u8": 127}
+            data = wave * scales.get(name, 2**31 - 1) + (128 if name == "u8" else 0)
             samples = np.stack([data, data]).astype(kinds[name])
             frame = av.AudioFrame.from_ndarray(
                 samples if planar else np.ascontiguousarray(samples.T).reshape(1, -1), name, "stereo"

@@ -269,3 +269,39 @@ def test_one_late_audio_packet_moves_no_other(tmp_path: Path, color: Any, audio:
     color(film, tmp_path / "good.mkv", audio=audio)
     stamps = [[s for s, _ in packets_of(tmp_path / f"{name}.mkv", "audio")] for name in ("out", "good")]
     assert max(abs(a - b) for a, b in zip(*stamps, strict=True)) <= Fraction(2, 1000)
+
+
+def samples_of(path: Path) -> np.ndarray:
+    """All decoded audio samples, one after the other in time."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+    arrays = [frame.to_ndarray().T if frame.format.is_planar else frame.to_ndarray() for frame in frames]
+    return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("mov", "pcm_mulaw"), ("mov", "pcm_alaw"), ("mov", "pcm_s8"), ("mov", "pcm_f32be"), ("vob", "pcm_dvd"),
+     ("m2ts", "pcm_bluray"), ("wmv", "wmav2"), ("mov", "pcm_s24be")],
+)  # fmt: skip
+def test_an_archive_keeps_every_sample(tmp_path: Path, color: Any, ending: str, codec: str) -> None:
+    """`--archive` turned uncompressed audio into AAC, and said that .mkv could not hold it."""
+    video = {"vob": "mpeg2video", "wmv": "wmv2"}.get(ending, "libx264")
+    source = make_film(tmp_path / f"film.{ending}", codec=video, frames=25, audio=[(codec, "eng")])
+    receipt = color(source, tmp_path / "out.mkv", archive=True)
+    assert not any("damaged" in warning or "AAC" in warning for warning in receipt.warnings)
+    assert any("without loss" in warning for warning in receipt.warnings) == (codec != "pcm_s24be")  # copied
+    assert np.array_equal(samples_of(tmp_path / "out.mkv"), samples_of(source))
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mkv", "pcm_s16le"), ("mov", "pcm_mulaw"), ("mp4", "aac")])
+def test_uncompressed_audio_stays_so_where_the_container_has_it(
+    tmp_path: Path, color: Any, ending: str, codec: str
+) -> None:
+    """Without `--archive` too: only .mp4, whose players expect it, gets AAC."""
+    source = make_film(tmp_path / "film.mov", codec="libx264", frames=25, audio=[("pcm_mulaw", "eng")])
+    color(source, tmp_path / f"out.{ending}")
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        assert container.streams.audio[0].codec_context.name == codec
+    if ending != "mp4":
+        assert np.array_equal(samples_of(tmp_path / f"out.{ending}"), samples_of(source))
