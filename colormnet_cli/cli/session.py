@@ -66,8 +66,9 @@ class Session:
             start = "\n" if level == "interrupted" and self.console.is_terminal else ""  # the terminal shows ^C there
             self.console.print(start + text, markup=False)
         else:
-            self.console.print(f"[{_STYLES[level]}]{level.capitalize()}:[/] ", end="")
-            self.console.print(text, markup=False)
+            from rich.text import Text
+
+            self.console.print(Text.assemble((f"{level.capitalize()}:", _STYLES[level]), " ", text))
 
     def log_to(self, file: Path) -> None:
         """Append messages to a file. Raises OSError."""
