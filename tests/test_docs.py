@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from colormnet_cli.cli import config
 from colormnet_cli.cli.app import app
 from support.clips import picture, write_film
 from support.commands import make_film, make_world
@@ -40,6 +41,17 @@ def test_commands_and_options_exist(page):
         known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help", "-h"}
         used = {word for word in words if re.match("--?[a-z]", word)}
         assert used <= known, f"colormnet {command.name}: {used - known}"
+
+
+def test_the_configuration_file_is_accepted(tmp_path, monkeypatch):
+    """Who copies the configuration file would not get past an unknown key."""
+    monkeypatch.setattr(config, "config_path", lambda: tmp_path / "config.toml")
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "command-line.md").read_text(), re.DOTALL)
+    (tmp_path / "config.toml").write_text(text)
+    defaults = config.read_defaults(typer.main.get_command(app))
+    assert defaults["colorize"]["encoder_options"] == ["tune=film"]
+    assert defaults["bench"]["size"] == "720p"
+    assert "size" not in defaults["frames"]
 
 
 @pytest.mark.usefixtures("one_thread")

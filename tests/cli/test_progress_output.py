@@ -49,6 +49,16 @@ def test_an_unknown_total_is_not_made_up(capsys):
     assert capsys.readouterr().err == "old.mp4: 300 frames, 4.21 fps, 1:01 elapsed, 3.21 GB\n"
 
 
+def test_a_long_error_is_wrapped_between_words():
+    """The label was not counted, so that terminals broke lines within words."""
+    session, screen = Session(), io.StringIO()
+    session.__dict__["console"] = Console(file=screen, width=40, highlight=False)
+    session.say(f"{'word ' * 20}end", "error")
+    lines = screen.getvalue().splitlines()
+    assert lines[0].startswith("Error: word ")
+    assert all(len(line) <= 40 and set(line.split()) <= {"Error:", "word", "end."} for line in lines)
+
+
 def test_json_lines(capsys, now):
     """One object a line, for programs."""
     reporter = p.Reporter(Session(as_json=True), "json")
