@@ -36,10 +36,10 @@ class PreviewMemoryBank(MemoryBank):
 
         def collect(scores: Tensor) -> None:
             self._add_bonus(scores)
-            forward.append(scores.argmax(dim=1))
+            forward.append(scores.max(dim=1).indices)  # argmax takes longer
             backward.append(scores.max(dim=0))
 
-        tile_rows = self.tile_rows()
+        tile_rows = self.tile_rows(len(asked))
         values = self._read(asked, size, collect)
         best_pixels = _best_of_tiles(backward, tile_rows)
         h, w = size
