@@ -46,6 +46,8 @@ class Network(nn.Module):
 def load_state(model: Network, state: Mapping[str, Tensor]) -> None:
     """Fill the network from the published checkpoint's names, or from its own.
 
+    A network on the meta device takes the tensors themselves where their types agree, so that nothing is copied.
+
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape or not finite; it says which.
     """
@@ -56,7 +58,12 @@ def load_state(model: Network, state: Mapping[str, Tensor]) -> None:
     if published:
         state = {name: tensor for name, tensor in state.items() if name not in model.unread}
     _require_fit(state, model.published_shapes() if published else own)
-    model.load_state_dict(model.from_published(state) if published else state)
+    named = model.from_published(state) if published else state
+    if not any(tensor.is_meta for tensor in model.state_dict().values()):
+        model.load_state_dict(named)
+        return
+    types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: tensor.to(types[name]) for name, tensor in named.items()}, assign=True)
 
 
 def _require_fit(state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:

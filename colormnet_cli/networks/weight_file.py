@@ -42,7 +42,8 @@ def network_from_content(content: Any) -> Network:
     name = network_name(content)
     if _is_ours(content):
         try:
-            network = _class(name).of_sizes(content["config"])
+            with torch.device("meta"):  # its weights come from the file
+                network = _class(name).of_sizes(content["config"])
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"The weight file's network sizes are not ours ({error}); was it written by a later version?"
@@ -50,7 +51,8 @@ def network_from_content(content: Any) -> Network:
         state = content["state"]
     else:
         state = _published(content)
-        network = _class(name).of_published(state)
+        with torch.device("meta"):
+            network = _class(name).of_published(state)
     load_state(network, state)
     return network
 

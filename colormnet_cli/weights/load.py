@@ -91,7 +91,7 @@ def config_of(path: Path) -> ColorMNetConfig:
     from ..networks.colormnet import ColorMNetConfig
     from ..networks.weight_file import config_from_content, network_name
 
-    content = _read_tensors(path)
+    content = _read_tensors(path, mmap=True)
     try:
         config = config_from_content(content)
     except (TypeError, ValueError) as error:
@@ -105,16 +105,21 @@ def _wrong_network(path: Path, network: str) -> CheckpointError:
     return CheckpointError(f"{path} has weights of {network}; ColorMNet's are needed here")
 
 
-def _read_tensors(path: Path) -> Mapping[str, Any]:
-    """The content of a weight file. Only tensors and plain values are read: nothing in the file can run."""
+def _read_tensors(path: Path, mmap: bool = False) -> Mapping[str, Any]:
+    """The content of a weight file. Only tensors and plain values are read: nothing in the file can run.
+
+    mmap: tensors are mapped, for a look at what the file is; a network must not depend on the file staying as it is.
+    """
     import torch
 
     try:
         with warnings.catch_warnings():  # about pickle protocols: no help with a wrong file
             warnings.simplefilter("ignore", UserWarning)
             try:
-                content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
             except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
+                if not mmap:
+                    raise
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if match := re.search(r"GLOBAL (\S+)", str(error)):
