@@ -74,7 +74,7 @@ def bench(
     notice("Measuring what the device attains")
     rates = [_rates(chosen, precision)]
     notice("Counting operations")
-    cost = frame_cost(model.config, size, memory, precision=precision)
+    cost = frame_cost(model.config, size, memory, device=chosen, precision=precision)
     notice("Filling the memory")
     colorizer = Colorizer(model, memory, chosen, precision)
     pool, fill = start_film(colorizer, film, size, batch * math.ceil(_POOL / batch))

@@ -60,7 +60,7 @@ def forecast(
     to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
     config = config_of(path) if path else ColorMNetConfig()
     ahead = lookahead or default_lookahead(chosen)
-    cost = frame_cost(config, working_size, memory, precision=number_format, lookahead=ahead)
+    cost = frame_cost(config, working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
     each = cost.seconds(convolution_rate(chosen, number_format))
     return Forecast(
         device=describe_device(chosen),

@@ -102,7 +102,10 @@ def tell_what_fits(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
+        from ..inference.device import release_memory
+
         height, width = working_size
+        release_memory(error, ready.device)
         raise DeviceError(
             f"The device {ready.device} has too little memory for a working size of {width}×{height}: "
             + _advice(ready, memory, working_size, lookahead)
@@ -115,7 +118,13 @@ def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], l
 
     ahead = lookahead or default_lookahead(ready.device)
     fits = fitting_size(
-        ready.model.config, working_size, free_memory(ready.device), memory, precision=ready.precision, lookahead=ahead
+        ready.model.config,
+        working_size,
+        free_memory(ready.device),
+        memory,
+        device=ready.device,
+        precision=ready.precision,
+        lookahead=ahead,
     )
     if fits:
         more = ", and --lookahead 1 needs less" if ahead > 1 else ""

@@ -200,7 +200,10 @@ def _prepared(model: ColorMNet, device: torch.device, dtype: torch.dtype) -> Col
         device = torch.device("cuda", torch.cuda.current_device())
     if model.device != device or model.dtype != dtype or model.training:
         model = copy.deepcopy(model).eval().requires_grad_(False).to(device, dtype)
-    return model.to(memory_format=torch.channels_last)
+    for parameter in model.parameters():  # not by `to`, which fake tensors of an estimate refuse
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def _check_image(image: Tensor, channels: int, what: str, expected: str) -> None:

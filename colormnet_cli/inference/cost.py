@@ -1,22 +1,28 @@
 """An estimate of the memory and time that a film takes.
 
-The network is run on the meta device, where only shapes are computed.
+The network is run on the meta device, or on a CUDA device of which PyTorch pretends that it is there: only shapes are
+computed.
 """
 
 from __future__ import annotations
 
 import weakref
 from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch._subclasses import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..networks.colormnet import ColorMNetConfig
-from ..networks.preview import new_network
+from ..networks.colormnet import ColorMNetConfig, Features
+from ..networks.preview import forget_maps, new_network
 from ..settings import MemoryConfig
 from .colorizer import Colorizer
 from .device import DTYPES
@@ -46,30 +52,101 @@ def frame_cost(
     size: tuple[int, int],
     memory: MemoryConfig | None = None,
     *,
+    device: torch.device | str = "cpu",
     precision: str = "fp32",
     lookahead: int = 1,
 ) -> Cost:
-    """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size."""
+    """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size.
+
+    For a CUDA device, which need not be there, with its kernels and what CUDA graphs keep.
+    """
     memory = memory or MemoryConfig()
-    with torch.device("meta"), _Holding() as holding:
-        model = new_network(config).to(DTYPES[precision])
+    on_cuda = torch.device(device).type == "cuda"
+    with ExitStack() as modes:
+        if on_cuda:
+            modes.enter_context(_fake_cuda())
+        modes.enter_context(_FusedAttention())
+        modes.enter_context(torch.device("cuda:0" if on_cuda else "meta"))
+        # Below _Holding, for it splits operations into others, whose results would be counted as held.
+        operations = modes.enter_context(FlopCounterMode(display=False))
+        holding = modes.enter_context(_Holding())
+        modes.enter_context(torch.inference_mode())
+        model = new_network(config)
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.to(DTYPES[precision])
+        holding.peak = holding.alive  # a model is read on the CPU
         colorizer = Colorizer(model, memory)
+        net = colorizer.net
+        graphs, net.enabled = net.enabled, False
         colorizer.set_exemplar(torch.empty(3, *size))
         colorizer.step(torch.empty(1, *size))
         film = colorizer.film
         assert film is not None  # there was a step
         bank = film.bank
         bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * bank.elements  # as full as it gets
-        film.last_frame = colorizer.frame + lookahead  # no frame is due
-        with FlopCounterMode(display=False) as steps:
-            colorizer.steps(torch.empty(lookahead, 1, *size))
         L, ab = colorizer._padded(torch.empty(1, 1, *size), 0), colorizer._padded(torch.empty(1, 2, *size), 0)
-        with torch.inference_mode():
-            f = model.features(L)
-            with FlopCounterMode(display=False) as remembering:
-                model.deep_update(model.value(L, ab, f), film.hidden)
-    plain = steps.get_total_flops() / lookahead
-    return Cost(holding.peak, plain + remembering.get_total_flops() / memory.gamma, plain)
+
+        def color() -> int:
+            """Frames of which none is due; their operations."""
+            before = operations.get_total_flops()
+            film.last_frame = colorizer.frame + lookahead
+            colorizer.steps(torch.empty(lookahead, 1, *size))
+            return operations.get_total_flops() - before
+
+        def remember(f: Features) -> int:
+            """What remembering a frame adds; its operations."""
+            before = operations.get_total_flops()
+            net.deep_update(net.value(L, ab, f), film.hidden)
+            return operations.get_total_flops() - before
+
+        plain, remembered = color() / lookahead, remember(model.features(L))
+        if graphs:
+            net.enabled, net.capture, net.tolerance = True, _GraphMemory(holding), None
+            f, q = net.features(L), net.key(model.features(L))
+            readout = film.recall(L, f, q)
+            for _ in range(2):  # what is called for the second time is captured
+                color()
+                remember(f)
+                net.decode(f, readout, film.hidden, update_hidden=False)
+    return Cost(holding.peak, plain + remembered / memory.gamma, plain)
+
+
+@contextmanager
+def _fake_cuda() -> Iterator[None]:
+    """Tensors on a CUDA device, of which only shapes are computed."""
+    forget_maps()  # it would mix real tensors with these, and then these with real ones
+    try:
+        with FakeTensorMode():
+            yield
+    finally:
+        forget_maps()
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Attention as devices compute it; where only shapes are computed, PyTorch would hold all similarities at once."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.scaled_dot_product_attention:
+            return torch.ops.aten._scaled_dot_product_efficient_attention(*args, None, False)[0]
+        return func(*args, **(kwargs or {}))
+
+
+class _GraphMemory:
+    """Stands in for a capture: keeps as much memory as its graphs would."""
+
+    def __init__(self, holding: _Holding) -> None:
+        self._holding, self._work = holding, 0  # bytes that the graphs work in by turns
+        self._pool: torch.Tensor | None = None
+
+    def __call__(self, work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], Any]:
+        holding, self._pool = self._holding, None  # this graph works in it as well
+        before, holding.peak = holding.peak, holding.alive
+        result = work()
+        self._work = max(self._work, holding.peak - holding.alive)
+        holding.peak = max(before, holding.peak)
+        self._pool = torch.empty(self._work, dtype=torch.uint8)
+        return lambda: None, result
 
 
 class _Holding(TorchDispatchMode):
@@ -107,6 +184,7 @@ def fitting_size(
     budget: int | None,
     memory: MemoryConfig | None = None,
     *,
+    device: torch.device | str = "cpu",
     precision: str = "fp32",
     lookahead: int = 1,
 ) -> int | None:
@@ -115,14 +193,18 @@ def fitting_size(
     `budget` are the bytes that the device can give, where it tells. What did not fit took more than was there, whatever
     it was estimated at, so the answer also stays well below its estimate.
     """
-    failed = frame_cost(config, size, memory, precision=precision, lookahead=lookahead).memory
+
+    def needed(size: tuple[int, int]) -> int:
+        return frame_cost(config, size, memory, device=device, precision=precision, lookahead=lookahead).memory
+
+    failed = needed(size)
     bound = 0.85 * min(failed, budget or failed)
     shorter = min(size)
     smaller = [candidate for candidate in _SIZES if candidate < shorter]
 
     def fits(candidate: int) -> bool:
         scaled = (round(size[0] * candidate / shorter), round(size[1] * candidate / shorter))
-        return frame_cost(config, scaled, memory, precision=precision, lookahead=lookahead).memory <= bound
+        return needed(scaled) <= bound
 
     first = bisect_left(smaller, True, key=fits)  # from large to small: those that do not fit, then those that do
     return smaller[first] if first < len(smaller) else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ __all__ = [
     "list_devices",
     "peak_memory",
     "process_peak",
+    "release_memory",
     "resolve_device",
     "resolve_precision",
     "unusable_gpus",
@@ -155,6 +158,18 @@ def free_memory(device: torch.device) -> int | None:
     except OSError:  # only Linux tells
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def release_memory(error: BaseException | None, device: torch.device) -> None:
+    """Free what a failed run still holds: the frames of its traceback keep its tensors, and PyTorch their memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def peak_memory(device: torch.device) -> int | None:

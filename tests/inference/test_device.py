@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -150,6 +151,37 @@ def test_free_memory_counts_what_the_system_would_give_up(tmp_path, monkeypatch)
     assert d.free_memory(torch.device("cpu")) == 6_000_000 * 1024
     monkeypatch.setattr(d, "_MEMORY", tmp_path / "elsewhere")
     assert d.free_memory(torch.device("cpu")) is None
+
+
+def test_what_a_failed_run_holds_is_released(monkeypatch):
+    """The advice after an out-of-memory error was far too small: free memory was read while that run was still held."""
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held() is None))
+
+    class Tensors:
+        pass
+
+    def deeper(tensors):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def run():
+        nonlocal held
+        tensors = Tensors()
+        tensors.cycle = tensors
+        held = weakref.ref(tensors)
+        try:
+            deeper(tensors)
+        except torch.OutOfMemoryError as error:
+            raise RuntimeError("the film cannot go on") from error
+
+    held = None
+    try:
+        run()
+    except RuntimeError as error:
+        assert held() is not None
+        d.release_memory(error, torch.device("cuda:0"))
+        assert held() is None
+    assert emptied == [True]  # in this order
 
 
 @pytest.mark.gpu

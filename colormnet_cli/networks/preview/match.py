@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Match", "match_exemplars"]
+__all__ = ["Match", "forget_maps", "match_exemplars"]
 
 Score = Callable[[Tensor, Tensor], Tensor]  # indices of pixels and of elements, of one shape: their similarity
 
@@ -37,6 +37,11 @@ def _neighborhoods(sizes: tuple[tuple[int, int], ...], device: torch.device) -> 
         tables.append(around.unfold(0, 5, 1).unfold(1, 5, 1).reshape(h * w, 5, 5))
         first += h * w
     return torch.cat(tables)
+
+
+def forget_maps() -> None:
+    """Drop the indices that are kept for maps of the last sizes."""
+    _neighborhoods.cache_clear()
 
 
 def match_exemplars(
