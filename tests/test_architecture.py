@@ -17,6 +17,8 @@ ROWS = (
     "film evaluation train bench",
     "cli",
 )
+# The same thing in several folders: parts of each network; a command and what it does.
+SHARED_NAMES = {"config", "decoder", "published_names", "colorize", "compare", "evaluate"}
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts.split()}
 ONLY = {"typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}}
 
@@ -47,6 +49,12 @@ def test_parts_import_only_what_lies_below() -> None:
     assert not upwards
     parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert parts - {"__init__", "__main__"} == set(ROW)
+
+
+def test_no_two_modules_of_one_name_are_different_things() -> None:
+    """Whoever reads "settings" or "run" in a message or in a list of files would open the wrong one."""
+    names = [path.stem for path in PACKAGE.rglob("*.py") if path.stem != "__init__"]
+    assert {name for name in names if names.count(name) > 1} <= SHARED_NAMES
 
 
 def test_no_part_needs_itself() -> None:

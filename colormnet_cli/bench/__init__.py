@@ -4,9 +4,9 @@
 >>> result.network.fps, result.ratio
 """
 
+from .bench_settings import BenchSettings, parse_frame_size
 from .figures import BenchResult, FilmFigures, MemoryFigures, MemoryFill, NetworkFigures, Rates, Times
-from .run import bench
-from .settings import BenchSettings, parse_frame_size
+from .measure import bench
 
 __all__ = [
     "BenchResult",

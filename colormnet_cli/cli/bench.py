@@ -10,7 +10,7 @@ from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
 from .benchtable import show
 from .groups import CommandLine
-from .progress import Reporter
+from .reporter import Reporter
 from .running import Ready, choose_device, tell_what_fits
 from .session import Session
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..wording import many
-from .progress import bytes_text
+from .reporter import bytes_text
 
 if TYPE_CHECKING:
     from rich.table import Table

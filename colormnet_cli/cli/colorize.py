@@ -14,7 +14,7 @@ from .batch import read_batch
 from .films import Request, run, show_plans
 from .groups import CommandLine
 from .jobs import Job, check_jobs, for_file, output_path
-from .progress import Reporter
+from .reporter import Reporter
 from .session import Session
 
 __all__ = ["register"]

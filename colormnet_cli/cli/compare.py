@@ -10,7 +10,7 @@ from ..settings import EncodingSettings
 from ..wording import many
 from . import options as o
 from .groups import CommandLine
-from .progress import Reporter, clock
+from .reporter import Reporter, clock
 from .session import Session
 
 __all__ = ["register"]

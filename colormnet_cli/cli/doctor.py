@@ -15,7 +15,7 @@ import typer
 
 from .groups import CommandLine
 from .options import VARIABLES, Json
-from .progress import bytes_text
+from .reporter import bytes_text
 from .session import Session
 
 __all__ = ["register"]

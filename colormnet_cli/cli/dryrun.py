@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..wording import many
-from .progress import bytes_text, clock
+from .reporter import bytes_text, clock
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan

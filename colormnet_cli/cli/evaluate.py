@@ -12,7 +12,7 @@ from ..files import check_output
 from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
 from .groups import CommandLine
-from .progress import Reporter
+from .reporter import Reporter
 from .session import Session
 
 if TYPE_CHECKING:

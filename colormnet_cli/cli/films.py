@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ColormnetError, UsageError
 from .jobs import Job
-from .progress import Reporter
+from .reporter import Reporter
 from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
 

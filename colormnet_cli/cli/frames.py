@@ -10,7 +10,7 @@ from . import options as o
 from .films import Request, run, show_plans
 from .groups import CommandLine
 from .jobs import Job, check_references, for_file
-from .progress import Reporter
+from .reporter import Reporter
 from .session import Session
 
 __all__ = ["register"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeviceError
 from ..wording import many
-from .progress import Reporter, bytes_text, clock
+from .reporter import Reporter, bytes_text, clock
 from .session import Session
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ..wording import many
 from .groups import CommandLine
 from .options import Device, Form, Json, filled, option, path
-from .progress import Reporter
+from .reporter import Reporter
 from .session import Session
 
 if TYPE_CHECKING:

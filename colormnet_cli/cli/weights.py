@@ -11,7 +11,7 @@ import typer
 
 from . import options as o
 from .groups import CommandLine
-from .progress import Reporter, bytes_text
+from .reporter import Reporter, bytes_text
 from .session import Session
 
 if TYPE_CHECKING:

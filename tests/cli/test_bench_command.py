@@ -16,7 +16,7 @@ QUICK = ["bench", "--model", "small.pt", "--device", "cpu", "--size", "48x32", "
 def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """The true ones would take most of the time; tests/bench measures them."""
     for name in ("convolution_rate", "product_rate"):
-        monkeypatch.setattr(f"colormnet_cli.bench.run.{name}", lambda *_: 1e9)
+        monkeypatch.setattr(f"colormnet_cli.bench.measure.{name}", lambda *_: 1e9)
 
 
 @pytest.mark.usefixtures("quick_rates")

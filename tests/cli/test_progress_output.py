@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from colormnet_cli.cli import progress as p
+from colormnet_cli.cli import reporter as p
 from colormnet_cli.cli.session import Session, sentence
 from colormnet_cli.settings import Progress
 from colormnet_cli.weights import FetchProgress

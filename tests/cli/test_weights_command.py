@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from colormnet_cli.cli.progress import bytes_text
+from colormnet_cli.cli.reporter import bytes_text
 from support.commands import make_world, run
 from support.local_hub import COMMIT, Hub
 

@@ -24,10 +24,10 @@ from ..inference.frame_colorizer import FrameColorizer
 from ..inference.rates import convolution_rate, product_rate
 from ..networks.colormnet import ColorMNet
 from ..settings import MemoryConfig
+from .bench_settings import BenchSettings
 from .clock import Clock, MemoryWatch, StageClock, TimedMethods
 from .figures import STAGES, BenchResult, MemoryFigures, NetworkFigures, Rates, Times
 from .film import decode_seconds, encode_seconds, make_film, time_film
-from .settings import BenchSettings
 from .synthetic_film import FILM_PLANES, fill_memory, start_film, synthetic_luma
 
 __all__ = ["bench"]

@@ -72,7 +72,7 @@ def test_json_has_every_figure(result: BenchResult) -> None:
 
 def test_measuring_changes_no_color(small_model: cm.ColorMNet) -> None:
     """Fails where what is timed is not what colorizes a film."""
-    from colormnet_cli.bench.run import time_methods
+    from colormnet_cli.bench.measure import time_methods
 
     plain, timed = (cm.Colorizer(small_model, MEMORY) for _ in range(2))
     (pool, _), _ = (start_film(colorizer, (64, 96), (64, 96), 4) for colorizer in (plain, timed))
