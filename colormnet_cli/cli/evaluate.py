@@ -58,7 +58,8 @@ def evaluate(
         bool,
         o.option(
             METRICS,
-            "Also LPIPS and FID; needs torchmetrics\\[image] and downloads the weights of their networks.",
+            "Also LPIPS and FID; needs torchmetrics (`pipx inject colormnet 'torchmetrics\\[image]'`) and downloads "
+            "the weights of their networks.",
             "--perceptual",
         ),
     ] = False,
