@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 ROWS = (
     "_version errors wording timecode files settings",
     "color networks",
-    "metrics video weights inference media",
+    "metrics video weights inference media shots",
     "film evaluation train bench",
     "cli",
 )
