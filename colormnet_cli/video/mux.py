@@ -52,8 +52,9 @@ def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -
                         mux_copied(output, copied)
     except (av.error.FFmpegError, ValueError) as error:
         ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
+        other = ".mov" if ending == ".mkv" else ".mkv"
         raise OutputError(
-            f"{ending} does not take {spec.encoder} video ({spec.pix_fmt}): choose another codec, or .mkv."
+            f"{ending} does not take {spec.encoder} video ({spec.pix_fmt}): choose another codec, or {other}."
         ) from error
 
 
@@ -113,9 +114,11 @@ class _Muxer:
                 raise
             audio = tuple(plan for plan in plans if plan.stream.kind == "audio")
             if audio == plans:
+                silent = all(plan.action == "drop" for plan in audio)
+                how = "" if silent else "run the same command without audio to write them, or "
                 raise OutputError(
-                    f"{path.suffix} cannot be written with the film's audio ({error.strerror}). The colored frames "
-                    "are kept: run the same command without audio to write them, or choose another container."
+                    f"{path.suffix} cannot be written{'' if silent else ' with the audio'} ({error.strerror}). "
+                    f"The colored frames are kept: {how}choose another container."
                 ) from error
             others = ", ".join(plan.name for plan in plans if plan not in audio)
             note = f"{others}: left out, since {path.suffix} cannot be written with it ({error.strerror})."

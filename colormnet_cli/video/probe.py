@@ -22,7 +22,7 @@ from ..files import not_found
 from .decode import decoded_frames
 from .pixel_formats import PixelLayout, pixel_layout
 
-__all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "video_stream"]
+__all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "seek", "video_stream"]
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # gray of these has limited range unless tagged
@@ -105,9 +105,13 @@ def open_input(path: str | Path) -> Iterator[InputContainer]:
         raise MediaError(not_found(path))
     if path.is_dir():
         raise MediaError(f"{path} is a folder: give a video file; `colormnet frames` colors folders of images.")
+    if not path.is_file():  # reading a pipe would wait for it
+        raise MediaError(f"{path} is not a regular file: save the video to a file first.")
     try:
         container = av.open(str(path.resolve()), "r", metadata_errors="replace")
     except PermissionError as error:
+        if os.access(path, os.R_OK):  # FFmpeg's own: a playlist
+            raise MediaError(f"{path} refers to other files, which is not supported: join them first.") from error
         raise MediaError(f"{path} cannot be read: check its permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         size = os.path.getsize(path)
@@ -124,8 +128,17 @@ def video_stream(container: InputContainer, path: Path) -> Any:
             if stream.codec_context is None:
                 raise MediaError(f"{path}: this FFmpeg has no decoder for its video stream.")
             return stream
-    kinds = sorted({stream.type for stream in container.streams})
+    kinds = sorted({"a cover picture" if stream.type == "video" else stream.type for stream in container.streams})
     raise MediaError(f"{path} has no video stream{', only ' + ' and '.join(kinds) if kinds else ''}.")
+
+
+def seek(container: InputContainer, stream: Any, seconds: Fraction) -> bool:
+    """Go to a keyframe at or before this time; False where that fails."""
+    try:
+        container.seek(int(seconds / stream.time_base), stream=stream)
+    except (av.error.FFmpegError, OverflowError):
+        return False
+    return True
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -163,6 +176,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)
     dts_only = container.format.name == "avi"  # FFmpeg guesses a PTS for these, wrongly with B-frames
     pts = _timestamp(frame, dts_only) or 0
+    if stream.time_base > 1000:
+        raise MediaError(f"{path} has frames of {float(stream.time_base):g} seconds: correct its frame rate first.")
     duration = _duration(container, stream, float(pts * stream.time_base))
     counted = stream.frames or None
     sar = stream.sample_aspect_ratio

@@ -17,7 +17,7 @@ from ..errors import MediaError
 from ..timecode import Timecode
 from .decode import DecoderCounters, DecodeStatistics, decoded_frames
 from .pixel_formats import Plane, chroma_offset, convert_luma, luma_plane, pixel_layout
-from .probe import VideoInfo, open_input, video_stream
+from .probe import VideoInfo, open_input, seek, video_stream
 
 __all__ = ["Frame", "FrameChecksum", "Reader", "plausible_frames"]
 
@@ -239,11 +239,8 @@ class Reader:
         last, counters = None, DecoderCounters()
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
-            if near is not None:
-                try:
-                    container.seek(int((near - int(SEEK_MARGIN)) / self.info.time_base), stream=stream)
-                except av.error.FFmpegError:
-                    return
+            if near is not None and not seek(container, stream, near - int(SEEK_MARGIN)):
+                return
             decoded = decoded_frames(container, stream, self.statistics, counters)
             for frame in plausible_frames(decoded, self.info, self._late):
                 last = self.info.timestamp(frame)
@@ -267,11 +264,8 @@ class Reader:
         with open_input(self.info.path) as container:
             stream = video_stream(container, self.info.path)
             near = last * self.info.time_base - int(SEEK_MARGIN)
-            if near > self.info.first_time:
-                try:
-                    container.seek(int(near / self.info.time_base), stream=stream)
-                except av.error.FFmpegError:
-                    return
+            if near > self.info.first_time and not seek(container, stream, near):
+                return
             for frame in decoded_frames(container, stream, threads=1):
                 if (pts := self.info.timestamp(frame)) is not None and pts > last:
                     yield frame

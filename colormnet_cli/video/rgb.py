@@ -16,7 +16,7 @@ from ..timecode import Timecode
 from ..wording import many
 from .decode import DecodeStatistics, decoded_frames
 from .pixel_formats import Plane, samples_of
-from .probe import VideoInfo, open_input, probe, video_stream
+from .probe import VideoInfo, open_input, probe, seek, video_stream
 from .reader import plausible_frames
 
 __all__ = ["RgbFilm", "frame_at", "rgb_to_planes"]
@@ -124,11 +124,8 @@ def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fra
     """(seconds since the film's first frame, frame) of all frames, or of those from about `near` seconds on."""
     with open_input(info.path) as container:
         stream = video_stream(container, info.path)
-        if near is not None:
-            try:
-                container.seek(int((info.first_time + near) / info.time_base), stream=stream)
-            except av.error.FFmpegError:
-                return
+        if near is not None and not seek(container, stream, info.first_time + near):
+            return
         for number, frame in enumerate(plausible_frames(decoded_frames(container, stream), info)):
             pts = info.timestamp(frame)
             if pts is not None:

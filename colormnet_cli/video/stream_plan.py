@@ -124,7 +124,8 @@ class _Planner:
         if self.audio == "copy" and (exact := self._lossless(stream, known)) is not None:
             return StreamPlan(known, exact, f"{copied.name} was converted to {exact}, without loss.")
         if _layout(stream, encoder) is None:
-            return StreamPlan(known, "drop", f"{copied.name} was left out: {name} cannot hold its channels, .mkv may.")
+            note = f"{copied.name} was left out: {name} cannot hold its channels"
+            return StreamPlan(known, "drop", f"{note}{'.' if self.muxer == 'matroska' else ', .mkv may.'}")
         why = "" if self.audio == "aac" and encoder == "aac" else f": {self.ending} does not hold it unchanged"
         return StreamPlan(known, encoder, f"{copied.name} was converted to {name}{why}.")
 

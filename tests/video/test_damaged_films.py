@@ -17,8 +17,11 @@ import torch
 
 from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.errors import ColormnetError, MediaError
+from colormnet_cli.video.encode import choose_encoder
+from colormnet_cli.video.mux import try_mux
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
+from colormnet_cli.video.stream_plan import plan_streams
 from support.films import Film, frames_of, make_film
 
 GOOD = {
@@ -31,7 +34,7 @@ GOOD = {
     "vp9.webm": Film(codec="libvpx-vp9"),
     "prores.mov": Film(codec="prores_ks", pix_fmt="yuv422p10le", audio=[("pcm_s16le", "deu")]),
 }
-READ, COLORIZED = 300, 60  # how many damaged films are read, and colorized to the end
+READ, COLORIZED, HEADERS = 300, 60, 2000  # how many damaged films are read, colorized, and planned
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,7 @@ def test_hundreds_of_damaged_films_are_read(tmp_path: Path, good: dict[str, byte
     assert min(results["sentence"], results["counted"], results["frames"]) > READ // 20, results
 
 
+@pytest.mark.slow
 def test_damaged_films_are_colorized_to_the_end(tmp_path: Path, good: dict[str, bytes], small_model: Any) -> None:
     """What can be decoded is written completely, with its audio; or there is no output at all."""
     photo = tmp_path / "photo.png"
@@ -120,3 +124,28 @@ def test_an_intact_film_gives_no_warning(tmp_path: Path, good: dict[str, bytes])
         reader = Reader(probe(tmp_path / name), strict=True)
         assert len(list(reader.frames())) == 16, name
         assert not list(reader.statistics.warnings()), name
+
+
+@pytest.mark.slow
+def test_thousands_of_damaged_headers_are_planned(tmp_path: Path, good: dict[str, bytes]) -> None:
+    """Whatever stands in a header: a plan or one error sentence, within a minute, and no internal error."""
+    chance = random.Random(3)
+    results = Counter[str]()
+    faulthandler.dump_traceback_later(120, exit=True)
+    for _ in range(HEADERS):
+        name = chance.choice(sorted(good))
+        data = bytearray(good[name])
+        at_end = name.endswith((".mp4", ".mov")) and chance.random() < 0.7  # where these have their headers
+        for _ in range(chance.choice([1, 2, 4, 10, 40])):
+            place = chance.randrange(min(len(data), 3000))
+            data[-1 - place if at_end else place] = chance.choice([0, 255, chance.randrange(256)])
+        path = tmp_path / name
+        path.write_bytes(data)
+        try:
+            info = probe(path)
+            spec, _ = choose_encoder(info, Path(chance.choice(["a.mp4", "a.mkv", "a.mov"])), ColorizeSettings())
+            try_mux(info, spec, plan_streams(info, spec.container, "copy"))
+            results["planned"] += 1
+        except ColormnetError:
+            results["refused"] += 1
+    assert min(results["planned"], results["refused"]) > HEADERS // 20, results

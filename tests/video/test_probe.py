@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -64,4 +66,49 @@ def test_audio_alone_is_not_a_film(tmp_path: Path) -> None:
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     with pytest.raises(MediaError, match="only audio"):
+        probe(path)
+
+
+def test_a_cover_alone_is_named_as_such(tmp_path: Path) -> None:
+    """ "No video stream, only audio and video" is no help to someone who gave an album instead of a film."""
+    picture = av.CodecContext.create("mjpeg", "w")
+    picture.width, picture.height, picture.pix_fmt, picture.time_base = 64, 48, "yuvj420p", Fraction(1)
+    path = tmp_path / "album.mp4"
+    with av.open(str(path), "w") as out:
+        sound, cover = out.add_stream("aac", rate=48000), out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic.value
+        packet = picture.encode(av.VideoFrame(64, 48, "yuvj420p"))[0]
+        packet.stream = cover
+        out.mux(packet)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        frame.sample_rate = 48000
+        out.mux([*sound.encode(frame), *sound.encode(None)])
+    with pytest.raises(MediaError, match="no video stream, only a cover picture and audio"):
+        probe(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """Reading it would wait for ever."""
+    os.mkfifo(tmp_path / "film.mp4")
+    with pytest.raises(MediaError, match="not a regular file"):
+        probe(tmp_path / "film.mp4")
+
+
+def test_a_playlist_is_refused(tmp_path: Path) -> None:
+    """Its permissions, which FFmpeg's error named, are not what is wrong with it."""
+    film = make_film(tmp_path / "film.mp4", codec="libx264", frames=2)
+    playlist = tmp_path / "list.ffconcat"
+    playlist.write_text(f"ffconcat version 1.0\nfile {film}\n")
+    with pytest.raises(MediaError, match="refers to other files"):
+        probe(playlist)
+
+
+def test_an_absurd_frame_rate_is_refused(tmp_path: Path) -> None:
+    """A frame of 60 years failed while muxing, after all frames were colored."""
+    path = tmp_path / "slow.y4m"
+    frame = b"FRAME\n" + bytes([100]) * 64 * 48 + bytes([128]) * 64 * 24
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F1:2000000000 Ip A1:1 C420jpeg\n" + frame * 3)
+    with pytest.raises(MediaError, match="correct its frame rate"):
         probe(path)

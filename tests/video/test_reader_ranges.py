@@ -128,3 +128,11 @@ def test_a_truncated_film_is_noticed_after_seeking(tmp_path: Path, name: str) ->
     part = Reader(probe(path), parse_time("1.4"))
     assert list(part.frames())
     assert part.statistics.missing == unbroken.statistics.missing
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])
+@pytest.mark.parametrize("start", ["999999999999999", "f999999999999999"])
+def test_a_start_beyond_all_numbers_gives_no_frame(tmp_path: Path, name: str, start: str) -> None:
+    """Seeking there was an OverflowError."""
+    info = probe(make_film(tmp_path / name, codec="libx264", frames=5))
+    assert list(Reader(info, parse_time(start)).frames()) == []
