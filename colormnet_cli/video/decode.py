@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 
 MAX_STEPS = 32  # different distances between frames; a film with more has no rhythm
-MIN_RHYTHM, MIN_REGULAR = 20, 0.95  # steps, and their share, that must be alike for a longer one to be a gap
+MIN_REGULAR = 20  # steps that must be alike for a longer one to be a gap
+MAX_IRREGULAR = 2, 0.05  # steps that may differ, or their share: a film with more has pauses, not gaps
 
 
 @dataclass
@@ -59,12 +60,7 @@ class DecodeStatistics:
 
         What was skipped while decoding leaves gaps too, and is not counted again.
         """
-        steps = {int(step): count for step, count in self.steps.items()}
-        usual = max(steps, key=lambda step: steps[step], default=0)
-        regular = sum(count for step, count in steps.items() if abs(step - usual) <= max(1, usual / 10))
-        gaps = 0
-        if usual and regular >= MIN_REGULAR * sum(steps.values()) and regular >= MIN_RHYTHM and len(steps) < MAX_STEPS:
-            gaps = sum(count * (round(step / usual) - 1) for step, count in steps.items() if step > 1.5 * usual)
+        gaps = _frames_in_gaps({int(step): count for step, count in self.steps.items()})
         return max(0, gaps - self.undecodable - self.resized, self.lost - self.missing - self.undecodable)
 
     def first_error(self, where: str, complete: bool) -> str | None:
@@ -107,6 +103,17 @@ class DecodeStatistics:
             yield f"The film has {many(self.resized, 'frame')} of another size than the first: left out."
         if self.retimed:
             yield f"The film has {many(self.retimed, 'frame')} without a usable timestamp: placed after the last."
+
+
+def _frames_in_gaps(steps: Mapping[int, int]) -> int:
+    """How many frames fit into the longer of these distances (how often each occurs); 0 without a regular rhythm."""
+    usual = max(steps, key=lambda step: steps[step], default=0)
+    regular = sum(count for step, count in steps.items() if abs(step - usual) <= max(1, usual / 10))
+    total = sum(steps.values())
+    allowed = max(MAX_IRREGULAR[0], MAX_IRREGULAR[1] * total)
+    if not usual or regular < MIN_REGULAR or total - regular > allowed or len(steps) == MAX_STEPS:
+        return 0
+    return sum(count * (round(step / usual) - 1) for step, count in steps.items() if step > 1.5 * usual)
 
 
 @dataclass
