@@ -124,11 +124,16 @@ class _ColorizedClip:
     def __iter__(self) -> Iterator[tuple[Frame, Frame]]:
         self.colorizer.reset()
         exemplars: list[Exemplar] = []
+        lookahead = default_lookahead(self.colorizer.device)
         colorizer = FrameColorizer(
-            self.colorizer, exemplars, size=self.settings.size, guided=self.settings.guided, ref_is_first=True
+            self.colorizer,
+            exemplars,
+            size=self.settings.size,
+            guided=self.settings.guided,
+            ref_is_first=True,
+            batch=lookahead,
         )
         frames, number = iter(self.clip), 0
-        lookahead = default_lookahead(self.colorizer.device)
         while group := list(islice(frames, lookahead)):
             labs = [rgb_to_lab(to_rgb(frame, self.colorizer.device)) for frame in group]  # [3, H, W] each
             if number == 0:

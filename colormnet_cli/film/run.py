@@ -132,6 +132,7 @@ class Run(ABC):
             guided=settings.guided,
             ref_is_first=settings.ref_is_first,
             orientation=plan.orientation,
+            batch=self.lookahead,
         )
 
     @contextmanager

@@ -47,7 +47,7 @@ def download_chroma(Ls: Sequence[Tensor], abs_: Sequence[Tensor], fmt: PlaneForm
     device = Ls[0].device
     if device.type != "cuda":
         return ChromaPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes])
-    arrived: Any = torch.cuda.Event()
+    arrived: Any = torch.cuda.Event(blocking=True)  # else the waiting thread takes a core that the encoder needs
     copies = [(_copy(cb), _copy(cr)) for cb, cr in planes]
     arrived.record(torch.cuda.current_stream(device))
     return ChromaPlanes(copies, arrived)

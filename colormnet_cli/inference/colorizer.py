@@ -53,6 +53,7 @@ class Colorizer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = _prepared(model, self.device, DTYPES[precision])
+        self.pads_batches = self.device.type == "cuda"  # where each new shape costs a search for algorithms, and graphs
         self.net = CudaGraphs(self.model)  # called for each frame; on CUDA its kernels are captured
         self.reset()
 
@@ -93,15 +94,22 @@ class Colorizer:
         return self.steps(L[None])[0]
 
     @torch.inference_mode()
-    def steps(self, Ls: Tensor) -> Tensor:
-        """Colorize the next K frames, their features computed in one batch: [K, 1, H, W] to [K, 2, H, W]."""
+    def steps(self, Ls: Tensor, batch: int = 1) -> Tensor:
+        """Colorize the next K frames, their features computed in one batch: [K, 1, H, W] to [K, 2, H, W].
+
+        batch: the usual K of this film. On CUDA, the features of fewer frames are computed as of so many: a film's last
+            frames take less time than in a shape that is new to the device.
+        """
         if Ls.ndim != 4 or not len(Ls):
             raise ValueError(f"frames must be a float tensor [K, 1, H, W] with K of 1 or more, got {list(Ls.shape)}")
         _check_image(Ls.flatten(0, 1), len(Ls), "frames", "lightness in 0..100")
         self._check_begun(Ls.shape[-2:])
         with self._cudnn(benchmark=True):
             L = self._padded(Ls.to(self.device, torch.float32), _GRAY)
-            f = self.net.features(L)  # PVGFE depends on nothing but the frames: they are computed ahead
+            missing = max(0, batch - len(L)) if self.pads_batches else 0
+            f = self.net.features(
+                torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L
+            )  # PVGFE depends on nothing but the frames: they are computed ahead
             q = self.net.key(f)
             answers = [self._advance(L[i : i + 1], f.frame(i), q.frame(i)) for i in range(len(L))]
         return _AB_SCALE * self._cropped(torch.cat(answers)).float()

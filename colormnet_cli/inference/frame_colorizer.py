@@ -34,6 +34,7 @@ class FrameColorizer:
         guided: upsample ab along the edges of the full-size lightness; False: bilinear.
         ref_is_first: True: the first exemplar is the film's first frame in color; None: decided by comparing.
         orientation: of the stored frames; the network sees them upright.
+        batch: frames that `steps` usually gets; see `Colorizer.steps`.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class FrameColorizer:
         guided: bool = True,
         ref_is_first: bool | None = None,
         orientation: Orientation | None = None,
+        batch: int = 1,
     ) -> None:
         self.colorizer, self.exemplars = colorizer, exemplars
         self.size, self.guided, self.ref_is_first = size, guided, ref_is_first
-        self.orientation = orientation or Orientation()
+        self.orientation, self.batch = orientation or Orientation(), batch
 
     def step(self, L: Tensor) -> Tensor:
         """The next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units."""
@@ -63,7 +65,7 @@ class FrameColorizer:
         small = torch.stack([resize(L, size) for L in upright])  # [K, 1, h, w]
         if self.colorizer.frame == 0:
             self._set_exemplars(upright[0], size)
-        abs_ = self.colorizer.steps(small)  # [K, 2, h, w]
+        abs_ = self.colorizer.steps(small, self.batch)  # [K, 2, h, w]
         return [self._upsampled(*frame) for frame in zip(abs_, small, Ls, strict=True)]
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int]) -> None:

@@ -240,3 +240,25 @@ def test_padding_is_centred_and_gray() -> None:
     assert padded.shape == (1, 8, 12)
     assert padded[:, 1:6, 1:10].eq(1).all()
     assert padded.ne(1).sum() == padded.numel() - 45
+
+
+def test_a_last_batch_that_is_smaller(small_model, monkeypatch):
+    """Its shape was new to a GPU, which searched for algorithms at the end of each film; colors must not change."""
+    L = torch.rand(7, 1, 32, 48) * 100
+    colorizers = [cm.Colorizer(small_model) for _ in range(2)]
+    for colorizer in colorizers:
+        colorizer.set_exemplar(torch.rand(3, 32, 48, generator=torch.Generator().manual_seed(0)) * 60)
+    plain, padded = colorizers
+    padded.pads_batches, shapes = True, []
+    features = small_model.features
+
+    def seen(x):
+        shapes.append(len(x))
+        return features(x)
+
+    expected = [plain.steps(part) for part in L.split(3)]
+    monkeypatch.setattr(small_model, "features", seen)
+    for part, ab in zip(L.split(3), expected, strict=True):
+        assert padded.steps(part, 3).sub(ab).abs().max() <= 1e-3
+    assert shapes == [3, 3, 3]
+    assert padded.frame == plain.frame == 7
