@@ -11,6 +11,7 @@ __all__ = [
     "DownloadError",
     "Interrupted",
     "MediaError",
+    "NotFiniteError",
     "OutputError",
     "TrainingError",
     "UsageError",
@@ -52,6 +53,10 @@ class CheckpointError(WeightsError):
 
 class DeviceError(ColormnetError):
     """The requested device is not available, or has too little memory."""
+
+
+class NotFiniteError(ColormnetError):
+    """The network's colors are NaN or infinite: they exceed the precision's range, or the weights are bad."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -121,7 +121,7 @@ class RunSettings:
 
     overwrite: bool = False  # replace an existing output
     resume: bool = True  # continue an interrupted run; False: start again
-    strict: bool = False  # fail at input that cannot be decoded, instead of skipping it
+    strict: bool = False  # fail at undecodable input and at colors that are not finite, instead of working around them
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,11 @@ OPTIONS: dict[str, Any] = {
     "audio": option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
     "overwrite": option(OUTPUT, "Replace an existing output.", "--overwrite"),
     "resume": option(OUTPUT, "Continue an interrupted run of the same command.", "--resume/--no-resume"),
-    "strict": option(OUTPUT, "Fail at input that cannot be decoded, instead of skipping it.", "--strict"),
+    "strict": option(
+        OUTPUT,
+        "Fail at input that cannot be decoded and at colors that are not finite, instead of working around them.",
+        "--strict",
+    ),
     "encoder_options": option(
         ENCODER, "Option of the encoder; repeatable.", "--encoder-option", metavar="KEY=VALUE", parser=_pair
     ),

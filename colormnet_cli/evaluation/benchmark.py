@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..color.lab import lab_to_rgb, rgb_to_lab
-from ..errors import MediaError, OutputError, UsageError
+from ..errors import MediaError, NotFiniteError, OutputError, UsageError
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, resolve_device, resolve_precision
 from ..inference.exemplar import Exemplar
@@ -156,4 +156,7 @@ class _ColorizedClip:
 def _colorized(colorizer: FrameColorizer, labs: list[Tensor]) -> list[Frame]:
     """Lab [3, H, W] of each frame to [H, W, 3] with its own lightness and the network's color."""
     abs_ = colorizer.steps([lab[:1] for lab in labs])
+    if not all(ab.isfinite().all() for ab in abs_):
+        precision = colorizer.colorizer.precision
+        raise NotFiniteError(f"The network's colors are not finite in {precision}: choose bf16 or fp32.")
     return [to_pixels(lab_to_rgb(torch.cat((lab[:1], ab))), 8) for lab, ab in zip(labs, abs_, strict=True)]

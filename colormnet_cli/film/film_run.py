@@ -9,7 +9,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from ..errors import MediaError, OutputError
+from ..errors import MediaError, NotFiniteError, OutputError
 from ..files import file_identity, sync_folder
 from ..inference.frame_colorizer import FrameColorizer
 from ..video.decode import DecodeStatistics
@@ -18,7 +18,7 @@ from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
-from .checkpoint import SEGMENT_FRAMES, CheckpointSaver, Snapshot
+from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .plan import FilmPlan
 from .prefetch import BackgroundWriter, Prefetch
 from .receipt import FileRecord
@@ -55,20 +55,28 @@ class FilmRun(Run):
             log.info("resuming at frame %d", done.frames)
             check_segments(self.folder.path, done.segments, plan.info.time_base)  # a lost segment is reported now
         self.meter.begin(self.frames)
-        if done is None or not done.complete:
-            reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
-            writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
-            position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
-            frames = reader.frames(*position)
+        while (done := self.folder.checkpoint) is None or not done.complete:
             try:
-                self._color(reader, frames, writer)
-            except BaseException:
-                writer.abort()
-                raise
+                self._color_from(done)
+            except NotFiniteError as error:
+                self.widen_precision(error)
         checkpoint = self._checkpoint
         self.undecodable = DecodeStatistics(**checkpoint.counts).undecodable
         for sentence in DecodeStatistics(**checkpoint.counts).warnings():
             self.warn(sentence)
+
+    def _color_from(self, done: Checkpoint | None) -> None:
+        """Colorize the frames that follow a checkpoint."""
+        plan = self.plan
+        reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
+        writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
+        position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
+        frames = reader.frames(*position)
+        try:
+            self._color(reader, frames, writer)
+        except BaseException:
+            writer.abort()
+            raise
 
     def _color(self, reader: Reader, decoded: Iterator[Frame], writer: SegmentWriter) -> None:
         """The loop itself: a thread decodes ahead of it, another encodes behind it."""
@@ -108,7 +116,10 @@ class FilmRun(Run):
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
         source, target = self.plan.source_planes, self.plan.output_planes
-        for frame, (cb, cr) in zip(batch, chroma.numpy(), strict=True):
+        planes = chroma.numpy()
+        if (bad := chroma.first_not_finite()) is not None:
+            raise self.not_finite(batch[bad].number)
+        for frame, (cb, cr) in zip(batch, planes, strict=True):
             luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
             writer.write((luma, cb, cr), frame.pts, frame.duration)
 

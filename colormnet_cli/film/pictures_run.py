@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
-from ..errors import MediaError
+from ..errors import MediaError, NotFiniteError
 from ..files import file_sha256
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, to_rgb, write_png
@@ -57,8 +57,18 @@ class PicturesRun(Run):
 
     def color(self) -> None:
         """Read, colorize and write the pictures that are not done."""
-        plan, workers = self.plan, min(8, os.cpu_count() or 1)
         self._restore()
+        self.resumed_at = self.frames
+        while True:
+            try:
+                return self._color()
+            except NotFiniteError as error:
+                self.widen_precision(error)
+                self._restore()
+
+    def _color(self) -> None:
+        """The loop itself: threads read ahead of it, others write behind it."""
+        plan, workers = self.plan, min(8, os.cpu_count() or 1)
         frames = self.frame_colorizer()
         plan.output.mkdir(exist_ok=True)
         for rest in plan.output.glob(".*.png.part"):  # of a run that was killed while it wrote
@@ -90,7 +100,11 @@ class PicturesRun(Run):
     def _colorize(self, frames: FrameColorizer, pictures: Sequence[Picture]) -> list[Tensor]:
         """sRGB [3, H, W] in 0..1 of each, on the device."""
         Ls = [self._lightness(picture) for picture in pictures]
-        return [lab_to_rgb_keeping_lightness(torch.cat((L, ab))) for L, ab in zip(Ls, frames.steps(Ls), strict=True)]
+        abs_ = frames.steps(Ls)
+        for number, ab in enumerate(abs_, self.frames):
+            if not ab.isfinite().all():
+                raise self.not_finite(number)
+        return [lab_to_rgb_keeping_lightness(torch.cat((L, ab))) for L, ab in zip(Ls, abs_, strict=True)]
 
     def _lightness(self, picture: Picture) -> Tensor:
         """[1, H, W] on the device."""
@@ -124,7 +138,7 @@ class PicturesRun(Run):
             log.warning("Pictures that the unfinished run wrote are missing in %s; it starts again", self.plan.output)
             self.folder.checkpoint = None
             return
-        self.frames = self.resumed_at = done.frames
+        self.frames = done.frames
         self.unreadable, self.had_color = list(done.counts["unreadable"]), done.counts["had_color"]
 
     def _checkpoint(self) -> tuple[Checkpoint, dict[str, Any]]:

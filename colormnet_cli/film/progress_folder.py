@@ -93,6 +93,11 @@ class ProgressFolder:
         if before is not None and self._state_path(before) != self._state_path(checkpoint):
             self._state_path(before).unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Forget the checkpoint: its run starts again."""
+        self.checkpoint = None
+        self._clear()
+
     def state(self) -> dict[str, Any]:
         """The Colorizer's state at `checkpoint`."""
         if self.checkpoint is None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import Interrupted
+from ..errors import Interrupted, NotFiniteError
 from ..files import cannot_write
-from ..inference.colorizer import Colorizer
-from ..inference.device import default_lookahead, peak_memory
+from ..inference.colorizer import Colorizer, state_in_precision
+from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
@@ -68,7 +68,7 @@ class Run(ABC):
         progress: ProgressCallback | None = None,
         observer: RunObserver | None = None,
     ) -> None:
-        self.plan, self.device, self.precision = plan, device, precision
+        self.plan, self.model, self.device, self.precision = plan, model, device, precision
         self.memory, self.observer = memory or MemoryConfig(), observer or RunObserver()
         self.lookahead = plan.settings.lookahead or default_lookahead(device)
         self.colorizer = Colorizer(model, self.memory, device, precision)
@@ -124,7 +124,11 @@ class Run(ABC):
         """New, with the exemplars, or in the state of the checkpoint."""
         plan, settings = self.plan, self.plan.settings
         if self.folder.checkpoint is not None:
-            self.colorizer.load_state_dict(self.folder.state())
+            state = self.folder.state()
+            if state["precision"] != self.precision:  # that run did not find finite colors in ours
+                self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
+                self._set_precision(state["precision"])
+            self.colorizer.load_state_dict(state)
         return FrameColorizer(
             self.colorizer,
             plan.exemplars,
@@ -134,6 +138,36 @@ class Run(ABC):
             orientation=plan.orientation,
             batch=self.lookahead,
         )
+
+    def not_finite(self, number: int) -> NotFiniteError:
+        """The colors of that frame or picture are not finite."""
+        return NotFiniteError(
+            f"The network's colors of {self.unit} {number} are not finite in {self.precision}: choose a precision "
+            "with a larger range (bf16 or fp32); if that does not help, the weights are bad."
+        )
+
+    def widen_precision(self, error: NotFiniteError) -> None:
+        """Go on from the last checkpoint in a wider precision; raise the error with `strict` or where there is none."""
+        wider = wider_precision(self.precision, self.device)
+        if self.plan.settings.strict or wider is None:
+            raise error
+        release_memory(error, self.device)
+        before = self.folder.checkpoint
+        if before is not None:
+            state = state_in_precision(self.folder.state(), wider)
+            if state is None:
+                self.folder.discard()
+            else:
+                self.folder.save(before, state)
+        self.frames = self.folder.checkpoint.frames if self.folder.checkpoint else 0
+        self.resumed_at = min(self.resumed_at, self.frames)
+        self.warn(f"{str(error).split(':')[0]}: from {self.unit} {self.frames} on, the precision is {wider}.")
+        self._set_precision(wider)
+        self.meter.begin(self.frames)
+
+    def _set_precision(self, precision: str) -> None:
+        self.precision = precision
+        self.colorizer = Colorizer(self.model, self.memory, self.device, precision)
 
     @contextmanager
     def explained(self) -> Iterator[None]:

@@ -31,26 +31,36 @@ class ChromaPlanes:
     """Cb and Cr of a batch of frames, while they are copied from the device."""
 
     planes: Sequence[tuple[Tensor, Tensor]]
+    finite: Tensor  # of each frame, whether all its colors are
     arrived: Any = None  # the CUDA event after which the planes are complete
 
     def numpy(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """uint8 at 8 bits, uint16 above; waits for the device."""
+        self._wait()
+        return [(_unsigned(cb), _unsigned(cr)) for cb, cr in self.planes]
+
+    def first_not_finite(self) -> int | None:
+        """Which frame of the batch is the first whose colors are not all finite; waits for the device."""
+        self._wait()
+        return next((i for i, finite in enumerate(self.finite.tolist()) if not finite), None)
+
+    def _wait(self) -> None:
         if self.arrived is not None:
             self.arrived.synchronize()
-        return [(_unsigned(cb), _unsigned(cr)) for cb, cr in self.planes]
 
 
 @torch.inference_mode()
 def download_chroma(Ls: Sequence[Tensor], abs_: Sequence[Tensor], fmt: PlaneFormat) -> ChromaPlanes:
     """Lightness [1, H, W] and ab [2, H, W] of each frame to chroma planes on the CPU; does not wait for the device."""
     planes = [chroma_planes(L, ab, fmt) for L, ab in zip(Ls, abs_, strict=True)]
+    finite = torch.stack([ab.isfinite().all() for ab in abs_])
     device = Ls[0].device
     if device.type != "cuda":
-        return ChromaPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes])
+        return ChromaPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes], finite.cpu())
     arrived: Any = torch.cuda.Event(blocking=True)  # else the waiting thread takes a core that the encoder needs
-    copies = [(_copy(cb), _copy(cr)) for cb, cr in planes]
+    copies, finite = [(_copy(cb), _copy(cr)) for cb, cr in planes], _copy(finite)
     arrived.record(torch.cuda.current_stream(device))
-    return ChromaPlanes(copies, arrived)
+    return ChromaPlanes(copies, finite, arrived)
 
 
 def _copy(plane: Tensor) -> Tensor:

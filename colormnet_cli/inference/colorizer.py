@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..networks.colormnet import ColorMNet, Features, Key, pad, padding
 from ..networks.preview import PreviewNet
@@ -19,7 +20,7 @@ from .device import DTYPES
 from .film_state import EncodedExemplar, FilmState
 from .preview_state import PreviewState
 
-__all__ = ["Colorizer"]
+__all__ = ["Colorizer", "state_in_precision"]
 
 _STATES: dict[type[ColorMNet], type[FilmState]] = {ColorMNet: FilmState, PreviewNet: PreviewState}
 _AB_SCALE = 110  # the network's color is ab / 110
@@ -200,6 +201,16 @@ class Colorizer:
     def _settings(self) -> dict[str, Any]:
         network = self.model.config.to_dict()
         return {"memory": asdict(self.memory), "network": network, "precision": self.precision}
+
+
+def state_in_precision(state: dict[str, Any], precision: str) -> dict[str, Any] | None:
+    """A Colorizer's state for one of another precision; None where it holds values that are not finite."""
+    tensors = [x for x in tree_leaves(state) if isinstance(x, Tensor) and x.is_floating_point()]
+    if not all(bool(x.isfinite().all()) for x in tensors):
+        return None
+    old, new = DTYPES[state["precision"]], DTYPES[precision]
+    converted = tree_map_only(Tensor, lambda x: x.to(new) if x.dtype == old else x, state)
+    return {**converted, "precision": precision}
 
 
 def _prepared(model: ColorMNet, device: torch.device, dtype: torch.dtype) -> ColorMNet:

@@ -25,6 +25,7 @@ __all__ = [
     "resolve_device",
     "resolve_precision",
     "unusable_gpus",
+    "wider_precision",
 ]
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -118,6 +119,14 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     if wanted not in DTYPES:
         raise UsageError(f"The precision {wanted!r} is unknown: auto, {', '.join(DTYPES)}")
     return wanted
+
+
+def wider_precision(precision: str, device: torch.device) -> str | None:
+    """The next precision in which larger numbers are finite: bf16 for fp16 where the GPU computes in it, else fp32."""
+    if precision == "fp32":
+        return None
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if precision == "fp16" and bf16 else "fp32"
 
 
 def default_lookahead(device: torch.device) -> int:
