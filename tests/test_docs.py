@@ -54,6 +54,13 @@ def test_the_configuration_file_is_accepted(tmp_path, monkeypatch):
     assert "size" not in defaults["frames"]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_exist(page):
+    """A contributor would look for a file that was renamed."""
+    for path in re.findall(r"`([a-z0-9_/.]+(?:\.py|/))`", page.read_text()):
+        assert any((folder / path).exists() for folder in (ROOT, ROOT / "colormnet_cli")), path
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_python_page_runs(tmp_path, monkeypatch):
     """Who copies code from docs/python.md would get a traceback."""
