@@ -106,19 +106,18 @@ def _expanded(function: Callable[..., None]) -> Callable[..., None]:
     """The function with one parameter per option, as typer needs it."""
     groups: dict[str, _Expanded] = {}
     parameters = [_parameter("ctx", typer.Context)]
-    hints = get_type_hints(function, include_extras=True)
-    for name, parameter in inspect.signature(function).parameters.items():
-        if group := _group(hints[name]):
+    own = inspect.signature(function, eval_str=True).parameters
+    for name, parameter in own.items():
+        if group := _group(parameter.annotation):
             groups[name] = group
             parameters += group.options()
-        elif hints[name] is not typer.Context:
-            parameters.append(_parameter(name, hints[name], parameter.default))
+        elif parameter.annotation is not typer.Context:
+            parameters.append(_parameter(name, parameter.annotation, parameter.default))
 
     def command(ctx: typer.Context, **values: Any) -> None:
-        given = {name: ctx if hint is typer.Context else values.get(name) for name, hint in hints.items()}
+        given = {name: ctx if own[name].annotation is typer.Context else values.get(name) for name in own}
         for name, group in groups.items():
             given[name] = ctx.obj if group.kind is Session else build(group.kind, values, group.names)
-        given.pop("return", None)
         function(**given)
 
     # A configuration file sets options of one name in all commands alike, but not these
