@@ -63,8 +63,8 @@ def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return check()
     except Exception as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [Finding(topic, f"failed: {told}", told)]
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return [Finding(topic, f"failed: {reason}", reason)]
 
 
 def _versions() -> list[Finding]:

@@ -60,7 +60,7 @@ def step(words: str):
 
 
 PHASES = {
-    "starting": ("", step("Starting PyTorch")),
+    "starting": ("", step("Reading")),
     "load": (SLOW_LOAD, step("Loading the weights")),
     "first frame": ("", at_frame(1)),
     "middle": ("", at_frame(50)),
