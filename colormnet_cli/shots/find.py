@@ -139,4 +139,4 @@ class _Pass:
         if done % 10 == 0 or done == total:
             fps = done / elapsed if elapsed > 0.5 else 0.0
             left = max(0, total - done) / fps if total and fps else None
-            self._progress(Progress("measure", done, total, fps, elapsed, left, None))
+            self._progress(Progress("shots", done, total, fps, elapsed, left, None))
