@@ -180,7 +180,7 @@ class Colorizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where that state was taken: same network, memory settings and precision."""
+        """Continue where that state was taken: same network, memory settings and precision; on CUDA, to rounding."""
         for name, value in self._settings().items():
             if state.get(name) != value:
                 raise ValueError(f"the saved state has another {name}: {state.get(name)} instead of {value}")
