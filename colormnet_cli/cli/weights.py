@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="A model in weights.lock.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models in weights.lock; default: all.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model in weights.lock.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Models in weights.lock; default: all.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", parser=o.path, help="The weight file; it stays where it is.")]
 NewName = Annotated[
     str | None, typer.Option("--name", metavar="NAME", parser=o.filled, help="Name of the model; default: FILE's name.")
