@@ -169,6 +169,7 @@ def _canvas(info: VideoInfo, grid: Grid) -> VideoInfo:
         primaries_tag=tag,
         transfer_tag=tag,
         field_order=0,
+        interlaced=False,
     )
 
 

@@ -127,7 +127,7 @@ def plan_video(
     encoder, notes = choose_encoder(info, output, settings)
     try_encoder(encoder)
     streams = plan_streams(info, encoder.container, settings.audio, lossless=settings.archive)
-    try_mux(info, encoder, streams)
+    notes += try_mux(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
     from ..media.reference import read_exemplar  # PyTorch is imported here, when nothing else can be wrong any more
 

@@ -67,6 +67,7 @@ _QUALITY_OPTIONS = {
 }
 _LIMITED_RANGE_ONLY = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")
 _GRAY_RATE = 24  # frames a second of `write_gray_film`
+_KEEPS_FIELDS = ("ffv1", "prores", "prores_ks", "prores_aw")
 _HEVC_TAG = "hvc1"  # the tag that Apple's players expect
 
 
@@ -123,6 +124,8 @@ def choose_encoder(info: VideoInfo, output: Path, settings: EncodingSettings) ->
     full = pix_fmt.startswith("yuvj") or (info.full_range and encoder not in _LIMITED_RANGE_ONLY)
     if full != info.full_range:
         notes.append(f"{encoder} has no full range: the luma was converted to limited range.")
+    if info.interlaced and encoder not in _KEEPS_FIELDS:
+        notes.append(f"{encoder} marks the interlaced film as progressive: ffv1 and prores keep its field order.")
     quality = _quality(encoder, settings)
     options = {**dict(quality.options), **_profile(encoder, pix_fmt)}
     if encoder == "libx264" and -(-info.width // 16) % 8:

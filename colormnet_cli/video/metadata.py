@@ -10,7 +10,9 @@ import av
 __all__ = ["SOURCE_ONLY_TAGS", "copy_metadata", "lost_metadata"]
 
 # Tags that the muxer writes itself, or that only describe the source file
-SOURCE_ONLY_TAGS = ("encoder", "duration", "number_of_frames", "number_of_bytes", "bps", "vendor_id", "_statistics")
+SOURCE_ONLY_TAGS = (
+    "alpha_mode", "bps", "duration", "encoder", "number_of_bytes", "number_of_frames", "vendor_id", "_statistics",
+)  # fmt: skip
 
 # QuickTime stores languages as numbers. FFmpeg has a name for each number, which is not always that of ISO 639-2.
 _QUICKTIME = {"fo ": "fao", "hr ": "hrv", "iri": "gle", "sr ": "srp", "sve": "swe"}

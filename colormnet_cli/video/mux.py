@@ -37,11 +37,17 @@ def writes_rotation() -> bool:
     return hasattr(av.video.stream.VideoStream, "set_display_matrix")
 
 
-def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -> None:
-    """Mux the first packets of the finished film to memory. Raises OutputError where the container refuses them."""
+def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -> list[str]:
+    """Mux the first packets of the finished film to memory, and read it.
+
+    Returns warnings about tags that are lost. Raises OutputError where the container refuses the packets.
+    """
+    ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
+    trial = io.BytesIO()
     try:
-        with open_input(info.path) as source, _open_output(io.BytesIO(), info, spec) as output:
+        with open_input(info.path) as source, _open_output(trial, info, spec) as output:
             video, copies = _add_streams(output, source, info, spec, plans, TimeRange())
+            tags = list(output.metadata)
             output.start_encoding()
             for number, packet in enumerate([*video.encode(gray_frame(spec)), *video.encode(None)]):
                 packet.pts = packet.dts = number  # x265 gives a random DTS to a film of one frame
@@ -51,11 +57,16 @@ def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -
                     for _, copied in copies[packet.stream.index].packets(packet):
                         mux_copied(output, copied)
     except (av.error.FFmpegError, ValueError) as error:
-        ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
         other = ".mov" if ending == ".mkv" else ".mkv"
         raise OutputError(
             f"{ending} does not take {spec.encoder} video ({spec.pix_fmt}): choose another codec, or {other}."
         ) from error
+    trial.seek(0)
+    lost = []
+    with suppress(av.error.FFmpegError), av.open(trial, metadata_errors="replace") as result:
+        kept = {tag.lower() for tag in result.metadata}
+        lost = [tag for tag in tags if tag.lower() not in kept]
+    return [f"{ending} does not store the film's tags {', '.join(lost)}."] if lost else []
 
 
 def mux_film(

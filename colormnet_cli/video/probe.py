@@ -171,6 +171,8 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
         layout = pixel_layout(frame.format.name)
     except (ValueError, KeyError) as error:
         raise MediaError(f"{path}: pixel format {frame.format.name} is not supported.") from error
+    if stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, beside the frames that are decoded
+        layout = replace(layout, alpha=True)
     matrix_tag = _tag(context.colorspace, frame.colorspace)
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate
     rate = Fraction(rate) if rate and Fraction(1, 1000) <= rate <= 1000 else Fraction(25)

@@ -53,7 +53,7 @@ def test_a_stream_that_fails_only_at_the_end_is_left_out(
     camera: Path, tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever planning misses: a data stream that the muxer refuses at the end must not cost the film."""
-    monkeypatch.setattr("colormnet_cli.film.plan.try_mux", lambda *_: None)
+    monkeypatch.setattr("colormnet_cli.film.plan.try_mux", lambda *_: [])
     monkeypatch.setattr(_Planner, "plan", lambda self, stream: StreamPlan(self.info.streams[stream.index], "copy"))
     warnings = color(camera, tmp_path / "out.mov").warnings
     assert any("data stream 2" in warning and "left out" in warning for warning in warnings)
@@ -88,3 +88,30 @@ def test_a_stream_that_only_the_trailer_refuses_is_found_by_planning(camera: Pat
     assert plan is not None
     assert plan.action == "drop"
     assert plan.note is not None
+
+
+@pytest.mark.parametrize(("ending", "lost"), [("mp4", "camera_operator"), ("mkv", "")])
+def test_lost_tags_are_named(tmp_path: Path, color: Any, ending: str, lost: str) -> None:
+    """.mp4 has a fixed list of tags; others were dropped silently."""
+    tags = {"title": "Der Film", "camera_operator": "Someone"}
+    options = {"movflags": "use_metadata_tags"}
+    source = make_film(tmp_path / "film.mp4", codec="libx264", frames=2, metadata=tags, container_options=options)
+    warnings = color(source, tmp_path / f"out.{ending}").warnings
+    assert [w for w in warnings if "tags" in w] == ([f".mp4 does not store the film's tags {lost}."] if lost else [])
+    with av.open(str(tmp_path / f"out.{ending}")) as container:
+        assert container.metadata["title"] == "Der Film"
+
+
+def test_transparency_of_vp9_is_reported_and_not_claimed(tmp_path: Path, color: Any) -> None:
+    """The alpha beside VP9 frames is not decoded; the output's header still announced it."""
+    source = make_film(tmp_path / "film.webm", codec="libvpx-vp9", pix_fmt="yuva420p", frames=2)
+    assert "The film's transparency was left out." in color(source, tmp_path / "out.webm").warnings
+    assert not probe(tmp_path / "out.webm").layout.alpha
+
+
+@pytest.mark.parametrize(("codec", "said"), [("h264", True), ("ffv1", False)])
+def test_field_order_that_is_lost_is_reported(tmp_path: Path, color: Any, codec: str, said: bool) -> None:
+    """An interlaced film came out flagged progressive: players then do not deinterlace it."""
+    source = make_film(tmp_path / "film.mp4", codec="libx264", options={"flags": "+ildct+ilme"}, frames=2)
+    warnings = color(source, tmp_path / "out.mkv", codec=codec).warnings
+    assert any("marks the interlaced film as progressive" in warning for warning in warnings) == said
