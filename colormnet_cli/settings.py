@@ -76,6 +76,7 @@ class EncodingSettings:
     preset: str | None = None  # None: "medium" for libx264
     encoder_options: tuple[tuple[str, str], ...] = ()  # also given as a dict; override our own choices
     pix_fmt: str | None = None  # None: the source's chroma subsampling and bit depth
+    encoders: int | None = None  # that run at once; the film is the same with any number. None: by device and cores
     archive: bool = False  # FFV1 in .mkv
     audio: Literal["copy", "aac", "none"] = "copy"
 
@@ -87,6 +88,8 @@ class EncodingSettings:
             raise UsageError(f"`audio` is {self.audio!r}: give one of {', '.join(AUDIO)}.")
         if self.crf is not None and not 0 <= self.crf <= 63:
             raise UsageError(f"`crf` is {self.crf}: give a value between 0 and 63.")
+        if self.encoders is not None and self.encoders < 1:
+            raise UsageError(f"encoders is {self.encoders}: give at least one.")
         if self.archive and any((self.codec, self.crf is not None, self.preset)):
             raise UsageError("`archive` means FFV1: it cannot be combined with `codec`, `crf` or `preset`.")
 

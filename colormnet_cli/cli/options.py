@@ -212,6 +212,11 @@ OPTIONS: dict[str, Any] = {
         ENCODER, "Option of the encoder; repeatable.", "--encoder-option", metavar="KEY=VALUE", parser=_pair
     ),
     "pix_fmt": option(ENCODER, "Pixel format; default: chroma subsampling and bit depth of the input.", metavar="NAME"),
+    "encoders": option(
+        ENCODER,
+        "Encoders that run at once, each on a part of the film; default: 1 on the CPU, else by cores.",
+        **_COUNT,
+    ),
     "gamma": option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
     "n_s": option(MEMORY, "N_s: frames that are kept whole, a reference image included.", "--ns", **_COUNT),
     "n_e": option(MEMORY, "N_e: the oldest of them, condensed to prototypes together.", "--ne", **_COUNT),

@@ -53,7 +53,7 @@ class Snapshot:
 class CheckpointSaver:
     """Takes a snapshot at the end of each segment, and saves the latest one every minute and when the run ends early.
 
-    `hand_over` gives a Snapshot to the thread that writes the film, behind the frames that it covers.
+    `hand_over` saves a Snapshot once the frames that it covers are on the disk.
     """
 
     def __init__(self, folder: ProgressFolder, segment_frames: int) -> None:

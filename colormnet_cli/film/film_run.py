@@ -18,16 +18,17 @@ from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
-from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
+from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver
 from .plan import FilmPlan
-from .prefetch import BackgroundWriter, Prefetch
+from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
+from .segment_encoders import SegmentEncoders, default_encoders
 from .transfer import ChromaPlanes, download_chroma, upload_luma
 
 __all__ = ["FilmRun"]
 
-_DEPTH = 2  # batches between the decoder and the network, and between the network and the encoder
+_DEPTH = 2  # batches between the decoder and the network
 
 
 class FilmRun(Run):
@@ -69,42 +70,34 @@ class FilmRun(Run):
         """Colorize the frames that follow a checkpoint."""
         plan = self.plan
         reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
-        writer = SegmentWriter(plan.encoder, self.folder.path, self.segment_frames, done.segments if done else 0)
         position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
-        frames = reader.frames(*position)
-        try:
-            self._color(reader, frames, writer)
-        except BaseException:
-            writer.abort()
-            raise
+        self._color(reader, reader.frames(*position), done.segments if done else 0)
 
-    def _color(self, reader: Reader, decoded: Iterator[Frame], writer: SegmentWriter) -> None:
-        """The loop itself: a thread decodes ahead of it, another encodes behind it."""
+    def _color(self, reader: Reader, decoded: Iterator[Frame], segments: int) -> None:
+        """The loop itself: a thread decodes ahead of it, others encode behind it. `segments` are done already."""
         frames, saver = self.frame_colorizer(), CheckpointSaver(self.folder, self.segment_frames)
-
-        def write(item: tuple[list[Frame], ChromaPlanes] | Snapshot) -> None:
-            if isinstance(item, Snapshot):
-                self.folder.save(item.checkpoint, item.state)
-            else:
-                self._encode(writer, *item)
-
-        with (
-            Prefetch.of(self._batches(decoded), _DEPTH, self._waiting) as batches,
-            BackgroundWriter(write, _DEPTH) as background,
-        ):
+        encoders = SegmentEncoders(
+            self.plan.encoder,
+            self.folder.path,
+            self.segment_frames,
+            segments,
+            self.plan.settings.encoders or default_encoders(self.device),
+            self._encode,
+            lambda snapshot: self.folder.save(snapshot.checkpoint, snapshot.state),
+        )
+        with Prefetch.of(self._batches(decoded), _DEPTH, self._waiting) as batches, encoders:
             try:
                 for batch in batches:
-                    background.put((batch, self._colorize(frames, batch)))
-                    saver.after(batch, self.colorizer.state_dict, background.put)
+                    encoders.put(batch, self._colorize(frames, batch))
+                    saver.after(batch, self.colorizer.state_dict, encoders.save)
                     self.advance(len(batch))
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the requested part contains no frame.")
-                background.drain()
-                writer.close()
+                encoders.finish()
                 saver.finish(self.frames, reader.statistics.as_dict())
             except BaseException:
                 with suppress(Exception):
-                    saver.save_latest(background.put)
+                    saver.save_latest(encoders.save)
                 raise
 
     def _colorize(self, frames: FrameColorizer, batch: list[Frame]) -> ChromaPlanes:

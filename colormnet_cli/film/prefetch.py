@@ -91,7 +91,8 @@ class Prefetch(Generic[T]):
 class BackgroundWriter(Generic[T]):
     """Calls `work` with every item on other threads, at most `depth` items behind the loop.
 
-    An error is raised by the next `put`, by `drain`, or at the end of the with block; nothing is worked on after it.
+    An error is raised by the next `put` or `check`, by `drain`, or at the end of the with block; after it nothing is
+    worked on.
     """
 
     def __init__(self, work: Callable[[T], None], depth: int, *, workers: int = 1) -> None:
@@ -110,10 +111,18 @@ class BackgroundWriter(Generic[T]):
         finally:
             self._pool.shutdown()  # what was handed over is still worked on
 
-    def put(self, item: T) -> None:
-        """Hand an item over; waits while `depth` of them are pending."""
-        self._pending.append(self._pool.submit(self._do, item))
-        while len(self._pending) > self._depth or (self._pending and self._pending[0].done()):
+    def put(self, item: T) -> Future[None]:
+        """Hand an item over; waits while `depth` of them are pending. The future is done when the item is worked on."""
+        future = self._pool.submit(self._do, item)
+        self._pending.append(future)
+        while len(self._pending) > self._depth:
+            self._pending.popleft().result()
+        self.check()
+        return future
+
+    def check(self) -> None:
+        """Raise an error that came in the meantime."""
+        while self._pending and self._pending[0].done():
             self._pending.popleft().result()
 
     def drain(self) -> None:

@@ -70,10 +70,12 @@ class ProgressFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with suppress(OSError):  # the film is complete, or there is a more important error
             done = kind is None or self.checkpoint is None
-            if done:
-                self._clear()  # while no other run can have begun in it
-            if self._lock is not None:
-                self._lock.close()
+            try:
+                if done:
+                    self._clear()  # while no other run can have begun in it
+            finally:
+                if self._lock is not None:
+                    self._lock.close()
             if done:
                 (self.path / "lock").unlink()
                 (self.path / MARKER).unlink()

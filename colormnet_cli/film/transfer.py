@@ -34,6 +34,11 @@ class ChromaPlanes:
     finite: Tensor  # of each frame, whether all its colors are
     arrived: Any = None  # the CUDA event after which the planes are complete
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all planes."""
+        return sum(cb.nbytes + cr.nbytes for cb, cr in self.planes)
+
     def numpy(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """uint8 at 8 bits, uint16 above; waits for the device."""
         self._wait()

@@ -83,14 +83,15 @@ class SegmentWriter:
     """Encodes frames into segments of `frames` frames, each with an encoder of its own.
 
     Args:
-        done: how many complete segments `folder` already has.
+        done: how many complete segments `folder` already has: the number of the first one that is written.
+        step: from the number of a segment to that of the next one; others are written by other writers.
 
     `write` and `close` raise OutputError where the encoder drops or adds frames, and OSError where the disk fails.
     """
 
-    def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0) -> None:
-        self.spec, self.folder, self.frames = spec, folder, frames
-        self.number = done  # complete segments
+    def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0, step: int = 1) -> None:
+        self.spec, self.folder, self.frames, self.step = spec, folder, frames, step
+        self.number = done  # of the segment that is being written, or comes next
         self._open: _OpenSegment | None = None
 
     def write(self, planes: tuple[Plane, Plane, Plane], pts: int, duration: int) -> None:
@@ -106,7 +107,7 @@ class SegmentWriter:
         if self._open is not None:
             self._open.close()
             self._open = None
-            self.number += 1
+            self.number += self.step
 
     def abort(self) -> None:
         """Discard the segment that is being written."""

@@ -83,6 +83,28 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
+def test_the_number_of_encoders_changes_nothing(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where segments that are encoded at once, interrupted or not, are joined to another film."""
+    encode, later = film_run.FilmRun._encode, threading.Event()
+
+    def out_of_order(self: Any, writer: Any, batch: Any, chroma: Any) -> None:
+        if writer.number == 2:
+            later.set()
+        assert writer.number != 0 or later.wait(20), "the third segment waits for the first one"
+        encode(self, writer, batch, chroma)
+
+    run("one.mp4", encoders=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(film_run.FilmRun, "_encode", out_of_order)
+        run("three.mp4", encoders=3)
+        with pytest.raises(Interrupted, match="resumes at frame 40"):
+            run(stop_at=43, encoders=3)
+    assert run(encoders=2).resumed_at == 40
+    one = (tmp_path / "one.mp4").read_bytes()
+    assert (tmp_path / "three.mp4").read_bytes() == one
+    assert (tmp_path / "out.mp4").read_bytes() == one
+
+
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds that were broken off after one and a half became three and a half."""
     monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
@@ -272,11 +294,12 @@ def test_an_encoder_gives_the_same_again(tmp_path: Path, run: Any, codec: str) -
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_the_same_film(tmp_path: Path, photo: Path) -> None:
+@pytest.mark.parametrize("encoders", [1, 3])
+def test_twenty_kills_leave_the_same_film(tmp_path: Path, photo: Path, encoders: int) -> None:
     """SIGKILL at twenty random moments: the joined film is the unbroken one, byte for byte."""
     source = make_film(tmp_path / "film.mp4", codec="libx264", frames=200, audio=[("aac", "deu")], options={"bf": "2"})
     (tmp_path / "run").mkdir()
-    command = [sys.executable, str(KILL_AND_RESUME), str(source), str(photo), str(tmp_path / "run")]
+    command = [sys.executable, str(KILL_AND_RESUME), str(source), str(photo), str(tmp_path / "run"), str(encoders)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -28,14 +28,19 @@ KILLS = 20
 logging.disable(logging.CRITICAL)
 
 
-def start(source: str, photo: str, output: str) -> int:
+def start(source: str, photo: str, output: str, encoders: int = 1) -> int:
     """Colour the film in a process of its own; its id."""
     child = os.fork()
     if child:
         return child
     try:
         colorize_video(
-            source, [photo], output, model=model, settings=ColorizeSettings(size=32, overwrite=True), device="cpu"
+            source,
+            [photo],
+            output,
+            model=model,
+            settings=ColorizeSettings(size=32, overwrite=True, encoders=encoders),
+            device="cpu",
         )
         os._exit(0)
     except BaseException:
@@ -53,7 +58,7 @@ def wait(child: int, seconds: float) -> int | None:
     return None
 
 
-def main(source: str, photo: str, folder: str) -> None:
+def main(source: str, photo: str, folder: str, encoders: str) -> None:
     checkpoint.CHECKPOINT_SECONDS = 0
     checkpoint.SEGMENT_FRAMES["cpu"] = 8
     whole, broken = Path(folder, "whole.mp4"), Path(folder, "broken.mp4")
@@ -64,7 +69,7 @@ def main(source: str, photo: str, folder: str) -> None:
     chance = random.Random(7)
     kills, frames, same = 0, set(), []
     while kills < KILLS:
-        child = start(source, photo, str(broken))
+        child = start(source, photo, str(broken), int(encoders))
         code = wait(child, chance.uniform(0.05, 0.5) * alone)
         if code is None:
             os.kill(child, signal.SIGKILL)
@@ -77,7 +82,7 @@ def main(source: str, photo: str, folder: str) -> None:
             assert code == 0
             same.append(broken.read_bytes() == whole.read_bytes())
             broken.unlink()
-    assert wait(start(source, photo, str(broken)), 300) == 0
+    assert wait(start(source, photo, str(broken), int(encoders)), 300) == 0
     same.append(broken.read_bytes() == whole.read_bytes())
     told = {"kills": kills, "stopped_at": sorted(frames), "same": same, "left": os.listdir(folder)}
     sys.stdout.write(json.dumps(told))
