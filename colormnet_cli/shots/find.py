@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import MediaError
 from ..settings import Progress
@@ -50,7 +49,6 @@ class FilmShots:
     times: FilmTimes
     shots: tuple[Shot, ...]
     stills: tuple[int, ...]  # of each shot, the frame that shows it best
-    statistics: dict[str, Any] = field(repr=False)  # of decoding, for `DecodeStatistics.restore`
 
 
 def find_shots(film: str | Path, progress: ProgressCallback | None = None) -> FilmShots:
@@ -70,7 +68,7 @@ def find_shots(film: str | Path, progress: ProgressCallback | None = None) -> Fi
     times = film_pass.times()
     stills.append(film_pass.samples.best(*_clear(boundaries[-1], Boundary(times.frames, Transition("cut")))))
     shots = shots_between(boundaries, times)
-    return FilmShots(times, tuple(shots), tuple(stills), film_pass.statistics)
+    return FilmShots(times, tuple(shots), tuple(stills))
 
 
 def read_shots(film: str | Path, boundaries: Sequence[Boundary], progress: ProgressCallback | None = None) -> FilmShots:
@@ -90,7 +88,7 @@ def read_shots(film: str | Path, boundaries: Sequence[Boundary], progress: Progr
         )
     ends = [*boundaries[1:], Boundary(times.frames, Transition("cut"))]
     stills = [film_pass.samples.best(*_clear(one, other)) for one, other in zip(boundaries, ends, strict=True)]
-    return FilmShots(times, tuple(shots_between(boundaries, times)), tuple(stills), film_pass.statistics)
+    return FilmShots(times, tuple(shots_between(boundaries, times)), tuple(stills))
 
 
 def shots_between(boundaries: Sequence[Boundary], times: FilmTimes) -> Iterator[Shot]:
@@ -113,7 +111,6 @@ class _Pass:
     def __init__(self, film: str | Path, progress: ProgressCallback | None) -> None:
         self.info = probe(film)
         self.samples = Samples()
-        self.statistics: dict[str, Any] = {}
         self._pts = array("q")
         self._duration = 0
         self._progress = progress or (lambda _: None)
@@ -134,7 +131,7 @@ class _Pass:
 
     def _note(self, frame: Frame) -> None:
         self._pts.append(frame.pts)
-        self._duration, self.statistics = frame.duration, frame.statistics
+        self._duration = frame.duration
         done, total, elapsed = frame.number + 1, self.info.frames, time.monotonic() - self._began
         if done % 10 == 0 or done == total:
             fps = done / elapsed if elapsed > 0.5 else 0.0

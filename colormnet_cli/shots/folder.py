@@ -162,6 +162,9 @@ def _write_new(
     colored = _colored_frames(folder, before, old.get("references", {}))
     plan = _assemble(folder, rows, stills, colored, _describe(film, found.times))
     with _writing(folder):
+        if old:  # whatever happens from here on, stills of old and new numbers are not mixed up
+            unfinished = replace(plan, stills={})
+            write_whole(folder / "plan.toml", _toml(unfinished, colored, imported=boundaries is not None).encode())
         for number in before.keys() - stills.keys():
             _still(folder, number).unlink(missing_ok=True)
         write_stills(found.times.info, {_still(folder, n): frame for n, frame in stills.items()}, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[
         raise MediaError(f"{path} has no shot: run `colormnet shots` again, or add a row for each shot.")
     rows = [(at, _shot(_Row(path, at, dict(zip(names, cells, strict=False))))) for at, cells in table[1:]]
     _check_order(path, rows, frames)
-    return rows
+    return _with_transitions(path, rows, table[1:], names)
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,32 @@ def _shot(row: _Row) -> PlannedShot:
         row.cells.get("borrowed_from", ""),
         note,
     )
+
+
+def _with_transitions(
+    path: Path, rows: Sequence[tuple[int, PlannedShot]], cells: Sequence[tuple[int, list[str]]], names: Sequence[str]
+) -> list[tuple[int, PlannedShot]]:
+    """The same, each transition within its two shots; one without frames of its own is shortened where it is not."""
+    at, first = rows[0]
+    if first.shot.transition.first is not None:
+        raise MediaError(f"{path}, row {at}: the film begins with shot {first.number}: write start as its transition.")
+    checked = [(at, replace(first, shot=replace(first.shot, transition=Transition("start"))))]
+    for (_, one), (at, other), (_, line) in zip(rows, rows[1:], cells[1:], strict=False):
+        way = other.shot.transition
+        if way.kind == "start":
+            raise MediaError(f"{path}, row {at}: only the first shot has the transition start: write cut.")
+        if way.first is not None and way.last is not None:
+            low, high = one.shot.start_frame, other.shot.end_frame
+            inside = replace(way, first=max(low, way.first), last=min(high, way.last))
+            written = dict(zip(names, line, strict=False)).get("transition", "")
+            if inside != way and any(character.isdigit() for character in written):
+                raise MediaError(
+                    f"{path}, row {at}: the {way} is longer than the two shots that it joins, {low} to {high}: "
+                    "shorten it."
+                )
+            other = replace(other, shot=replace(other.shot, transition=inside))
+        checked.append((at, other))
+    return checked
 
 
 def _check_order(path: Path, rows: Sequence[tuple[int, PlannedShot]], frames: int | None) -> None:

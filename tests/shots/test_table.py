@@ -39,6 +39,9 @@ WRONG = [
     (HEAD + "1,0,40\n2,40,100,,,wipe\n", r"row 3: 'wipe' is no transition: write start, cut, dissolve 100-124"),
     (HEAD + "1,0,40\n2,40,100,,,dissolve 50-60\n", r"row 3: the dissolve 50-60 does not include start_frame 40"),
     (HEAD + "1,0,40\n2,40,100,,,dissolve 60-50\n", r"row 3: a dissolve lasts from a first frame to a later one"),
+    (HEAD + "1,0,40\n2,40,100,,,dissolve 30-101\n", r"row 3: the dissolve 30-101 is longer than the two shots"),
+    (HEAD + "1,0,40\n2,40,100,,,start\n", r"row 3: only the first shot has the transition start: write cut"),
+    (HEAD + "1,0,100,,,fade 0-20\n", r"row 2: the film begins with shot 1: write start as its transition"),
     (HEAD + "1,0,100,,,,colored/gone.png\n", r"row 2: the reference colored/gone.png is not there: put the picture"),
 ]  # fmt: skip
 
@@ -77,6 +80,8 @@ def test_a_dissolve_by_hand_needs_no_frames(tmp_path: Path) -> None:
     """Who adds a dissolve by hand need not count its frames; it lies around the boundary."""
     shots = read(tmp_path, HEAD + "1,0,40\n2,40,100,,,Dissolve\n")
     assert shots[1].shot.transition == Transition("dissolve", 28, 52)
+    shots = read(tmp_path, HEAD + "1,0,40\n2,40,45,,,fade\n3,45,100\n")
+    assert shots[1].shot.transition == Transition("fade", 28, 45)
 
 
 @pytest.mark.parametrize(("content", "message"), WRONG, ids=[message[:40] for _, message in WRONG])
