@@ -20,6 +20,8 @@ QUIET = 0.6  # of a cut's difference: the neighbors' second largest must be smal
 BACK = 0.55  # of a cut's difference: below it the old scene is back, and there was no cut
 FAST = 0.45  # median motion on both sides beyond which the camera whips around, and nothing stands out
 NEIGHBORS = 5  # frames on either side
+PLAIN = 1.0  # codes: spread of a frame that shows nothing
+PLAIN_LEVELS = 40.0  # codes between two plain frames that have nothing in common
 FLASH_LEVEL = 8.0  # codes by which a flash is at least brighter, or darker
 
 
@@ -32,7 +34,7 @@ def find_cuts(looks: Sequence[Look], flash: int) -> tuple[list[int], NDArray[np.
     count = len(looks)
     changes = np.zeros(count)
     for t in range(1, count):
-        changes[t] = difference(looks[t - 1].picture, looks[t].picture, enough=0.15)
+        changes[t] = _change(looks[t - 1], looks[t], enough=0.15)
     cuts: list[int] = []
     flashes = np.zeros(count, np.bool_)
     t = 0
@@ -50,6 +52,13 @@ def find_cuts(looks: Sequence[Look], flash: int) -> tuple[list[int], NDArray[np.
             flashes[back[0] : back[1]] = True
             t = max(t, back[1])
     return cuts, flashes
+
+
+def _change(before: Look, after: Look, enough: float) -> float:
+    """From 0 to 1; of frames that show nothing, by their brightness."""
+    if max(before.spread, after.spread) < PLAIN:
+        return min(1.0, abs(after.level - before.level) / PLAIN_LEVELS)
+    return difference(before.picture, after.picture, enough)
 
 
 def _stands_out(looks: Sequence[Look], changes: NDArray[np.float64], t: int) -> bool:
@@ -87,7 +96,7 @@ def _back(looks: Sequence[Look], change: float, t: int, flash: int) -> tuple[int
         if before == 1 and t - 2 - after >= 0 and _flashes(looks, t, after):
             usual = difference(looks[t - 2 - after].picture, looks[t - 1].picture)  # what moves in as many frames
             limit = max(limit, min(0.8, 1.3 * usual + 0.2))
-        if difference(looks[t - before].picture, looks[t + after].picture, enough=0.1) < limit:
+        if _change(looks[t - before], looks[t + after], enough=0.1) < limit:
             return t - before + 1, t + after
     return None
 

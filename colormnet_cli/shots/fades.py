@@ -13,7 +13,8 @@ from .similarity import difference
 
 __all__ = ["PlainPassage", "find_plain_passages"]
 
-PLAIN = 2.0  # codes: spread of a frame that shows nothing
+PLAIN = 2.0  # codes: spread of a frame that shows nothing, if it is …
+BLACK, WHITE = 48.0, 215.0  # … darker or brighter than these
 RELATIVE = 0.12  # the same, in parts of the spread around it
 SAME_SCENE = 0.4  # difference up to which a short passage to black interrupts one scene
 
@@ -40,7 +41,9 @@ def find_plain_passages(
     count = len(looks)
     spread = np.array([look.spread for look in looks])
     passages: list[PlainPassage] = []
-    for begin, end in _plain_runs(spread, cuts, flashes, second):
+    level = np.array([look.level for look in looks])
+    extreme = (level < BLACK) | (level > WHITE)
+    for begin, end in _plain_runs(spread, extreme, cuts, flashes, second):
         low = max([c for c in cuts if c < begin - 1] + [p.last for p in passages], default=0)
         high = min((c for c in cuts if c > end + 1), default=count)
         first = begin - _ramp(spread[low:begin][::-1], second)
@@ -56,7 +59,11 @@ def find_plain_passages(
 
 
 def _plain_runs(
-    spread: NDArray[np.float64], cuts: Sequence[int], flashes: NDArray[np.bool_], second: int
+    spread: NDArray[np.float64],
+    extreme: NDArray[np.bool_],
+    cuts: Sequence[int],
+    flashes: NDArray[np.bool_],
+    second: int,
 ) -> list[tuple[int, int]]:
     """Runs of frames that show nothing, or very little beside what is shown before and after them."""
     smooth = _smooth(spread)
@@ -64,7 +71,8 @@ def _plain_runs(
     for begin, end in zip([0, *cuts], [*cuts, len(spread)], strict=True):
         for t in range(begin, end):
             around[t] = min(smooth[max(begin, t - second) : t + 1].max(), smooth[t : min(end, t + second)].max())
-    plain = (spread < np.maximum(PLAIN, RELATIVE * around)) & ~flashes
+    limit = np.maximum(np.where(extreme, PLAIN, 0), np.where(around > 2 * PLAIN, RELATIVE * around, 0))
+    plain = (spread < limit) & ~flashes
     runs: list[tuple[int, int]] = []
     for t in np.flatnonzero(plain).tolist():
         if runs and t - runs[-1][1] <= 2:

@@ -174,3 +174,21 @@ def test_real_clips_among_generated_ones(tmp_path: Path) -> None:
         assert [kind for _, kind in starts(found)[1:]] == kinds, name
         for boundary, (start, _) in zip(true, starts(found)[1:], strict=True):
             assert abs(start - boundary.frame) <= (0 if boundary.kind == "cut" else 4), (name, boundary, start)
+
+
+def test_plain_frames_are_told_apart_by_their_brightness(tmp_path: Path) -> None:
+    """Title backgrounds, fog and cartoons have frames of one tone, in which there is nothing to compare."""
+    tones = [Part(lambda number, tone=tone: np.full(SIZE, tone, np.float32), 30) for tone in (0.5, 0.8, 0.3)]  # type: ignore[misc]
+    frames, true = join(tones)
+    found = find_shots(write_film(tmp_path / "tones.mp4", aged(frames, Age(grain=0.01))))
+    assert starts(found) == [(0, "start"), *((boundary.frame, "cut") for boundary in true)]
+
+
+def test_very_short_films(tmp_path: Path) -> None:
+    """One frame is a film of one shot."""
+    for count in (1, 2, 7):
+        frames, _ = join([Part(camera_scene(1, SIZE), count)])
+        found = find_shots(write_film(tmp_path / f"{count}.mp4", frames, sound=False))
+        assert starts(found) == [(0, "start")]
+        assert (found.shots[0].end_frame, found.shots[0].end) == (count, pytest.approx(count / 24))
+        assert 0 <= found.stills[0] < count
