@@ -87,9 +87,10 @@ def test_chroma_is_what_float64_gives(
     answers: list[np.ndarray] = []
     steps = Colorizer.steps
 
-    def recorded(self: Colorizer, Ls: torch.Tensor) -> torch.Tensor:
+    def recorded(self: Colorizer, Ls: torch.Tensor, batch: int = 1) -> torch.Tensor:
         wave = torch.linspace(-60, 60, Ls.shape[-1]).expand(len(Ls), 2, *Ls.shape[-2:]).clone()  # lively colours
-        wave[:, 1] = wave[:, 1].flip(-1) * torch.linspace(0, 1, Ls.shape[-2])[:, None] + steps(self, Ls)[:, 1] * 0
+        fade = torch.linspace(0, 1, Ls.shape[-2])[:, None]
+        wave[:, 1] = wave[:, 1].flip(-1) * fade + steps(self, Ls, batch)[:, 1] * 0
         answers.extend(wave.double().numpy())
         return wave
 
