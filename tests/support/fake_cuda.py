@@ -20,15 +20,18 @@ from colormnet_cli.color import lab
 __all__ = ["Waits", "fake_cuda", "stub_cuda"]
 
 _aten = torch.ops.aten
-_COPIES = (_aten._to_copy.default, _aten.copy_.default)
+_COPIES = (_aten.to, _aten._to_copy, _aten.copy_)
 
 
 @contextmanager
-def fake_cuda() -> Iterator[Waits]:
-    """New tensors are on `cuda:0` and have no values; what the package keeps by device is not kept beyond this."""
+def fake_cuda(found: int = 1) -> Iterator[Waits]:
+    """New tensors are on `cuda:0` and have no values; what the package keeps by device is not kept beyond this.
+
+    found: elements that `nonzero` finds at most.
+    """
     constants = dict(lab._ON_DEVICE)
     _clear_caches()
-    waits = Waits()
+    waits = Waits(found)
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda:0"), waits:
             yield waits
@@ -63,26 +66,30 @@ def stub_cuda(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 class Waits(TorchDispatchMode):
     """Notes where a program would wait for the device, by the package's function; gives values that let it go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, found: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._found = found
         self.places: set[str] = set()
         self.mixed: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-        if func is _aten._local_scalar_dense.default and args[0].device.type == "cuda":
-            self._note()
+        if func in (_aten.item.default, _aten._local_scalar_dense.default):
+            if args[0].device.type == "cuda":
+                self._note()
             return 0.0 if args[0].dtype.is_floating_point else 0
         if func is _aten.nonzero.default:
             self._note()
-            return args[0].new_empty((len(args[0]), args[0].ndim), dtype=torch.int64)
+            return args[0].new_empty((min(self._found, args[0].numel()), args[0].ndim), dtype=torch.int64)
         out = func(*args, **kwargs)
         kinds = {x.device.type for x in (*tensors, *(y for y in tree_leaves(out) if isinstance(y, torch.Tensor)))}
-        if kinds == {"cpu", "cuda"} and func not in _COPIES and all(x.ndim for x in tensors):
-            self.mixed.add(f"{func} in {_place()}")
-        if kinds == {"cpu", "cuda"} and func in _COPIES and not _is_asynchronous(func, args, kwargs):
-            self._note()
+        if kinds == {"cpu", "cuda"}:
+            if func.overloadpacket not in _COPIES:
+                if all(x.ndim for x in tensors):  # numbers may be mixed
+                    self.mixed.add(f"{func} in {_place()}")
+            elif not _is_asynchronous(func, args, kwargs):
+                self._note()
         return out
 
     def _note(self) -> None:
@@ -90,9 +97,8 @@ class Waits(TorchDispatchMode):
 
 
 def _is_asynchronous(func: Any, args: Any, kwargs: Any) -> bool:
-    if func is _aten.copy_.default:
-        return bool(kwargs.get("non_blocking", args[2] if len(args) > 2 else False))
-    return bool(kwargs.get("non_blocking"))
+    names = [argument.name for argument in func._schema.arguments]
+    return bool({**dict(zip(names, args, strict=False)), **kwargs}.get("non_blocking"))
 
 
 def _place() -> str:
