@@ -56,16 +56,19 @@ class FilmState:
 
     def new_bank(self, model: ColorMNet, permanent: int) -> MemoryBank:
         """An empty memory, `permanent` elements of it for exemplars."""
+        return MemoryBank(self.memory, **self.bank_sizes(model, permanent))
+
+    def bank_sizes(self, model: ColorMNet, permanent: int) -> dict[str, Any]:
+        """What a memory of this film is created with."""
         config = model.config
-        return MemoryBank(
-            self.memory,
-            key_dim=config.key_dim,
-            value_dim=2 * config.value_channels,
-            elements=self.size[0] * self.size[1],
-            permanent=permanent,
-            dtype=model.dtype,
-            device=model.device,
-        )
+        return {
+            "key_dim": config.key_dim,
+            "value_dim": 2 * config.value_channels,
+            "elements": self.size[0] * self.size[1],
+            "permanent": permanent,
+            "dtype": model.dtype,
+            "device": model.device,
+        }
 
     @staticmethod
     def detail_of(model: ColorMNet, L: Tensor, ab: Tensor, f: Features) -> Tensor | None:

@@ -75,17 +75,8 @@ class PreviewState(FilmState):
     windows: Tensor | None = None  # of all exemplars' elements, as the memory has them
 
     def new_bank(self, model: Any, permanent: int) -> PreviewMemoryBank:
-        config = model.config
-        return PreviewMemoryBank(
-            self.memory,
-            exemplar_weight=config.exemplar_weight,
-            key_dim=config.key_dim,
-            value_dim=2 * config.value_channels,
-            elements=self.size[0] * self.size[1],
-            permanent=permanent,
-            dtype=model.dtype,
-            device=model.device,
-        )
+        sizes = self.bank_sizes(model, permanent)
+        return PreviewMemoryBank(self.memory, exemplar_weight=model.config.exemplar_weight, **sizes)
 
     @staticmethod
     def detail_of(model: Any, L: Tensor, ab: Tensor, f: Features) -> Tensor | None:
