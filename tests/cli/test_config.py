@@ -88,7 +88,7 @@ def test_a_log_file(command):
     assert command("colorize", "old.mp4", "--ref", "photo.jpg", "-o", "out.mp4", *line) == (0, "", "")
     assert command("colorize", "gone.mp4", "--ref", "photo.jpg", *line)[0] == 1
     text = Path("logs/night.log").read_text()
-    assert len(re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d note: colormnet \d.*: ", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d note: colormnet \d.*:", text, re.MULTILINE)) == 2
     assert re.search(r"note: Wrote out\.mp4: 6 frames", text)
     assert re.search(r"error: gone\.mp4 does not exist", text)
     assert "Traceback" in text
