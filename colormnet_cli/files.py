@@ -18,11 +18,13 @@ __all__ = [
     "check_output",
     "file_identity",
     "file_sha256",
+    "sample_sha256",
     "sync_file",
     "sync_folder",
     "write_whole",
 ]
 
+_END = 1 << 20  # bytes at the beginning and at the end by which a file is identified
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC)
 
 
@@ -108,12 +110,25 @@ def file_sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def file_identity(path: Path) -> dict[str, Any]:
-    """Identifies a large file without reading all of it: size, modification time, hash of both ends."""
-    status = path.stat()
-    digest = hashlib.sha256()
+def sample_sha256(path: Path, blocks: int = 64, block: int = 1 << 18) -> str:
+    """sha256 of `blocks` pieces spread over a file, its beginning and end among them; of all of a smaller file."""
+    size, digest = path.stat().st_size, hashlib.sha256()
+    count = blocks if size > blocks * block else -(-size // block)
     with path.open("rb") as file:
-        digest.update(file.read(1 << 20))
-        file.seek(max(0, status.st_size - (1 << 20)))
-        digest.update(file.read(1 << 20))
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ends": digest.hexdigest()}
+        for number in range(count):
+            file.seek((size - block) * number // (blocks - 1) if count == blocks else number * block)
+            digest.update(file.read(block))
+    return digest.hexdigest()
+
+
+def file_identity(path: Path) -> dict[str, Any]:
+    """Identifies a large file by its content without reading all of it: size, hash of both ends, hash of a sample.
+
+    The modification time does not count: copying a file, or restoring it from a backup, changes it.
+    """
+    size, digest = path.stat().st_size, hashlib.sha256()
+    with path.open("rb") as file:
+        for place in (0, max(0, size - _END)):
+            file.seek(place)
+            digest.update(file.read(_END))
+    return {"size": size, "ends": digest.hexdigest(), "sample": sample_sha256(path)}

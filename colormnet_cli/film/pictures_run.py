@@ -22,7 +22,7 @@ from torch import Tensor
 from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
 from ..errors import MediaError, NotFiniteError
-from ..files import file_sha256
+from ..files import file_sha256, sample_sha256
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
@@ -49,8 +49,8 @@ class PicturesRun(Run):
     def source_identity(self) -> Mapping[str, Any]:
         listing = hashlib.sha256()
         for picture in self.plan.pictures:
-            status = picture.stat()
-            listing.update(f"{os.fsdecode(picture.name)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            content = sample_sha256(picture, blocks=8, block=4096)  # little of each: there may be 100,000
+            listing.update(os.fsencode(picture.name) + f" {picture.stat().st_size} {content}\n".encode())
         return {"pictures": listing.hexdigest()}
 
     # The loop
@@ -136,7 +136,7 @@ class PicturesRun(Run):
         written = sum(self.plan.target(picture).exists() for picture in self.plan.pictures[: done.frames])
         if written < done.frames - len(done.counts["unreadable"]):
             log.warning("Pictures that the unfinished run wrote are missing in %s; it starts again", self.plan.output)
-            self.folder.checkpoint = None
+            self.folder.discard()
             return
         self.frames = done.frames
         self.unreadable, self.had_color = list(done.counts["unreadable"]), done.counts["had_color"]

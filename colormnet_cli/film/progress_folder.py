@@ -1,12 +1,13 @@
 """The progress of an interrupted run, in a folder beside the output.
 
-`<output>.colormnet-part/` contains the encoded segments, the Colorizer's state at the end of one of them, and
-`progress.json`, which names both. Every file is written completely or not at all; the folder is deleted when the output
-is complete.
+`<output>.colormnet-part/` contains the encoded segments, the Colorizer's state at the last two checkpoints, and
+`progress.json`, which names all of them, with checksums. Every file is written completely or not at all; the folder is
+deleted when the output is complete.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -21,16 +23,36 @@ from typing import Any, BinaryIO
 import torch
 
 from ..errors import OutputError, UsageError
-from ..files import sync_folder, write_whole
+from ..files import file_sha256, sync_folder, write_whole
 from .checkpoint import Checkpoint
 
 __all__ = ["ProgressFolder", "progress_folder"]
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the folder's content
+FORMAT = 2  # of the folder's content
 MARKER = "colormnet.id"  # a file with a random id: the folder was created by us
-OURS = re.compile(r"progress\.json|state-\d+\.pt|segment-\d+(\.part)?|muxed\.\w+|\..+\.part")  # files that a run writes
+# files that a run writes
+OURS = re.compile(r"progress\.json|state-\d+(-[0-9a-f]*)?\.pt|segment-\d+(\.part)?|muxed\.\w+|\..+\.part")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A checkpoint in the folder."""
+
+    checkpoint: Checkpoint
+    state: str | None  # sha256 of the file with the Colorizer's state; None where only muxing is left
+
+    @property
+    def file(self) -> str:
+        return f"state-{self.checkpoint.frames:08d}-{(self.state or '')[:8]}.pt"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"checkpoint": self.checkpoint.to_json(), "state": self.state}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> _Saved:
+        return _Saved(Checkpoint.from_json(data["checkpoint"]), data["state"])
 
 
 def progress_folder(output: Path) -> Path:
@@ -51,7 +73,7 @@ class ProgressFolder:
         self.path = progress_folder(output)
         self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
         self.resume = resume
-        self.checkpoint: Checkpoint | None = None
+        self._saved: list[_Saved] = []  # the newest first
         self._lock: BinaryIO | None = None
 
     def __enter__(self) -> ProgressFolder:
@@ -59,7 +81,7 @@ class ProgressFolder:
         self._lock = _locked(self.path / "lock")
         try:
             if self.resume:
-                self.checkpoint = self._read()
+                self._saved = self._read()
             if self.checkpoint is None:
                 self._clear()
         except BaseException:
@@ -81,30 +103,42 @@ class ProgressFolder:
                 (self.path / MARKER).unlink()
                 self.path.rmdir()  # fails, and leaves the folder, if someone has put other files into it
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The one from which a run is resumed."""
+        return self._saved[0].checkpoint if self._saved else None
+
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run is resumed."""
+        saved = _Saved(checkpoint, None)
         if state is not None:
             buffer = io.BytesIO()  # torch.save turns a full disk into an error that does not say so
             torch.save(dict(state), buffer)
-            write_whole(self._state_path(checkpoint), buffer.getbuffer())
+            saved = _Saved(checkpoint, hashlib.sha256(buffer.getbuffer()).hexdigest())
+            write_whole(self.path / saved.file, buffer.getbuffer())
             sync_folder(self.path)
-        data = json.dumps({"fingerprint": self.fingerprint, "checkpoint": checkpoint.to_json()}, indent=1).encode()
-        write_whole(self.path / "progress.json", data)
+        before = self._saved
+        kept = [saved, *[old for old in before if old.checkpoint.frames < checkpoint.frames][:1]]
+        self._write([old.to_json() for old in kept])
+        self._saved = kept
+        for file in {old.file for old in before} - {old.file for old in kept}:
+            (self.path / file).unlink(missing_ok=True)
+
+    def _write(self, checkpoints: list[dict[str, Any]]) -> None:
+        content = {"fingerprint": self.fingerprint, "checkpoints": checkpoints}
+        write_whole(self.path / "progress.json", json.dumps({"sha256": _sha256(content), **content}, indent=1).encode())
         sync_folder(self.path)
-        before, self.checkpoint = self.checkpoint, checkpoint
-        if before is not None and self._state_path(before) != self._state_path(checkpoint):
-            self._state_path(before).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Forget the checkpoint: its run starts again."""
-        self.checkpoint = None
+        """Forget the checkpoints: their run starts again."""
+        self._saved = []
         self._clear()
 
     def state(self) -> dict[str, Any]:
         """The Colorizer's state at `checkpoint`."""
-        if self.checkpoint is None:
+        if not self._saved:
             raise ValueError("there is no checkpoint whose state could be loaded")
-        path = self._state_path(self.checkpoint)
+        path = self.path / self._saved[0].file
         try:
             loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, MemoryError):
@@ -132,19 +166,19 @@ class ProgressFolder:
                 return
         write_whole(self.path / MARKER, f"{uuid.uuid4()}\n".encode())
 
-    def _state_path(self, checkpoint: Checkpoint) -> Path:
-        return self.path / f"state-{checkpoint.frames:08d}.pt"
-
-    def _read(self) -> Checkpoint | None:
+    def _read(self) -> list[_Saved]:
+        """The checkpoints whose files are intact."""
         path = self.path / "progress.json"
         if not path.exists():
-            return None
+            return []
         try:
             data = json.loads(path.read_text())
-            found, checkpoint = data["fingerprint"], Checkpoint.from_json(data["checkpoint"])
+            if data.pop("sha256", None) != _sha256(data):
+                raise ValueError("another checksum")
+            found, checkpoints = data["fingerprint"], [_Saved.from_json(saved) for saved in data["checkpoints"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s is damaged; the run starts again.", path)
-            return None
+            return []
         names = sorted({*found, *self.fingerprint})
         changed = [name for name in names if found.get(name) != self.fingerprint.get(name)]
         if changed:
@@ -152,16 +186,28 @@ class ProgressFolder:
                 f"{self.path} contains an unfinished run with another {_listed(changed)}: give the command as it was "
                 "to resume it, or start again (`resume=False`)."
             )
-        if not checkpoint.complete and not self._state_path(checkpoint).exists():
-            log.warning("%s lacks the state of frame %d; the run starts again.", self.path, checkpoint.frames)
-            return None
-        return checkpoint
+        intact = [saved for saved in checkpoints if self._is_intact(saved)]
+        damaged = [saved for saved in checkpoints if saved not in intact]
+        if damaged and not intact:
+            raise OutputError(f"{self.path / damaged[0].file} is damaged: start again (`resume=False`).")
+        if damaged and intact[0] != checkpoints[0]:
+            log.warning("%s is damaged; the run resumes from the checkpoint before it.", self.path / damaged[0].file)
+        return intact
+
+    def _is_intact(self, saved: _Saved) -> bool:
+        path = self.path / saved.file
+        return saved.state is None or (path.exists() and file_sha256(path) == saved.state)
 
     def _clear(self) -> None:
         (self.path / "progress.json").unlink(missing_ok=True)  # first: what it names must exist as long as it does
         for child in self.path.iterdir():
             if OURS.fullmatch(child.name) and not child.is_dir():
                 child.unlink()  # of a symbolic link the link alone
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    """Of JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _listed(names: list[str]) -> str:

@@ -216,7 +216,7 @@ def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
     progress = tmp_path / "out.mp4.colormnet-part"
     (tmp_path / "letter.txt").write_text("mine")
     (progress / "notes.txt").write_text("mine")
-    (progress / "state-99999999.pt").symlink_to(tmp_path / "letter.txt")
+    (progress / "state-99999999-.pt").symlink_to(tmp_path / "letter.txt")
     run(resume=False)
     assert [path.name for path in progress.iterdir()] == ["notes.txt"]
     assert (tmp_path / "letter.txt").read_text() == "mine"
@@ -232,11 +232,53 @@ def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
         run(size=48)
     with pytest.raises(UsageError, match="another weights"):
         run(model=make_small_model(seed=1))
-    os.utime(tmp_path / "film.mp4", (1, 1))
+    film = tmp_path / "film.mp4"
+    content = bytearray(film.read_bytes())
+    content[len(content) // 2] ^= 1
+    film.write_bytes(content)
     with pytest.raises(UsageError, match="another film"):
         run()
     assert run(resume=False).resumed_at == 0
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
+def test_another_modification_time_does_not_prevent_resuming(tmp_path: Path, run: Any, photo: Path) -> None:
+    """A film that was copied, or restored from a backup, between two runs is still the same film."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    for path in (tmp_path / "film.mp4", photo):
+        os.utime(path, (1, 1))
+    assert run().resumed_at == 40
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated", "lost"])
+def test_damage_to_the_newest_state_costs_one_checkpoint(tmp_path: Path, run: Any, how: str) -> None:
+    """A flipped byte in the saved state gave another film without a word, and a lost state cost everything."""
+    run("whole.mp4")
+    with pytest.raises(Interrupted, match="frame 40"):
+        run(stop_at=43)
+    progress = tmp_path / "out.mp4.colormnet-part"
+    _, newest = sorted(progress.glob("state-*"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    if how == "lost":
+        newest.unlink()
+    else:
+        newest.write_bytes(content if how == "flipped" else content[: len(content) // 2])
+    assert run().resumed_at == 32
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not progress.exists()
+
+
+def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any) -> None:
+    """Another number of segments there, such as 4 for 5, would leave frames out."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    path = tmp_path / "out.mp4.colormnet-part" / "progress.json"
+    text = path.read_text()
+    path.write_text(text.replace('"segments": 5', '"segments": 4', 1))
+    assert path.read_text() != text
+    assert run().resumed_at == 0
 
 
 def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
@@ -261,7 +303,8 @@ def test_a_damaged_state_is_said(tmp_path: Path, run: Any, content: bytes) -> No
     """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
-    next((tmp_path / "out.mp4.colormnet-part").glob("state-*")).write_bytes(content)
+    for state in (tmp_path / "out.mp4.colormnet-part").glob("state-*"):
+        state.write_bytes(content)
     with pytest.raises(OutputError, match="damaged: start again \\(`resume=False`"):
         run()
 

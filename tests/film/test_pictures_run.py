@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import shutil
 import subprocess
@@ -75,6 +76,18 @@ def test_another_command_does_not_go_on_with_it(lively: ColorMNet, tmp_path: Pat
         colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", settings=PicturesSettings(resume=False))
     assert (receipt.frames, receipt.resumed_at) == (4, 0)
+
+
+def test_other_modification_times_do_not_prevent_resuming(
+    lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was copied, or restored from a backup, between two runs is still the same folder."""
+    folder = folder_of(tmp_path / "in", 4)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    interrupted_run(folder, exemplar, lively, 3)
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+    assert colorize_pictures(folder, [exemplar], model=lively, device="cpu").resumed_at == 2
 
 
 def test_results_that_were_taken_away_are_made_again(

@@ -76,7 +76,7 @@ def main(source: str, photo: str, folder: str, encoders: str) -> None:
             os.waitpid(child, 0)
             kills += 1
             if progress.exists():
-                frames.add(json.loads(progress.read_text())["checkpoint"]["frames"])
+                frames.add(json.loads(progress.read_text())["checkpoints"][0]["checkpoint"]["frames"])
             broken.unlink(missing_ok=True)  # killed after the last rename
         else:
             assert code == 0
