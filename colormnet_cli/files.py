@@ -7,12 +7,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import OutputError, UsageError
 from .wording import did_you_mean
 
 __all__ = [
+    "FileStamp",
     "cannot_write",
     "check_folder",
     "check_output",
@@ -108,6 +109,28 @@ def file_sha256(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+class FileStamp(NamedTuple):
+    """Changes when a file is replaced or written to; `file_identity` tells whether its content changed, too."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @staticmethod
+    def of(path: Path) -> FileStamp:
+        """Raises OSError."""
+        status = path.stat()
+        return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def fits(self, path: Path) -> bool:
+        """Whether the file is there and unchanged."""
+        try:
+            return FileStamp.of(path) == self
+        except OSError:
+            return False
 
 
 def sample_sha256(path: Path, blocks: int = 64, block: int = 1 << 18) -> str:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import MediaError, NotFiniteError, OutputError
-from ..files import file_identity, sync_folder
+from ..files import FileStamp, file_identity, sync_folder
 from ..inference.frame_colorizer import FrameColorizer
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
@@ -36,6 +36,7 @@ class FilmRun(Run):
 
     plan: FilmPlan
     skipped = 0  # frames, so far, on the way to the first one
+    _stamp: FileStamp | None = None  # of the film's file, if it is no longer that of the plan
 
     def source_identity(self) -> Mapping[str, Any]:
         return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}
@@ -141,6 +142,7 @@ class FilmRun(Run):
     def finish(self) -> None:
         """Mux the segments with the source's other streams, and give the output its name."""
         plan, folder, segments = self.plan, self.folder.path, self._checkpoint.segments
+        self._check_source()
         self.meter.begin(0)
         path = folder / f"muxed{plan.output.suffix}"
         notes = mux_film(
@@ -155,6 +157,7 @@ class FilmRun(Run):
         )
         for note in notes:
             self.warn(note)
+        self._check_source()
         if plan.output.exists() and not plan.settings.overwrite:
             raise OutputError(
                 f"{plan.output} has been created in the meantime: choose another name, or allow it to be replaced "
@@ -162,6 +165,21 @@ class FilmRun(Run):
             )
         os.replace(path, plan.output)
         sync_folder(plan.output.resolve().parent)
+
+    def _check_source(self) -> None:
+        """Raise a MediaError if the film's file is not the one that was colorized: their streams must not be mixed."""
+        path = self.plan.info.path
+        if (self._stamp or self.plan.info.stamp).fits(path):
+            return
+        try:
+            self._stamp, identity = FileStamp.of(path), file_identity(path)
+        except OSError:
+            identity = {}
+        if identity != self.folder.fingerprint["film"]:  # some network drives give a file another inode now and then
+            raise MediaError(
+                f"{path} was replaced, changed or removed while it was colorized: put the original file back and give "
+                "the same command again; only muxing is left."
+            )
 
     def _window(self, segments: int) -> TimeRange:
         """What of the other streams belongs to the colorized range; with a `start` the output begins at zero."""
@@ -184,4 +202,5 @@ class FilmRun(Run):
         return self.folder.checkpoint
 
     def records(self) -> tuple[FileRecord, FileRecord]:
-        return FileRecord.of(self.plan.info.path), FileRecord.of(self.plan.output)
+        info = self.plan.info
+        return self.record(info.path, self._stamp or info.stamp), FileRecord.of(self.plan.output)

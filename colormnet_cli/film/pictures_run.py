@@ -22,7 +22,7 @@ from torch import Tensor
 from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
 from ..errors import MediaError, NotFiniteError
-from ..files import file_sha256, sample_sha256
+from ..files import FileStamp, file_sha256, sample_sha256
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
@@ -47,10 +47,10 @@ class PicturesRun(Run):
     had_color = False  # a picture was in color
 
     def source_identity(self) -> Mapping[str, Any]:
-        listing = hashlib.sha256()
-        for picture in self.plan.pictures:
+        listing, self._stamps = hashlib.sha256(), [FileStamp.of(picture) for picture in self.plan.pictures]
+        for picture, stamp in zip(self.plan.pictures, self._stamps, strict=True):
             content = sample_sha256(picture, blocks=8, block=4096)  # little of each: there may be 100,000
-            listing.update(os.fsencode(picture.name) + f" {picture.stat().st_size} {content}\n".encode())
+            listing.update(os.fsencode(picture.name) + f" {stamp.size} {content}\n".encode())
         return {"pictures": listing.hexdigest()}
 
     # The loop
@@ -159,7 +159,13 @@ class PicturesRun(Run):
     def records(self) -> tuple[FileRecord, FileRecord]:
         plan = self.plan
         written = (target for target in map(plan.target, plan.pictures) if target.exists())
-        return _record(plan.folder, plan.pictures), _record(plan.output, written)
+        stamps = dict(zip(plan.pictures, self._stamps, strict=True))
+        source = _record(plan.folder, [picture for picture, stamp in stamps.items() if stamp.fits(picture)])
+        changed = next((picture for picture, stamp in stamps.items() if not stamp.fits(picture)), None)
+        if changed is not None:
+            self.warn(f"{changed} has changed since it was read: the receipt has no hash of the folder.")
+            source = FileRecord(source.path, sum(stamp.size for stamp in self._stamps), None)
+        return source, _record(plan.output, written)
 
 
 def _write(item: tuple[Path, NDArray[Any]]) -> None:

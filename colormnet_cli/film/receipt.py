@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..files import file_sha256
+from ..files import FileStamp, file_sha256
 
 __all__ = ["FileRecord", "Receipt", "versions"]
 
@@ -28,16 +28,22 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file at the end of the run."""
+    """A file that was read or written."""
 
     path: str
     size: int
-    sha256: str
+    sha256: str | None  # None: an input that has changed since it was read
 
     @staticmethod
     def of(path: str | Path) -> FileRecord:
         path = Path(path)
         return FileRecord(str(path), path.stat().st_size, file_sha256(path))
+
+    @staticmethod
+    def of_input(path: Path, stamp: FileStamp) -> FileRecord:
+        """Of a file that had this stamp when it was read."""
+        digest = file_sha256(path) if stamp.fits(path) else None
+        return FileRecord(str(path), stamp.size, digest if stamp.fits(path) else None)
 
 
 @dataclass(frozen=True)

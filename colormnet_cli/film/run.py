@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..errors import Interrupted, NotFiniteError
-from ..files import cannot_write
+from ..files import FileStamp, cannot_write
 from ..inference.colorizer import Colorizer, state_in_precision
 from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
 from ..inference.frame_colorizer import FrameColorizer
@@ -76,6 +77,8 @@ class Run(ABC):
         self.meter = ProgressMeter(plan.frames, progress, device, self.report_every)
         self.warnings: list[str] = []
         self.frames = self.resumed_at = self.undecodable = 0
+        paths = (split_reference(reference)[0] for reference in plan.references)
+        self._references = [(path, FileStamp.of(path)) for path in paths]
         self.folder = ProgressFolder(plan.output, self._fingerprint(), plan.settings.resume)
 
     def run(self) -> Receipt:
@@ -106,6 +109,13 @@ class Run(ABC):
         if sentence not in self.warnings:
             self.warnings.append(sentence)
             log.warning("%s", sentence)
+
+    def record(self, path: Path, stamp: FileStamp) -> FileRecord:
+        """Of an input that had this stamp when it was read; warns if it has changed since."""
+        record = FileRecord.of_input(path, stamp)
+        if record.sha256 is None:
+            self.warn(f"{path} has changed since it was read: the receipt has no hash of it.")
+        return record
 
     def advance(self, frames: int) -> None:
         """So many more frames are colorized."""
@@ -189,9 +199,10 @@ class Run(ABC):
     def receipt(self) -> Receipt:
         """What was done, with what, and every warning."""
         plan, (source, output) = self.plan, self.records()
+        references = tuple(self.record(path, stamp) for path, stamp in self._references)
         return Receipt(
             inputs=(source,),
-            references=tuple(FileRecord.of(split_reference(reference)[0]) for reference in plan.references),
+            references=references,
             output=output,
             weights={"sha256": self.weights},
             settings=asdict(plan.settings),

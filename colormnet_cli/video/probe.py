@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from ..color.orientation import Orientation
 from ..errors import MediaError
-from ..files import not_found
+from ..files import FileStamp, not_found
 from .decode import decoded_frames
 from .pixel_formats import PixelLayout, pixel_layout
 
@@ -47,6 +47,7 @@ class VideoInfo:
     """A film, as its container and its first frame describe it."""
 
     path: Path
+    stamp: FileStamp = field(repr=False)
     container: str
     index: int  # of the video stream that is colored
     codec: str
@@ -185,6 +186,7 @@ def _describe(path: Path, container: InputContainer, stream: Any, frame: av.Vide
     sar = stream.sample_aspect_ratio
     return VideoInfo(
         path=path,
+        stamp=FileStamp.of(path),
         container=container.format.name,
         index=stream.index,
         codec=context.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import pytest
 import torch
 
 from colormnet_cli import ColorizeSettings, colorize_video
-from colormnet_cli.errors import Interrupted, OutputError, UsageError
+from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
 from colormnet_cli.film import checkpoint, film_run
 from colormnet_cli.film.checkpoint import copied_to_cpu
 from colormnet_cli.film.film_run import FilmRun
@@ -48,7 +49,10 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
-    def start(output: str = "out.mp4", stop_at: int | None = None, model: Any = None, **settings: Any) -> Any:
+    def start(
+        output: str = "out.mp4", stop_at: int | None = None, model: Any = None, references: Any = (photo,),
+        progress: Any = None, **settings: Any,
+    ) -> Any:  # fmt: skip
         """Colour the film; Ctrl-C comes when `stop_at` frames are done."""
         colorize, done = FilmRun._colorize, []
 
@@ -61,8 +65,8 @@ def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FilmRun, "_colorize", stopping)
             return colorize_video(
-                tmp_path / "film.mp4", [photo], tmp_path / output, model=model or small_model, device="cpu",
-                settings=ColorizeSettings(**{"size": 32, **settings}),
+                tmp_path / "film.mp4", references, tmp_path / output, model=model or small_model, device="cpu",
+                settings=ColorizeSettings(**{"size": 32, **settings}), progress=progress,
             )  # fmt: skip
 
     make_film(tmp_path / "film.mp4", codec="libx264", frames=60, audio=[("aac", "deu")], options={"bf": "2"})
@@ -249,6 +253,55 @@ def test_another_modification_time_does_not_prevent_resuming(tmp_path: Path, run
     for path in (tmp_path / "film.mp4", photo):
         os.utime(path, (1, 1))
     assert run().resumed_at == 40
+
+
+@pytest.mark.parametrize("how", ["renamed over it", "written over", "removed"])
+def test_a_film_replaced_while_it_is_colored_is_not_mixed_with_the_other(tmp_path: Path, run: Any, how: str) -> None:
+    """The output had the first film's picture and the other's audio, with exit code 0 and the other's hash."""
+    film, other, kept = tmp_path / "film.mp4", tmp_path / "other.mp4", tmp_path / "kept.mp4"
+    make_film(other, codec="libx264", frames=60, audio=[("aac", "eng")], options={"bf": "2"})
+    run("whole.mp4")
+    film_bytes = film.read_bytes()
+
+    def replace(progress: Any) -> None:
+        if progress.phase == "color" and not kept.exists():
+            kept.write_bytes(film_bytes)
+            if how == "renamed over it":
+                os.replace(other, film)
+            elif how == "written over":
+                film.write_bytes(other.read_bytes())
+            else:
+                film.unlink()
+
+    with pytest.raises(MediaError, match="replaced, changed or removed while it was colorized: put the original"):
+        run(progress=replace)
+    assert not (tmp_path / "out.mp4").exists()
+    os.replace(kept, film)
+    assert run(stop_at=0).resumed_at == 60
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_a_copy_of_the_film_in_its_place_is_the_same_film(tmp_path: Path, run: Any) -> None:
+    """Network drives that give a file another number now and then would end every run at muxing."""
+
+    def copy(progress: Any) -> None:
+        if progress.phase == "color":
+            (tmp_path / "copy.mp4").write_bytes((tmp_path / "film.mp4").read_bytes())
+            os.replace(tmp_path / "copy.mp4", tmp_path / "film.mp4")
+
+    receipt = run(progress=copy)
+    assert receipt.inputs[0].sha256 == hashlib.sha256((tmp_path / "film.mp4").read_bytes()).hexdigest()
+    assert not receipt.warnings
+
+
+def test_the_receipt_has_no_hash_of_what_was_not_read(tmp_path: Path, run: Any, photo: Path) -> None:
+    """A reference image that is replaced during the run was recorded as if the film had its colors."""
+    own = tmp_path / "own.png"
+    own.write_bytes(photo.read_bytes())
+    receipt = run(references=[own], progress=lambda progress: own.unlink(missing_ok=True))
+    assert receipt.references[0].sha256 is None
+    assert receipt.references[0].size == photo.stat().st_size
+    assert receipt.warnings == (f"{own} has changed since it was read: the receipt has no hash of it.",)
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "lost"])

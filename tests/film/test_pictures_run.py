@@ -90,6 +90,16 @@ def test_other_modification_times_do_not_prevent_resuming(
     assert colorize_pictures(folder, [exemplar], model=lively, device="cpu").resumed_at == 2
 
 
+def test_the_receipt_has_no_hash_of_images_that_changed(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+    """An image that is replaced after it was read was recorded as if it had been colorized; one removed was an error."""
+    folder = folder_of(tmp_path / "in", 4)
+    last = folder / "scan3.png"
+    remove = lambda progress: last.unlink(missing_ok=True) if progress.frame == 4 else None  # noqa: E731
+    receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu", progress=remove)
+    assert receipt.inputs[0].sha256 is None
+    assert receipt.warnings == (f"{last} has changed since it was read: the receipt has no hash of the folder.",)
+
+
 def test_results_that_were_taken_away_are_made_again(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
