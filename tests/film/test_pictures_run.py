@@ -91,7 +91,7 @@ def test_other_modification_times_do_not_prevent_resuming(
 
 
 def test_the_receipt_has_no_hash_of_images_that_changed(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
-    """An image that is replaced after it was read was recorded as if it had been colorized; one removed was an error."""
+    """An image replaced after it was read was recorded as if it had been colorized; one removed was an error."""
     folder = folder_of(tmp_path / "in", 4)
     last = folder / "scan3.png"
     remove = lambda progress: last.unlink(missing_ok=True) if progress.frame == 4 else None  # noqa: E731
