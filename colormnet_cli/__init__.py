@@ -7,9 +7,10 @@ A frame's way through the program, in the order in which to read it:
   encodes on a thread behind it, `video/mux.py` joins segments, sound and subtitles at the end.
 - `film/transfer.py` and `inference/frame_colorizer.py` are between them: luma plane to lightness, working resolution,
   guided upsampling to full size, chroma planes.
-- `inference/colorizer.py` has the order of one step of ColorMNet: features and key of the frame, what the memory (MFP)
-  and the last remembered frame (LA) say of it, decoding, remembering. `inference/film_state.py` holds what belongs to
-  one film, `networks/colormnet/` the network.
+- `inference/colorizer.py` is what all networks have in common that colorize films; `inference/engine.py` says what each
+  of them must offer. `inference/colormnet_engine.py` has the order of one step of ColorMNet: features and key of the
+  frame, what the memory (MFP) and the last remembered frame (LA) say of it, decoding, remembering.
+  `inference/film_state.py` holds what belongs to one film, `networks/colormnet/` the network.
 
 Beside it: `film/pictures_run.py` (folders instead of films), `media` (reference images), `weights` (models by name),
 `train`, `evaluation` and `metrics`, `bench`; `networks/` has a folder for every network; only `cli` knows the terminal.

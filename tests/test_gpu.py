@@ -139,10 +139,10 @@ def test_look_ahead_changes_nothing() -> None:
 def test_recorded_kernels_answer_as_single_ones(precision: str, batch: int, caplog: pytest.LogCaptureFixture) -> None:
     """Fails where a CUDA graph gives other colours than its kernels launched one by one, or cannot be recorded."""
     single, recorded = colorizer_on(DEVICE, precision), colorizer_on(DEVICE, precision)
-    single.net.enabled = False
+    single.engine.net.enabled = False
     for part in lightness(24).split(batch):
         assert float((single.steps(part) - recorded.steps(part)).abs().mean()) <= 1e-3
-    assert any(recording is not None for recording in recorded.net._graphs.values())
+    assert any(recording is not None for recording in recorded.engine.net._graphs.values())
     assert not caplog.records
 
 
@@ -161,7 +161,7 @@ def test_recordings_are_made_on_any_thread(caplog: pytest.LogCaptureFixture) -> 
         thread.join()
     assert len(clips) == 3
     assert all(float((other - clips[0]).abs().mean()) <= 1e-3 for other in clips)
-    assert any(colorizer.net._graphs.values())
+    assert any(colorizer.engine.net._graphs.values())
     assert not caplog.records
 
 

@@ -107,7 +107,7 @@ class BenchResult:
     width: int  # working size
     height: int
     memory_settings: Mapping[str, int]
-    fill: MemoryFill
+    fill: MemoryFill | None  # None: a network without such a memory
     rates: Rates
     network: NetworkFigures
     ratio: float  # seconds a frame ÷ (operations a frame ÷ rate of the convolution)

@@ -16,7 +16,7 @@ from ..film.plan import FilmPlan, plan_video
 from ..film.run import RunObserver
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, write_png
-from ..networks.colormnet import ColorMNet
+from ..networks.state_dict import Network
 from ..settings import ColorizeSettings, MemoryConfig
 from ..video.encode import write_gray_film
 from ..video.reader import Reader
@@ -58,7 +58,7 @@ class _FilmTimes(RunObserver):
 
 
 def time_film(
-    plan: FilmPlan, model: ColorMNet, memory: MemoryConfig, device: torch.device, precision: str, *, warm_up: int
+    plan: FilmPlan, model: Network, memory: MemoryConfig, device: torch.device, precision: str, *, warm_up: int
 ) -> FilmFigures:
     """Colorize the planned film; its first `warm_up` frames are not counted."""
     observer = _FilmTimes(warm_up, device)

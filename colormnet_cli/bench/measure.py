@@ -22,7 +22,7 @@ from ..inference.cost import frame_cost
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
 from ..inference.frame_colorizer import FrameColorizer
 from ..inference.rates import convolution_rate, product_rate
-from ..networks.colormnet import ColorMNet
+from ..networks.state_dict import Network
 from ..settings import MemoryConfig
 from .bench_settings import BenchSettings
 from .clock import Clock, MemoryWatch, StageClock, TimedMethods
@@ -35,18 +35,9 @@ __all__ = ["bench"]
 _POOL = 16  # different frames that are used in turn, at least
 _CONVOLUTION = (140, 224)  # rows and columns of the convolution that everything is compared with
 
-# The methods that make up each stage: of the network, and of its memory
-_METHODS = {
-    **dict.fromkeys(("features", "key"), "features"),
-    **dict.fromkeys(("read", "read_and_match"), "read"),
-    "local": "la",
-    **dict.fromkeys(("exemplar_detail", "decode"), "decoder"),
-    **dict.fromkeys(("value", "remember", "deep_update"), "remember"),
-}
-
 
 def bench(
-    model: ColorMNet,
+    model: Network,
     settings: BenchSettings | None = None,
     *,
     memory: MemoryConfig | None = None,
@@ -74,7 +65,7 @@ def bench(
     notice("Measuring what the device attains")
     rates = [_rates(chosen, precision)]
     notice("Counting operations")
-    cost = frame_cost(model.config, size, memory, device=chosen, precision=precision)
+    cost = frame_cost(model, size, memory, device=chosen, precision=precision)
     notice("Filling the memory")
     colorizer = Colorizer(model, memory, chosen, precision)
     pool, fill = start_film(colorizer, film, size, batch * math.ceil(_POOL / batch))
@@ -163,9 +154,8 @@ def _stage_seconds(
 
 def time_methods(colorizer: Colorizer) -> StageClock:
     """Times the network and the memory of a Colorizer that has begun its film, from now on."""
-    clock, film = StageClock(colorizer.device), cast(Any, colorizer.film)
-    film.net = colorizer.net = cast(Any, TimedMethods(colorizer.net, clock, _METHODS))
-    film.bank = TimedMethods(film.bank, clock, _METHODS)
+    clock = StageClock(colorizer.device)
+    colorizer.engine.time_stages(lambda part, stages: TimedMethods(part, clock, stages))
     return clock
 
 

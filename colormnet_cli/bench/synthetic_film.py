@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +61,7 @@ def synthetic_exemplar(film: tuple[int, int], size: tuple[int, int]) -> Tensor:
 
 def start_film(
     colorizer: Colorizer, film: tuple[int, int], size: tuple[int, int], frames: int
-) -> tuple[Tensor, MemoryFill]:
+) -> tuple[Tensor, MemoryFill | None]:
     """Colorize the first frame of a film with a new Colorizer and fill its memory.
 
     Gives the first `frames` frames on the device, [frames, 1, h, w], and what the memory holds.
@@ -74,29 +73,7 @@ def start_film(
 
 
 @torch.inference_mode()
-def fill_memory(colorizer: Colorizer) -> MemoryFill:
-    """Fill the memory to its bound, as a film does within minutes, with random variations of the elements it has.
-
-    The next frame that is remembered is one that makes prototypes. The first frame must be done.
-    """
-    film: Any = colorizer.film
-    bank = film.bank
-    config, device = colorizer.memory, colorizer.device
-    recent = (config.n_s - 2) * bank.elements  # one frame less than makes prototypes
-    count = config.long_term + bank.permanent + recent
-    generator = torch.Generator(device).manual_seed(0)
-    state = bank.state_dict()
-
-    def random(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, device=device)
-
-    def varied(name: str, rows: int) -> Tensor:
-        known = state[name]
-        drawn = known[torch.randint(len(known), (rows,), generator=generator, device=device)]
-        return drawn * (0.5 + random(rows, 1)).to(known.dtype)
-
-    life = 1 + 500 * random(count)
-    filled = {"values": varied("values", count), "compared": varied("compared", count), "keys": varied("keys", recent)}
-    sizes = {"long": config.long_term, "recent": recent}
-    bank.load_state_dict({**state, **filled, **sizes, "life": life, "use": life * random(count)})
-    return MemoryFill(bank.long, bank.permanent, bank.recent, count)
+def fill_memory(colorizer: Colorizer) -> MemoryFill | None:
+    """Fill the memory to its bound, as a film does within minutes; None without one. The first frame must be done."""
+    filled = colorizer.engine.fill_memory()
+    return MemoryFill(**filled) if filled else None

@@ -15,7 +15,7 @@ from .running import Ready, choose_device, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet
+    from ..networks.state_dict import Network
 
 __all__ = ["register"]
 
@@ -99,17 +99,20 @@ def bench(
         show(result)
 
 
-def _network(session: Session, name: str) -> tuple[ColorMNet, Path | None]:
+def _network(session: Session, name: str) -> tuple[Network, Path | None]:
     """The network and its file; the full one with random weights and without a file where that is not on disk."""
     import torch
 
+    from ..inference.engine import check_colorizes_films
     from ..networks.colormnet import ColorMNet
-    from ..weights import LockEntry, find, locate, model_from_file
+    from ..weights import LockEntry, find, locate, network_from_file
 
     located = locate(name)
     path = find(located) if isinstance(located, LockEntry) else located
     if path is not None:
-        return model_from_file(path), path
+        network = network_from_file(path)
+        check_colorizes_films(network, path)
+        return network, path
     if name != "colormnet":
         raise UsageError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
     session.say(f"The weights {name!r} are not on disk: random ones are measured, which take as long")

@@ -12,7 +12,7 @@ from .reporter import bytes_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..bench import BenchResult, FilmFigures, NetworkFigures
+    from ..bench import BenchResult, FilmFigures, MemoryFill, NetworkFigures
 
 __all__ = ["show"]
 
@@ -33,9 +33,17 @@ def _heading(result: BenchResult) -> str:
     threads = "" if result.device.startswith("cpu") else f", {many(result.threads, 'thread')}"  # a CPU's name has them
     return (
         f"{result.model} ({result.parameters / 1e6:.1f} million parameters, {weights}) in {result.precision} on "
-        f"{result.device}; {result.processor}{threads}; PyTorch {result.versions.get('torch', '?')}.\n"
-        f"Memory full of random elements: {result.fill.long_term:,} long-term, {result.fill.exemplars:,} exemplar and "
-        f"{result.fill.recent:,} recent."
+        f"{result.device}; {result.processor}{threads}; PyTorch {result.versions.get('torch', '?')}."
+        f"{_fill(result.fill)}"
+    )
+
+
+def _fill(fill: MemoryFill | None) -> str:
+    if fill is None:
+        return ""
+    return (
+        f"\nMemory full of random elements: {fill.long_term:,} long-term, {fill.exemplars:,} exemplar and "
+        f"{fill.recent:,} recent."
     )
 
 

@@ -49,18 +49,20 @@ def forecast(
     """Estimate a film (or folder) for the working size (H, W)."""
     from ..inference.cost import frame_cost
     from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
+    from ..inference.engine import check_colorizes_films
     from ..inference.rates import convolution_rate
-    from ..networks.colormnet import ColorMNetConfig
-    from ..weights import LockEntry, config_of, find, locate
+    from ..networks.colormnet import ColorMNet
+    from ..weights import LockEntry, blank_network, find, locate
 
     chosen = resolve_device(network.device)
     number_format = resolve_precision(network.precision, chosen)
     found = locate(network.model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
     to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
-    config = config_of(path) if path else ColorMNetConfig()
+    sizes = blank_network(path) if path else ColorMNet()
+    check_colorizes_films(sizes, path or Path(network.model))
     ahead = lookahead or default_lookahead(chosen)
-    cost = frame_cost(config, working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
+    cost = frame_cost(sizes, working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
     each = cost.seconds(convolution_rate(chosen, number_format))
     return Forecast(
         device=describe_device(chosen),

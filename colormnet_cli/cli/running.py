@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..film.receipt import Receipt
-    from ..networks.colormnet import ColorMNet
+    from ..networks.state_dict import Network
     from ..settings import MemoryConfig
     from .options import NetworkChoice
 
@@ -28,7 +28,7 @@ __all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", 
 class Ready:
     """A network with its weights, and where and how it will run."""
 
-    model: ColorMNet
+    model: Network
     name: str  # as given with --model
     path: Path  # its weight file
     device: torch.device
@@ -43,13 +43,15 @@ class Ready:
 
 def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> Ready:
     """Choose the device (before half a gigabyte is downloaded for one that is not available), and load the weights."""
-    from ..weights import locate, model_from_file, weights_path
+    from ..inference.engine import check_colorizes_films
+    from ..weights import locate, network_from_file, weights_path
 
     locate(network.model)  # a mistyped name is reported at once
     chosen, number_format = choose_device(session, reporter, network)
     path = weights_path(network.model, notice=reporter.message, progress=reporter.fetch)
     reporter.step(f"Loading the weights {network.model}")
-    loaded = model_from_file(path)
+    loaded = network_from_file(path)
+    check_colorizes_films(loaded, path)
     reporter.close()
     return Ready(loaded, network.model, path, chosen, number_format)
 
@@ -118,7 +120,7 @@ def _advice(ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], l
 
     ahead = lookahead or default_lookahead(ready.device)
     fits = fitting_size(
-        ready.model.config,
+        ready.model,
         working_size,
         free_memory(ready.device),
         memory,

@@ -24,7 +24,7 @@ from .evaluate import EvaluateSettings, Evaluation, EvaluationProgress, FramePai
 from .perceptual import PerceptualNetworks
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet
+    from ..networks.state_dict import Network
 
 __all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 
@@ -40,7 +40,7 @@ class BenchmarkSettings:
 def benchmark(
     folder: str | Path,
     *,
-    model: ColorMNet,
+    model: Network,
     memory: MemoryConfig | None = None,
     coloring: BenchmarkSettings | None = None,
     settings: EvaluateSettings | None = None,

@@ -18,14 +18,14 @@ from .receipt import Receipt
 from .run import Run
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet
+    from ..networks.state_dict import Network
 
 __all__ = ["colorize", "colorize_pictures", "colorize_video"]
 
 
 def colorize(
     plan: FilmPlan | PicturesPlan,
-    model: ColorMNet,
+    model: Network,
     *,
     memory: MemoryConfig | None = None,
     device: str | torch.device = "auto",
@@ -59,7 +59,7 @@ def colorize_video(
     references: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
-    model: ColorMNet,
+    model: Network,
     settings: ColorizeSettings | None = None,
     memory: MemoryConfig | None = None,
     device: str | torch.device = "auto",
@@ -82,7 +82,7 @@ def colorize_pictures(
     references: str | Path | Sequence[str | Path],
     output: str | Path | None = None,
     *,
-    model: ColorMNet,
+    model: Network,
     settings: PicturesSettings | None = None,
     memory: MemoryConfig | None = None,
     device: str | torch.device = "auto",

@@ -26,7 +26,7 @@ from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet
+    from ..networks.state_dict import Network
     from ..settings import ProgressCallback
     from .pictures_plan import PicturesPlan
     from .plan import FilmPlan
@@ -61,7 +61,7 @@ class Run(ABC):
     def __init__(
         self,
         plan: FilmPlan | PicturesPlan,
-        model: ColorMNet,
+        model: Network,
         memory: MemoryConfig | None = None,
         *,
         device: torch.device,

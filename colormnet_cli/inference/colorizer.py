@@ -1,4 +1,4 @@
-"""ColorMNet on one film: the order of a step."""
+"""A network on one film: what is common to all of them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from ..networks.colormnet import ColorMNet, Features, Key, pad, padding
-from ..networks.preview import PreviewNet
+from ..networks.state_dict import Network
 from ..settings import MemoryConfig
 from .allocator import keep_freed_memory
-from .cuda_graphs import CudaGraphs
 from .device import DTYPES
-from .film_state import EncodedExemplar, FilmState
-from .preview_state import PreviewState
+from .engine import engine_of, to_device
 
 __all__ = ["Colorizer", "state_in_precision"]
-
-_STATES: dict[type[ColorMNet], type[FilmState]] = {ColorMNet: FilmState, PreviewNet: PreviewState}
-_AB_SCALE = 110  # the network's color is ab / 110
-_GRAY = 50.0  # lightness of padding: zero once normalized
 
 
 class Colorizer:
@@ -35,16 +28,17 @@ class Colorizer:
     >>> ab = colorizer.step(L)             # [1, H, W] -> [2, H, W]
 
     It works on the device and in the precision of the model unless others are given; only then the model is copied. The
-    model itself keeps its values, its device and its precision.
+    model itself keeps its values, its device and its precision. `engine` has what is particular to the model's network.
     """
 
     def __init__(
         self,
-        model: ColorMNet,
+        model: Network,
         memory: MemoryConfig | None = None,
         device: torch.device | str | None = None,
         precision: str | None = None,
     ):
+        kind = engine_of(model)
         if precision is None:
             precision = next((name for name, dtype in DTYPES.items() if dtype == model.dtype), "fp32")
         if precision not in DTYPES:
@@ -54,17 +48,18 @@ class Colorizer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = _prepared(model, self.device, DTYPES[precision])
-        self.pads_batches = self.device.type == "cuda"  # where each new shape costs a search for algorithms, and graphs
-        self.net = CudaGraphs(self.model)  # called for each frame; on CUDA its kernels are captured
+        self.engine = kind(self.model, self.memory)
         self.reset()
 
     def reset(self) -> None:
         """Forget the film and its exemplars."""
-        self.frame = 0  # the number of the next one
         self.size: tuple[int, int] | None = None  # of the film's frames
-        self.film: FilmState | None = None  # from its first frame on
-        self._first: Tensor | None = None  # an exemplar that is the film's first frame: its ab/110 [2, H, W]
-        self._exemplars: list[EncodedExemplar] = []  # others, until the film's memory has them
+        self.engine.reset()
+
+    @property
+    def frame(self) -> int:
+        """The number of the next one."""
+        return self.engine.frame
 
     @torch.inference_mode()
     def set_exemplar(self, lab: Tensor, first_frame: bool = False) -> None:
@@ -78,16 +73,10 @@ class Colorizer:
                 f"an exemplar must come before the first step, but {self.frame} frames are done; reset first"
             )
         lab = lab.to(self.device, torch.float32)
-        if first_frame:
-            if self._first is not None:
-                raise ValueError("two exemplars were given as the film's first frame; only one can be")
-            self._first = lab[1:] / _AB_SCALE
-            return
-        L, ab = self._padded(lab[None, :1], _GRAY), self._padded(lab[None, 1:] / _AB_SCALE, 0)
+        if first_frame and self.engine.first is not None:
+            raise ValueError("two exemplars were given as the film's first frame; only one can be")
         with self._cudnn(benchmark=False):  # their sizes come once
-            f = self.model.features(L)
-            value, detail = self.model.value(L, ab, f), self._state.detail_of(self.model, L, ab, f)
-            self._exemplars.append(EncodedExemplar(self.model.key(f), value, detail))
+            self.engine.set_first(lab) if first_frame else self.engine.add_exemplar(lab)
 
     def step(self, L: Tensor) -> Tensor:
         """Colorize the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""
@@ -106,39 +95,7 @@ class Colorizer:
         _check_image(Ls.flatten(0, 1), len(Ls), "frames", "lightness in 0..100")
         self._check_begun(Ls.shape[-2:])
         with self._cudnn(benchmark=True):
-            L = self._padded(Ls.to(self.device, torch.float32), _GRAY)
-            missing = max(0, batch - len(L)) if self.pads_batches else 0
-            f = self.net.features(
-                torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L
-            )  # PVGFE depends on nothing but the frames: they are computed ahead
-            q = self.net.key(f)
-            answers = [self._advance(L[i : i + 1], f.frame(i), q.frame(i)) for i in range(len(L))]
-        return _AB_SCALE * self._cropped(torch.cat(answers)).float()
-
-    def _advance(self, L: Tensor, f: Features, q: Key) -> Tensor:
-        """One frame, in order: recall, decode, remember if it is due. Padded L [1, 1, H, W] to ab/110 [1, 2, H, W]."""
-        film = self.film = self.film or self._begin(q)
-        if self.frame == 0 and self._first is not None:
-            ab = self._padded(self._first[None], 0)
-            film.remember_first(L, ab, f, q)
-        else:
-            due = film.due(self.frame)
-            readout = film.recall(L, f, q)  # MFP and LA
-            ab, film.hidden = self.net.decode(f, readout, film.hidden, update_hidden=not due)
-            if due:
-                film.remember(self.frame, L, ab, f, q)
-        self.frame += 1
-        return ab
-
-    def _begin(self, q: Key) -> FilmState:
-        """The first frame's size is known: allocate the whole memory, and move the exemplars into it."""
-        h, w = q.key.shape[-2:]
-        exemplars, self._exemplars = self._exemplars, []
-        return self._state(self.net, self.memory, (h, w), exemplars, more=0 if self._first is None else h * w)
-
-    @property
-    def _state(self) -> type[FilmState]:
-        return _STATES[type(self.model)]
+            return self.engine.steps(Ls.to(self.device, torch.float32), batch)
 
     def _cudnn(self, *, benchmark: bool) -> AbstractContextManager[None]:
         """fp32 is float32, not the TF32 that PyTorch allows; `benchmark` tries which algorithm is the fastest."""
@@ -146,57 +103,37 @@ class Colorizer:
 
     def _check_begun(self, size: torch.Size) -> None:
         """Frames of one size, and an exemplar before them."""
-        if self.film is None and self._first is None and not self._exemplars:
+        if not self.engine.has_exemplar:
             raise ValueError("no exemplar: call set_exemplar before the first step")
         height, width = size
         if self.size is None:
-            if self._first is not None and self._first.shape[-2:] != size:
-                by = f"{self._first.shape[-1]}×{self._first.shape[-2]}"
+            first = self.engine.first
+            if first is not None and first.shape[-2:] != size:
+                by = f"{first.shape[-1]}×{first.shape[-2]}"
                 raise ValueError(f"the exemplar given as the first frame is {by}, but frames are {width}×{height}")
             self.size = (height, width)
-            self.net.begin(self.size)
+            self.engine.net.begin(self.size)
         elif (height, width) != self.size:
             raise ValueError(f"a frame of {width}×{height} came, where the film's are {self.size[1]}×{self.size[0]}")
-
-    def _padded(self, image: Tensor, value: float) -> Tensor:
-        return pad(image, self.model.config.pad_multiple, value)
-
-    def _cropped(self, image: Tensor) -> Tensor:
-        height, width = self.size or image.shape[-2:]
-        top, left = (padding(side, self.model.config.pad_multiple)[0] for side in (height, width))
-        return image[..., top : top + height, left : left + width]
 
     # Resuming
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next frames depend on, in tensors and plain values; as large as what is remembered."""
-        return {
-            **self._settings(),
-            "frame": self.frame,
-            "size": self.size,
-            "first": self._first,
-            "exemplars": [(tuple(key), value, detail) for key, value, detail in self._exemplars],
-            "film": None if self.film is None else self.film.state_dict(),
-        }
+        own = {"frame": self.frame, "size": self.size, "first": self.engine.first}
+        return {**self._settings(), **own, **self.engine.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where that state was taken: same network, memory settings and precision; on CUDA, to rounding."""
         for name, value in self._settings().items():
             if state.get(name) != value:
                 raise ValueError(f"the saved state has another {name}: {state.get(name)} instead of {value}")
-
-        def here(tensor: Tensor | None) -> Any:
-            return None if tensor is None else tensor.to(self.device)
-
         self.reset()
-        self.frame, self._first = state["frame"], here(state["first"])
-        exemplars = ((Key(*map(here, key)), here(value), here(detail)) for key, value, detail in state["exemplars"])
-        self._exemplars = [EncodedExemplar(*exemplar) for exemplar in exemplars]
+        self.engine.frame, self.engine.first = state["frame"], to_device(state["first"], self.device)
         if state["size"] is not None:
             self.size = tuple(state["size"])
-            self.net.begin(self.size)
-        if state["film"] is not None:
-            self.film = self._state.restored(self.net, self.memory, state["film"])
+            self.engine.net.begin(self.size)
+        self.engine.load_state_dict(state)
 
     def _settings(self) -> dict[str, Any]:
         network = self.model.config.to_dict()
@@ -213,7 +150,7 @@ def state_in_precision(state: dict[str, Any], precision: str) -> dict[str, Any] 
     return {**converted, "precision": precision}
 
 
-def _prepared(model: ColorMNet, device: torch.device, dtype: torch.dtype) -> ColorMNet:
+def _prepared(model: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """The model itself, its weights in channels_last, if it is on the device and in the precision; else a copy."""
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())

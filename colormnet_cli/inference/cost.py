@@ -21,8 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..networks.colormnet import ColorMNetConfig, Features
-from ..networks.preview import forget_maps, new_network
+from ..networks.preview import forget_maps
+from ..networks.state_dict import Network
 from ..settings import MemoryConfig
 from .colorizer import Colorizer
 from .device import DTYPES
@@ -48,7 +48,7 @@ class Cost:
 
 
 def frame_cost(
-    config: ColorMNetConfig,
+    network: Network,
     size: tuple[int, int],
     memory: MemoryConfig | None = None,
     *,
@@ -58,7 +58,8 @@ def frame_cost(
 ) -> Cost:
     """What a frame of `size` (H, W: the working size) costs, with a full memory and one exemplar of that size.
 
-    For a CUDA device, which need not be there, with its kernels and what CUDA graphs keep.
+    `network` says of which kind and sizes, and may be on the meta device. A CUDA device need not be there; its kernels
+    and what CUDA graphs keep are counted.
     """
     memory = memory or MemoryConfig()
     on_cuda = torch.device(device).type == "cuda"
@@ -71,45 +72,31 @@ def frame_cost(
         operations = modes.enter_context(FlopCounterMode(display=False))
         holding = modes.enter_context(_Holding())
         modes.enter_context(torch.inference_mode())
-        model = new_network(config)
+        model = type(network).of_sizes(network.config.to_dict())
         for tensor in (*model.parameters(), *model.buffers()):
             if tensor.is_floating_point():
                 tensor.data = tensor.data.to(DTYPES[precision])
         holding.peak = holding.alive  # a model is read on the CPU
         colorizer = Colorizer(model, memory)
-        net = colorizer.net
+        net = colorizer.engine.net
         graphs, net.enabled = net.enabled, False
         colorizer.set_exemplar(torch.empty(3, *size))
         colorizer.step(torch.empty(1, *size))
-        film = colorizer.film
-        assert film is not None  # there was a step
-        bank = film.bank
-        bank.long, bank.recent = memory.long_term, (memory.n_s - 2) * bank.elements  # as full as it gets
-        L, ab = colorizer._padded(torch.empty(1, 1, *size), 0), colorizer._padded(torch.empty(1, 2, *size), 0)
+        film = colorizer.engine.rehearse(size, lookahead)
 
-        def color() -> int:
-            """Frames of which none is due; their operations."""
+        def counted(work: Callable[[], Any]) -> int:
             before = operations.get_total_flops()
-            film.last_frame = colorizer.frame + lookahead
-            colorizer.steps(torch.empty(lookahead, 1, *size))
+            work()
             return operations.get_total_flops() - before
 
-        def remember(f: Features) -> int:
-            """What remembering a frame adds; its operations."""
-            before = operations.get_total_flops()
-            net.deep_update(net.value(L, ab, f), film.hidden)
-            return operations.get_total_flops() - before
-
-        plain, remembered = color() / lookahead, remember(model.features(L))
+        plain, remembered = counted(film.color) / lookahead, counted(film.remember)
         if graphs:
             net.enabled, net.capture, net.tolerance = True, _GraphMemory(holding), None
-            f, q = net.features(L), net.key(model.features(L))
-            readout = film.recall(L, f, q)
             for _ in range(2):  # what is called for the second time is captured
-                color()
-                remember(f)
-                net.decode(f, readout, film.hidden, update_hidden=False)
-    return Cost(holding.peak, plain + remembered / memory.gamma, plain)
+                film.color()
+                film.remember()
+                film.others()
+    return Cost(holding.peak, plain + remembered / film.every, plain)
 
 
 @contextmanager
@@ -179,7 +166,7 @@ class _Holding(TorchDispatchMode):
 
 
 def fitting_size(
-    config: ColorMNetConfig,
+    network: Network,
     size: tuple[int, int],
     budget: int | None,
     memory: MemoryConfig | None = None,
@@ -195,7 +182,7 @@ def fitting_size(
     """
 
     def needed(size: tuple[int, int]) -> int:
-        return frame_cost(config, size, memory, device=device, precision=precision, lookahead=lookahead).memory
+        return frame_cost(network, size, memory, device=device, precision=precision, lookahead=lookahead).memory
 
     failed = needed(size)
     bound = 0.85 * min(failed, budget or failed)

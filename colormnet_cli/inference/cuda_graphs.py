@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
-from ..networks.colormnet import ColorMNet
+from ..networks.state_dict import Network
 
 __all__ = ["CudaGraphs"]
 
@@ -53,8 +53,8 @@ class CudaGraphs:
     another thread drops them.
     """
 
-    def __init__(self, model: ColorMNet) -> None:
-        self.model = model
+    def __init__(self, model: Network) -> None:
+        self.model: Any = model
         self.enabled = model.device.type == "cuda" and os.environ.get(_SWITCH) != "0"
         self.tolerance: float | None = _TOLERANCE.get(model.dtype)  # None: not compared
         self.capture: Capture = _capture  # tests and estimates of memory put a stand-in here

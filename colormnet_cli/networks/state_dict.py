@@ -38,6 +38,16 @@ class Network(nn.Module):
         """This module's own state dict, from all of `published_shapes`."""
         raise NotImplementedError
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
     def own_shapes(self) -> dict[str, torch.Size]:
         """The shapes of the module's own state dict."""
         return {name: tensor.shape for name, tensor in self.state_dict().items()}

@@ -12,7 +12,7 @@ import torch
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
-__all__ = ["config_from_content", "network_from_content", "network_name", "save_network"]
+__all__ = ["blank_from_content", "network_from_content", "network_name", "save_network"]
 
 # Where a network is (imported when a file of it is loaded), and the first part of a name in its published checkpoint.
 _NETWORKS: dict[str, tuple[str, str | None]] = {
@@ -70,11 +70,11 @@ def network_name(content: Any) -> str:
     return "ColorMNet"
 
 
-def config_from_content(content: Any) -> Any:
-    """The sizes of the network that a file's content is of; its tensors are not looked at."""
+def blank_from_content(content: Any) -> Network:
+    """The network that a file's content is of, on the meta device; its tensors are not looked at."""
     kind = _class(network_name(content))
     with torch.device("meta"):
-        return (kind.of_sizes(content["config"]) if _is_ours(content) else kind.of_published(content)).config
+        return kind.of_sizes(content["config"]) if _is_ours(content) else kind.of_published(content)
 
 
 def _is_ours(content: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from .download import FetchProgress, OnFetch
 from .hub import hub_cache_folder, is_offline
-from .load import config_of, load_model, locate, model_from_file, network_from_file, weights_path
+from .load import blank_network, load_model, locate, model_from_file, network_from_file, weights_path
 from .lock import HubSource, LockEntry, UrlSource, add_file, lock_path, read_lock, user_lock_path
 from .resolve import Notice, cache_folder, candidates, ensure, find, require_storage
 
@@ -14,9 +14,9 @@ __all__ = [
     "OnFetch",
     "UrlSource",
     "add_file",
+    "blank_network",
     "cache_folder",
     "candidates",
-    "config_of",
     "ensure",
     "find",
     "hub_cache_folder",

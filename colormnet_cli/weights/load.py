@@ -18,10 +18,10 @@ from .lock import LockEntry, read_lock
 from .resolve import Notice, ensure
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet, ColorMNetConfig
+    from ..networks.colormnet import ColorMNet
     from ..networks.state_dict import Network
 
-__all__ = ["config_of", "load_model", "locate", "model_from_file", "network_from_file", "weights_path"]
+__all__ = ["blank_network", "load_model", "locate", "model_from_file", "network_from_file", "weights_path"]
 
 
 def load_model(
@@ -82,27 +82,19 @@ def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
 
     network = network_from_file(path, device)
     if not isinstance(network, ColorMNet):
-        raise _wrong_network(path, type(network).__name__)
+        raise CheckpointError(f"{path} has weights of {type(network).__name__}; ColorMNet's are needed here")
     return network
 
 
-def config_of(path: Path) -> ColorMNetConfig:
-    """The configuration of the ColorMNet in a file; its tensors are mapped, not read."""
-    from ..networks.colormnet import ColorMNetConfig
-    from ..networks.weight_file import config_from_content, network_name
+def blank_network(path: Path) -> Network:
+    """The network in a file, on the meta device: its sizes without its values, which are mapped, not read."""
+    from ..networks.weight_file import blank_from_content
 
     content = _read_tensors(path, mmap=True)
     try:
-        config = config_from_content(content)
+        return blank_from_content(content)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has an unknown network configuration ({error})") from error
-    if not isinstance(config, ColorMNetConfig):
-        raise _wrong_network(path, network_name(content))
-    return config
-
-
-def _wrong_network(path: Path, network: str) -> CheckpointError:
-    return CheckpointError(f"{path} has weights of {network}; ColorMNet's are needed here")
 
 
 def _read_tensors(path: Path, mmap: bool = False) -> Mapping[str, Any]:

@@ -16,7 +16,6 @@ from colormnet_cli.bench.figures import STAGES
 from colormnet_cli.bench.synthetic_film import start_film
 from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.networks.colormnet import fusion, pvgfe
-from support.networks import small_config
 
 MEMORY = cm.MemoryConfig(n_s=6, n_e=3, m=16, long_term=300)
 
@@ -90,7 +89,7 @@ def test_quantiles() -> None:
 
 def full_network_gflop() -> float:
     """A frame that is not remembered, 560×896, memory full."""
-    return frame_cost(cm.ColorMNetConfig(), (560, 896)).plain / 1e9
+    return frame_cost(cm.ColorMNet(), (560, 896)).plain / 1e9
 
 
 def test_the_full_network_costs_no_more_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +107,7 @@ def test_the_full_network_costs_no_more_than_it_must(monkeypatch: pytest.MonkeyP
 
 def test_operations_are_those_of_real_steps(small_model: cm.ColorMNet) -> None:
     """Fails where GFLOP a frame is not what a round of real frames costs, whatever the look-ahead."""
-    expected = frame_cost(small_config(), (32, 48), MEMORY).operations
+    expected = frame_cost(small_model, (32, 48), MEMORY).operations
     for batch in (1, 2):
         colorizer = cm.Colorizer(small_model, MEMORY)
         pool, _ = start_film(colorizer, (32, 48), (32, 48), 10)

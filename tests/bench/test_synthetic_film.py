@@ -18,7 +18,7 @@ def test_the_memory_is_full_and_stays_so(small_model: cm.ColorMNet) -> None:
     """Fails where the figures would be those of a film's first second."""
     colorizer = cm.Colorizer(small_model, cm.MemoryConfig(n_s=6, n_e=3, m=16, long_term=300))
     pool, fill = start_film(colorizer, (64, 96), (64, 96), 16)
-    bank = colorizer.film.bank
+    bank = colorizer.engine.film.bank
     assert len(bank) == fill.bound == 300 + 24 + 4 * 24  # elements of four recent frames of 4×6
     sizes = set()
     for L in pool:

@@ -61,8 +61,8 @@ def test_several_films_load_the_network_once(command, monkeypatch):
     from colormnet_cli import weights
 
     loads = []
-    real = weights.model_from_file
-    monkeypatch.setattr(weights, "model_from_file", lambda path: (loads.append(path), real(path))[1])
+    real = weights.network_from_file
+    monkeypatch.setattr(weights, "network_from_file", lambda path: (loads.append(path), real(path))[1])
     code, out, err = command("colorize", "old.mp4", "two.mp4", "-o", "colour", *HOW, "--json")
     assert code == 0
     assert len(loads) == 1

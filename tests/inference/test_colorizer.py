@@ -86,7 +86,7 @@ def test_a_strange_exemplar_starts_the_film(small_model: cm.ColorMNet) -> None:
     answers = colorizer.steps(film(12))
     assert answers.isfinite().all()
     assert torch.allclose(answers[0], exemplar()[1:], atol=1e-4)
-    assert colorizer.film.bank.permanent == 1 + 5 * 3 + 2 * 4
+    assert colorizer.engine.film.bank.permanent == 1 + 5 * 3 + 2 * 4
 
 
 @pytest.mark.parametrize("more", [{}, {"preview": True, "detail_dim": 8}])
@@ -249,7 +249,7 @@ def test_a_last_batch_that_is_smaller(small_model, monkeypatch):
     for colorizer in colorizers:
         colorizer.set_exemplar(torch.rand(3, 32, 48, generator=torch.Generator().manual_seed(0)) * 60)
     plain, padded = colorizers
-    padded.pads_batches, shapes = True, []
+    padded.engine.pads_batches, shapes = True, []
     features = small_model.features
 
     def seen(x):

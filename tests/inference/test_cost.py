@@ -12,7 +12,7 @@ from colormnet_cli.inference import cost as estimate
 from colormnet_cli.inference.cost import _FusedAttention, _Holding, fitting_size, frame_cost
 from colormnet_cli.networks.colormnet.ops import attend
 from colormnet_cli.networks.preview.match import _neighborhoods
-from support.networks import small_config
+from support.networks import make_small_model
 
 
 def test_operations_and_memory_are_those_of_a_real_run(small_model):
@@ -31,22 +31,22 @@ def test_operations_and_memory_are_those_of_a_real_run(small_model):
         for _ in range(memory.gamma):
             colorizer.step(L)
     operations = (count.get_total_flops() - before) / memory.gamma
-    cost = frame_cost(small_config(), size, memory)
+    cost = frame_cost(make_small_model(), size, memory)
     assert cost.operations == pytest.approx(operations, rel=0.1)
     assert cost.memory == pytest.approx(holding.peak, rel=0.1)
 
 
 def test_the_published_network_costs_what_was_counted():
     """1,036 GFLOP a frame were counted for 480p, those of a remembered frame apart (209, every fifth)."""
-    cost = frame_cost(cm.ColorMNetConfig(), (480, 854))
+    cost = frame_cost(cm.ColorMNet(), (480, 854))
     assert 0.8e12 < cost.operations < 1.4e12
     assert cost.memory > 4 * 123.6e6
 
 
 def test_half_precision_takes_less():
     """Otherwise --precision would be no way out of an out-of-memory error."""
-    config = cm.ColorMNetConfig()
-    assert frame_cost(config, (240, 320), precision="fp16").memory < 0.7 * frame_cost(config, (240, 320)).memory
+    model = cm.ColorMNet()
+    assert frame_cost(model, (240, 320), precision="fp16").memory < 0.7 * frame_cost(model, (240, 320)).memory
 
 
 @pytest.mark.parametrize("device", ["meta", "cuda:0"])
@@ -60,29 +60,29 @@ def test_attention_holds_no_similarities(device: str) -> None:
 
 def test_cuda_graphs_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A size for which there is no room with graphs must not be advised."""
-    with_graphs = frame_cost(small_config(), (128, 192), device="cuda", precision="fp16", lookahead=2)
+    with_graphs = frame_cost(make_small_model(), (128, 192), device="cuda", precision="fp16", lookahead=2)
     monkeypatch.setenv("COLORMNET_CUDA_GRAPHS", "0")
-    without = frame_cost(small_config(), (128, 192), device="cuda", precision="fp16", lookahead=2)
+    without = frame_cost(make_small_model(), (128, 192), device="cuda", precision="fp16", lookahead=2)
     assert 1.15 < with_graphs.memory / without.memory < 1.8
     assert with_graphs.operations == without.operations
 
 
 def test_an_estimate_leaves_nothing_behind() -> None:
     """The preview keeps maps by device: those of an estimate have no values, and would end the next film."""
-    config = small_config(preview=True, detail_dim=8)
-    first, second = (frame_cost(config, (32, 48), device="cuda") for _ in range(2))
+    model = make_small_model(preview=True, detail_dim=8)
+    first, second = (frame_cost(model, (32, 48), device="cuda") for _ in range(2))
     assert first == second
     assert _neighborhoods.cache_info().currsize == 0
 
 
 def test_the_size_that_fits_fits():
     """What the sentence says must be smaller than what failed, and cost less than there is."""
-    config = small_config()
-    budget = frame_cost(config, (144, 256)).memory
-    size = fitting_size(config, (192, 341), budget)
+    model = make_small_model()
+    budget = frame_cost(model, (144, 256)).memory
+    size = fitting_size(model, (192, 341), budget)
     assert size is not None
     assert size < 144
-    assert frame_cost(config, (size, size * 16 // 9)).memory < budget
+    assert frame_cost(model, (size, size * 16 // 9)).memory < budget
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_the_size_that_fits_fits():
 def test_the_search_for_it(monkeypatch, failed, budget, fits):
     """With a byte a pixel, so that the answers can be worked out by hand."""
     monkeypatch.setattr(estimate, "frame_cost", lambda _, size, *a, **k: estimate.Cost(size[0] * size[1], 1.0, 1.0))
-    assert fitting_size(small_config(), failed, budget) == fits
+    assert fitting_size(make_small_model(), failed, budget) == fits

@@ -69,7 +69,7 @@ def test_a_film(precision: str, graphs: bool, network: str) -> None:
     model, luma = make_small_model(**NETWORKS[network]), np.full((24, 48), 90, np.uint8)
     with fake_cuda(MEMORY.long_term - MEMORY.m) as waits:
         colorizer = cm.Colorizer(on_cuda(model, precision), MEMORY, precision=precision)
-        colorizer.net.enabled, colorizer.net.capture = graphs, stand_in
+        colorizer.engine.net.enabled, colorizer.engine.net.capture = graphs, stand_in
         exemplars = [Exemplar(torch.empty(3, *SIZE, device="cpu"))]
         frames = FrameColorizer(colorizer, exemplars, size=min(SIZE), ref_is_first=False, batch=BATCH)
         count = FRAMES if precision == "fp16" and (graphs or network == "ColorMNet") else FEWER
@@ -78,7 +78,7 @@ def test_a_film(precision: str, graphs: bool, network: str) -> None:
             chroma = download_chroma(Ls, frames.steps(Ls), PlaneFormat())
         assert chroma.planes[0][0].shape == (12, 24)
         assert colorizer.frame == count
-        assert any(graph is not None for graph in colorizer.net._graphs.values()) == graphs
+        assert any(graph is not None for graph in colorizer.engine.net._graphs.values()) == graphs
     assert not waits.mixed
     assert waits.places <= ONCE | AT_AN_EXEMPLAR | AT_A_CONSOLIDATION
     assert waits.places >= AT_A_CONSOLIDATION  # it was reached
@@ -89,7 +89,7 @@ def test_the_first_frame_in_color() -> None:
     model = make_small_model()
     with fake_cuda(MEMORY.long_term - MEMORY.m) as waits:
         colorizer = cm.Colorizer(on_cuda(model, "fp16"), MEMORY)
-        colorizer.net.enabled = False
+        colorizer.engine.net.enabled = False
         colorizer.set_exemplar(torch.empty(3, *SIZE), first_frame=True)
         for _ in range(FEWER):
             ab = colorizer.step(torch.empty(1, *SIZE))

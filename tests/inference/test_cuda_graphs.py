@@ -35,7 +35,7 @@ def stand_in(work: Callable[[], Any], pool: Any) -> tuple[Callable[[], None], An
 
 def colorizer(graphs: bool, capture: Callable[..., Any] = stand_in, precision: str = "fp32") -> cm.Colorizer:
     made = cm.Colorizer(make_small_model(), MEMORY, precision=precision)
-    made.net.enabled, made.net.capture = graphs, capture
+    made.engine.net.enabled, made.engine.net.capture = graphs, capture
     made.set_exemplar(synthetic_exemplar(SIZE, SIZE))
     return made
 
@@ -50,7 +50,7 @@ def test_a_film_replayed_is_the_same_film(batch: int) -> None:
         assert replayed.steps(part).equal(plain.steps(part))
         halves.append((plain.state_dict(), replayed.state_dict()))
     assert (
-        len([graph for graph in replayed.net._graphs.values() if graph is not None]) >= 5
+        len([graph for graph in replayed.engine.net._graphs.values() if graph is not None]) >= 5
     )  # features, values, LA, decoder with and without the hidden state's update …
     resumed = [cm.Colorizer(make_small_model(), MEMORY) for _ in range(2)]
     for mine, state in zip(resumed, halves[len(halves) // 2], strict=True):  # kept while the film went on
@@ -65,11 +65,11 @@ def test_graphs_of_another_size_go() -> None:
     for size in (SIZE, (32, 32), (48, 32), (48, 32)):
         made.reset()
         made.set_exemplar(synthetic_exemplar(size, size))
-        kept = dict(made.net._graphs) if made.net._size == size else {}
+        kept = dict(made.engine.net._graphs) if made.engine.net._size == size else {}
         for L in synthetic_lightness(range(6), size, size, "cpu"):
             made.step(L)
-        assert all(made.net._graphs[kind] is graph for kind, graph in kept.items() if graph)
-        one_size[size] = len(made.net._graphs)
+        assert all(made.engine.net._graphs[kind] is graph for kind, graph in kept.items() if graph)
+        one_size[size] = len(made.engine.net._graphs)
     assert one_size[SIZE] == one_size[32, 32] == one_size[48, 32] > 5
 
 
@@ -110,7 +110,7 @@ def test_rounding_is_no_fault(precision: str, relative: float, caplog: pytest.Lo
     made = colorizer(True, rounded, precision)
     for L in synthetic_lightness(range(4), SIZE, SIZE, "cpu"):
         made.step(L)
-    assert any(made.net._graphs.values())
+    assert any(made.engine.net._graphs.values())
     assert not caplog.records
 
 
@@ -142,7 +142,7 @@ def test_graphs_stay_with_their_thread() -> None:
         for L in synthetic_lightness(range(8), SIZE, SIZE, "cpu"):
             made.step(L)
 
-    made.net.capture = named
+    made.engine.net.capture = named
     for _ in range(3):
         thread = threading.Thread(target=clip)
         thread.start()
@@ -238,10 +238,10 @@ def test_where_nothing_can_be_captured_it_is_said(caplog: pytest.LogCaptureFixtu
 def test_nothing_is_captured_on_a_cpu() -> None:
     """Fails where a CPU pays for copies that it has no use for."""
     made = colorizer(False)
-    assert cm.Colorizer(make_small_model()).net.enabled is False
+    assert cm.Colorizer(make_small_model()).engine.net.enabled is False
     for L in synthetic_lightness(range(4), SIZE, SIZE, "cpu"):
         made.step(L)
-    assert not made.net._graphs
+    assert not made.engine.net._graphs
 
 
 def full(*_: Any) -> Any:
@@ -261,7 +261,7 @@ def test_a_capture_that_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
     for L in synthetic_lightness(range(9), SIZE, SIZE, "cpu"):
         assert replayed.step(L).equal(plain.step(L))
     assert captured == 4
-    assert not replayed.net._graphs  # the memory of the three that fitted is free again
+    assert not replayed.engine.net._graphs  # the memory of the three that fitted is free again
     assert [record.message.count("need more memory") for record in caplog.records] == [1]
 
 
@@ -271,7 +271,7 @@ def test_the_film_itself_does_not_fit_beside_graphs(caplog: pytest.LogCaptureFix
     decode, failed = made.model.decode, []
 
     def fail_once(*args: Any, **kwargs: Any) -> Any:
-        if any(made.net._graphs.values()) and not failed:
+        if any(made.engine.net._graphs.values()) and not failed:
             failed.append(True)
             full()
         return decode(*args, **kwargs)

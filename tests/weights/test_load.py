@@ -11,9 +11,10 @@ import torch
 
 import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError, WeightsError
+from colormnet_cli.inference.engine import check_colorizes_films
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import save_network
-from colormnet_cli.weights import config_of, load_model, lock, model_from_file
+from colormnet_cli.weights import blank_network, load_model, lock, model_from_file
 from support.networks import make_small_ddcolor
 
 
@@ -38,9 +39,11 @@ def test_a_file_says_which_network_it_is_of(tmp_path):
     path = tmp_path / "stills.pt"
     save_network(make_small_ddcolor(), path)
     assert isinstance(load_model(path), cm.DDColor)
-    for refusing in (model_from_file, config_of):
-        with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor; ColorMNet's are needed here"):
-            refusing(path)
+    with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor; ColorMNet's are needed here"):
+        model_from_file(path)
+    for network in (load_model(path), blank_network(path)):
+        with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor, which does not colorize films"):
+            check_colorizes_films(network, path)
     content = torch.load(path, weights_only=True)
     torch.save({**content, "network": "Later"}, path)
     with pytest.raises(CheckpointError, match=r"'Later' is not known.*later version"):

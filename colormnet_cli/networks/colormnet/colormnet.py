@@ -101,16 +101,6 @@ class ColorMNet(Network):
         """The hidden state of a film that has not begun: [B, 2, Ch, h, w]."""
         return torch.zeros(batch, 2, self.config.hidden_dim, h, w, dtype=self.dtype, device=self.device)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' type."""
-        return self.key_projection.key.weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return self.key_projection.key.weight.device
-
     def published_shapes(self) -> dict[str, torch.Size]:
         """See `Network`."""
         return {published_name(name): shape for name, shape in self.own_shapes().items()}

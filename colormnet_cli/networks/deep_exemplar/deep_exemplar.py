@@ -74,11 +74,6 @@ class DeepExemplar(Network):
         before = torch.zeros_like(L).expand(-1, 3, -1, -1) if last is None else _centered(last)
         return self.color(torch.cat((L - 50, warped, before), dim=1).to(self.dtype))
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' type."""
-        return self.color.ab.weight.dtype
-
     @classmethod
     def of_sizes(cls, sizes: Mapping[str, Any]) -> DeepExemplar:
         """See `Network`."""

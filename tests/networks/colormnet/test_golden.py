@@ -48,7 +48,8 @@ class Clip:
         found = []
         for i, lab in enumerate(self.frames):
             if i == len(self.frames) - 1:
-                sizes = colorizer.film.bank.permanent + colorizer.film.bank.recent, colorizer.film.bank.long
+                bank = colorizer.engine.film.bank
+                sizes = bank.permanent + bank.recent, bank.long
             ab = colorizer.step(lab[:1]).cpu() / 110
             if i in self.answers:
                 found.append((ab[:, ::2, ::2] - torch.from_numpy(self.answers[i])).abs())

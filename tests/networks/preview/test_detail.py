@@ -12,6 +12,7 @@ from torch import Tensor
 
 import colormnet_cli as cm
 from colormnet_cli.inference.cost import frame_cost
+from colormnet_cli.networks.preview import new_network
 from colormnet_cli.train.clip_loss import _Clip
 from support.networks import make_small_model
 
@@ -100,7 +101,7 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
         L = lab[None, :1]
         f = colorizer.model.features(L)
         with torch.inference_mode():
-            read = colorizer.film.recall(L, f, colorizer.model.key(f)).detail
+            read = colorizer.engine.film.recall(L, f, colorizer.model.key(f)).detail
         alike = (110 * read[0, :2] - F.avg_pool2d(lab[1:], 4)).abs().amax(0) < 0.1
         assert alike.float().mean() > 0.9  # shrinkage lets an element answer for others as well
 
@@ -127,7 +128,7 @@ def test_training_reads_as_films_are_read() -> None:
     trained = _Clip(model, clip[None])
     trained.start(clip[None, 0, 1:] / 110)
     with torch.inference_mode():
-        read = colorizer.film.recall(clip[1:, :1], trained.features[1], trained.keys[1]).detail
+        read = colorizer.engine.film.recall(clip[1:, :1], trained.features[1], trained.keys[1]).detail
         assert torch.allclose(read, trained.detail.read(1), atol=1e-5)
 
 
@@ -151,6 +152,7 @@ def test_the_answer_depends_on_what_was_read() -> None:
 def test_what_a_film_will_cost_is_known() -> None:
     """A dry run, and every run before it begins, would end in an error with the model that comes along."""
     config = make_model().config
-    plain, detailed = (frame_cost(replace(config, detail_dim=dim), (48, 64)) for dim in (0, 8))
+    networks = [new_network(replace(config, detail_dim=dim)) for dim in (0, 8)]
+    plain, detailed = (frame_cost(network, (48, 64)) for network in networks)
     assert detailed.memory > plain.memory
     assert detailed.operations > plain.operations

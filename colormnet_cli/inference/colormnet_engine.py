@@ -1,0 +1,168 @@
+"""ColorMNet on one film: the order of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..networks.colormnet import Features, Key, pad, padding
+from ..settings import MemoryConfig
+from .engine import Engine, Rehearsal, to_device
+from .film_state import EncodedExemplar, FilmState
+from .memory import MemoryBank
+from .preview_state import PreviewState
+
+__all__ = ["ColorMNetEngine", "PreviewEngine"]
+
+_AB_SCALE = 110  # the network's color is ab / 110
+_GRAY = 50.0  # lightness of padding: zero once normalized
+
+
+class ColorMNetEngine(Engine):
+    """Frames are padded to what the network takes; each is recalled, decoded, and remembered if it is due."""
+
+    state_type: ClassVar[type[FilmState]] = FilmState
+    stages: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("features", "key"), "features"),
+        **dict.fromkeys(("read", "read_and_match"), "read"),
+        "local": "la",
+        **dict.fromkeys(("exemplar_detail", "decode"), "decoder"),
+        **dict.fromkeys(("value", "remember", "deep_update"), "remember"),
+    }
+
+    def reset(self) -> None:
+        super().reset()
+        self.film: FilmState | None = None  # from its first frame on
+        self._exemplars: list[EncodedExemplar] = []  # until the film's memory has them
+
+    @property
+    def has_exemplar(self) -> bool:
+        return self.film is not None or self.first is not None or bool(self._exemplars)
+
+    def add_exemplar(self, lab: Tensor) -> None:
+        L, ab = self._padded(lab[None, :1], _GRAY), self._padded(lab[None, 1:] / _AB_SCALE, 0)
+        f = self.model.features(L)
+        value, detail = self.model.value(L, ab, f), self.state_type.detail_of(self.model, L, ab, f)
+        self._exemplars.append(EncodedExemplar(self.model.key(f), value, detail))
+
+    def steps(self, L: Tensor, batch: int) -> Tensor:
+        height, width = L.shape[-2:]
+        top, left = (padding(side, self.model.config.pad_multiple)[0] for side in (height, width))
+        L = self._padded(L, _GRAY)
+        missing = max(0, batch - len(L)) if self.pads_batches else 0
+        f = self.net.features(
+            torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L
+        )  # PVGFE depends on nothing but the frames: they are computed ahead
+        q = self.net.key(f)
+        answers = [self._advance(L[i : i + 1], f.frame(i), q.frame(i)) for i in range(len(L))]
+        return _AB_SCALE * torch.cat(answers)[..., top : top + height, left : left + width].float()
+
+    def _advance(self, L: Tensor, f: Features, q: Key) -> Tensor:
+        """One frame, in order: recall, decode, remember if it is due. Padded L [1, 1, H, W] to ab/110 [1, 2, H, W]."""
+        film = self.film = self.film or self._begin(q)
+        if self.frame == 0 and self.first is not None:
+            ab = self._padded(self.first[None] / _AB_SCALE, 0)
+            film.remember_first(L, ab, f, q)
+        else:
+            due = film.due(self.frame)
+            readout = film.recall(L, f, q)  # MFP and LA
+            ab, film.hidden = self.net.decode(f, readout, film.hidden, update_hidden=not due)
+            if due:
+                film.remember(self.frame, L, ab, f, q)
+        self.frame += 1
+        return ab
+
+    def _begin(self, q: Key) -> FilmState:
+        """The first frame's size is known: allocate the whole memory, and move the exemplars into it."""
+        h, w = q.key.shape[-2:]
+        exemplars, self._exemplars = self._exemplars, []
+        return self.state_type(self.net, self.memory, (h, w), exemplars, more=0 if self.first is None else h * w)
+
+    def _padded(self, image: Tensor, value: float) -> Tensor:
+        return pad(image, self.model.config.pad_multiple, value)
+
+    # Resuming
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "exemplars": [(tuple(key), value, detail) for key, value, detail in self._exemplars],
+            "film": None if self.film is None else self.film.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        def here(tensor: Tensor | None) -> Any:
+            return to_device(tensor, self.model.device)
+
+        exemplars = ((Key(*map(here, key)), here(value), here(detail)) for key, value, detail in state["exemplars"])
+        self._exemplars = [EncodedExemplar(*exemplar) for exemplar in exemplars]
+        if state["film"] is not None:
+            self.film = self.state_type.restored(self.net, self.memory, state["film"])
+
+    # For estimates and benchmarks
+
+    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+        film = self._begun
+        bank = film.bank
+        bank.long, bank.recent = self.memory.long_term, (self.memory.n_s - 2) * bank.elements
+        Ls, L = torch.empty(lookahead, 1, *size), self._padded(torch.empty(1, 1, *size), 0)
+        ab = self._padded(torch.empty(1, 2, *size), 0)
+        f = self.net.features(L)
+
+        def color() -> None:
+            film.last_frame = self.frame + lookahead  # none is due
+            self.steps(Ls, lookahead)
+
+        def remember() -> None:
+            self.net.deep_update(self.net.value(L, ab, f), film.hidden)
+
+        def decode_before_remembering() -> None:
+            readout = film.recall(L, f, self.net.key(f))
+            self.net.decode(f, readout, film.hidden, update_hidden=False)
+
+        return Rehearsal(color, remember, self.memory.gamma, decode_before_remembering)
+
+    @property
+    def _begun(self) -> FilmState:
+        if self.film is None:
+            raise ValueError("the film's first frame must be done")
+        return self.film
+
+    def fill_memory(self) -> dict[str, int]:
+        """With random variations of the elements it has. The next frame that is remembered makes prototypes."""
+        return _fill(self._begun.bank, self.memory)
+
+    def time_stages(self, timed: Callable[[Any, Mapping[str, str]], Any]) -> None:
+        super().time_stages(timed)
+        film = self._begun
+        film.net, film.bank = self.net, timed(film.bank, self.stages)
+
+
+class PreviewEngine(ColorMNetEngine):
+    """The preview also reads its exemplars in detail."""
+
+    state_type = PreviewState
+
+
+def _fill(bank: MemoryBank, config: MemoryConfig) -> dict[str, int]:
+    recent = (config.n_s - 2) * bank.elements  # one frame less than makes prototypes
+    count = config.long_term + bank.permanent + recent
+    state = bank.state_dict()
+    device = state["life"].device
+    generator = torch.Generator(device).manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, device=device)
+
+    def varied(name: str, rows: int) -> Tensor:
+        known = state[name]
+        drawn = known[torch.randint(len(known), (rows,), generator=generator, device=device)]
+        return drawn * (0.5 + random(rows, 1)).to(known.dtype)
+
+    life = 1 + 500 * random(count)
+    filled = {"values": varied("values", count), "compared": varied("compared", count), "keys": varied("keys", recent)}
+    sizes = {"long": config.long_term, "recent": recent}
+    bank.load_state_dict({**state, **filled, **sizes, "life": life, "use": life * random(count)})
+    return {"long_term": bank.long, "exemplars": bank.permanent, "recent": bank.recent, "bound": count}

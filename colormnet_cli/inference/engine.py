@@ -1,0 +1,126 @@
+"""What a network must offer to colorize films, and which class offers it for which network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..networks.state_dict import Network
+from ..settings import MemoryConfig
+from .cuda_graphs import CudaGraphs
+
+__all__ = ["Engine", "Rehearsal", "check_colorizes_films", "engine_of", "to_device"]
+
+# Networks that colorize films: the module and the class of their engine, imported when a film needs it.
+_ENGINES = {
+    "ColorMNet": ("colormnet_engine", "ColorMNetEngine"),
+    "PreviewNet": ("colormnet_engine", "PreviewEngine"),
+}
+
+
+class Rehearsal(NamedTuple):
+    """Calls that stand for a film's frames, to estimate what they cost."""
+
+    color: Callable[[], Any]  # one batch of frames of which none is remembered
+    remember: Callable[[], Any] = lambda: None  # what remembering a frame adds
+    every: int = 1  # it is done for every so many frames
+    others: Callable[[], Any] = lambda: None  # further calls of a film, which on CUDA are graphs of their own
+
+
+class Engine(ABC):
+    """A network and what it knows of one film. `Colorizer` checks what it is given, and counts the frames.
+
+    Pictures are float32 on the network's device: L in 0..100, a and b in Lab units.
+
+    Args:
+        model: on its device and in its precision.
+        memory: how much is remembered of a film; for engines that have such a memory.
+    """
+
+    # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory
+    stages: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, model: Network, memory: MemoryConfig) -> None:
+        self.model: Any = model
+        self.memory = memory
+        self.net = CudaGraphs(model)  # called for each frame; on CUDA its kernels are captured
+        self.pads_batches = model.device.type == "cuda"  # each new shape costs a search for algorithms, and graphs
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the film and its exemplars."""
+        self.frame = 0  # the number of the next one
+        self.first: Tensor | None = None  # ab [2, H, W] of an exemplar that is the film's first frame
+
+    @property
+    @abstractmethod
+    def has_exemplar(self) -> bool:
+        """Whether the film can begin."""
+
+    @abstractmethod
+    def add_exemplar(self, lab: Tensor) -> None:
+        """An exemplar [3, H, W] of any size, before the first frame."""
+
+    def set_first(self, lab: Tensor) -> None:
+        """An exemplar [3, H, W] that is the film's first frame, whose answer is its ab."""
+        self.first = lab[1:]
+
+    @abstractmethod
+    def steps(self, L: Tensor, batch: int) -> Tensor:
+        """ab [K, 2, H, W] of the next K frames [K, 1, H, W], which are of one size. batch: see `Colorizer.steps`."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next frames depend on beside `frame` and `first`, in tensors and plain values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from it; `frame` and `first` are set already."""
+
+    # For estimates and benchmarks
+
+    @abstractmethod
+    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+        """What frames of this size (H, W) cost, with a memory as full as it gets; the first one is done."""
+
+    def fill_memory(self) -> dict[str, int] | None:
+        """Fill the memory as a long film does, with random elements; how many of which kind, None without a memory."""
+        return None
+
+    def time_stages(self, timed: Callable[[Any, Mapping[str, str]], Any]) -> None:
+        """Replace what has the methods of `stages` by `timed(it, stages)`, from now on."""
+        self.net = timed(self.net, self.stages)
+
+
+def engine_of(network: Network | type[Network]) -> type[Engine]:
+    """The engine of a network.
+
+    Raises:
+        ValueError: the network does not colorize films.
+    """
+    name = (network if isinstance(network, type) else type(network)).__name__
+    if name not in _ENGINES:
+        raise ValueError(f"{name} does not colorize films: give one of {', '.join(_ENGINES)}")
+    module, engine = _ENGINES[name]
+    found: type[Engine] = getattr(import_module(f".{module}", __package__), engine)
+    return found
+
+
+def check_colorizes_films(network: Network, path: Path) -> None:
+    """Raise CheckpointError where that file's network has no engine."""
+    if (name := type(network).__name__) not in _ENGINES:
+        raise CheckpointError(
+            f"{path} has weights of {name}, which does not colorize films: give weights of {', '.join(_ENGINES)}."
+        )
+
+
+def to_device(tensor: Tensor | None, device: torch.device) -> Any:
+    """None stays None."""
+    return None if tensor is None else tensor.to(device)
