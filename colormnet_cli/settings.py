@@ -145,9 +145,9 @@ class ColorizeSettings(NetworkSettings, RangeSettings, EncodingSettings, RunSett
 class Progress:
     """One report of a running job."""
 
-    # seeking the start; coloring; muxing the output; evaluating;
+    # seeking the start; coloring; propagating color backward; muxing the output; evaluating;
     # finding shots; writing stills
-    phase: Literal["seek", "color", "join", "measure", "shots", "stills"]
+    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills"]
     frame: int  # frames done of `total`, including those of an earlier, interrupted run
     total: int | None  # None where the container does not say; estimated where it gives only a duration
     fps: float  # frames per second over the last few seconds of this run; 0 where not known yet

@@ -14,6 +14,7 @@ from ..video.reader import Frame, FrameChecksum
 
 if TYPE_CHECKING:
     from .progress_folder import ProgressFolder
+    from .segment_table import SegmentTable
 
 __all__ = ["Checkpoint", "CheckpointSaver", "Snapshot", "copied_to_cpu"]
 
@@ -56,8 +57,8 @@ class CheckpointSaver:
     `hand_over` saves a Snapshot once the frames that it covers are on the disk.
     """
 
-    def __init__(self, folder: ProgressFolder, segment_frames: int) -> None:
-        self.folder, self.segment_frames = folder, segment_frames
+    def __init__(self, folder: ProgressFolder, segments: SegmentTable) -> None:
+        self.folder, self.segments = folder, segments
         self._checksums: deque[FrameChecksum] = deque(maxlen=CHECKSUMS)
         self._latest: Snapshot | None = None
         self._saved = time.monotonic()
@@ -66,10 +67,10 @@ class CheckpointSaver:
         self, frames: Sequence[Frame], state: Callable[[], Mapping[str, Any]], hand_over: Callable[[Snapshot], None]
     ) -> None:
         """These frames are colorized; `state` gives the Colorizer's."""
-        near = self.segment_frames - CHECKSUMS  # only the last frames of a segment are looked for again
-        self._checksums.extend(f.checksum() for f in frames if f.number % self.segment_frames >= near)
-        last = frames[-1]
-        if (last.number + 1) % self.segment_frames:
+        last, end = frames[-1], self.segments.end(frames[-1].number)
+        near = end - CHECKSUMS  # only the last frames of a segment are looked for again
+        self._checksums.extend(frame.checksum() for frame in frames if frame.number >= near)
+        if last.number + 1 < end:
             return
         self._latest = Snapshot(self._checkpoint(last.number + 1, last.statistics), copied_to_cpu(state()))
         if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
@@ -87,7 +88,7 @@ class CheckpointSaver:
         self._latest = None
 
     def _checkpoint(self, frames: int, counts: dict[str, Any], complete: bool = False) -> Checkpoint:
-        return Checkpoint(frames, -(-frames // self.segment_frames), tuple(self._checksums), counts, complete)
+        return Checkpoint(frames, self.segments.before(frames), tuple(self._checksums), counts, complete)
 
 
 def copied_to_cpu(state: Any) -> Any:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
+
+from torch import Tensor
 
 from ..errors import MediaError, NotFiniteError, OutputError
 from ..files import FileStamp, file_identity, sync_folder
-from ..inference.frame_colorizer import FrameColorizer
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame, Reader
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
-from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver
+from .checkpoint import CHECKSUMS, SEGMENT_FRAMES, Checkpoint, CheckpointSaver
+from .film_colorizer import FilmColorizer
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
 from .segment_encoders import SegmentEncoders, default_encoders
+from .segment_table import SegmentTable
 from .transfer import ChromaPlanes, download_chroma, upload_luma
 
 __all__ = ["FilmRun"]
@@ -37,13 +42,19 @@ class FilmRun(Run):
     plan: FilmPlan
     skipped = 0  # frames, so far, on the way to the first one
     _stamp: FileStamp | None = None  # of the film's file, if it is no longer that of the plan
+    _position: tuple[Any, ...] = ()  # of the first frame that is read, for `Reader.frames`
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._recent: deque[Frame] = deque(maxlen=CHECKSUMS)  # the last frames, by which another reader finds the next
 
     def source_identity(self) -> Mapping[str, Any]:
         return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}
 
-    @property
-    def segment_frames(self) -> int:
-        return SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"])
+    @cached_property
+    def segments(self) -> SegmentTable:
+        """Which frames each segment has."""
+        return SegmentTable(self.plan.schedule.units, SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"]))
 
     # The loop
 
@@ -71,17 +82,16 @@ class FilmRun(Run):
         """Colorize the frames that follow a checkpoint."""
         plan = self.plan
         reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
-        position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
-        self._color(reader, reader.frames(*position), done.segments if done else 0)
+        self._position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
+        self._color(reader, reader.frames(*self._position))
 
-    def _color(self, reader: Reader, decoded: Iterator[Frame], segments: int) -> None:
-        """The loop itself: a thread decodes ahead of it, others encode behind it. `segments` are done already."""
-        frames, saver = self.frame_colorizer(), CheckpointSaver(self.folder, self.segment_frames)
+    def _color(self, reader: Reader, decoded: Iterator[Frame]) -> None:
+        """The loop itself: a thread decodes ahead of it, others encode behind it."""
+        frames, saver = self.film_colorizer(), CheckpointSaver(self.folder, self.segments)
         encoders = SegmentEncoders(
             self.plan.encoder,
             self.folder.path,
-            self.segment_frames,
-            segments,
+            self.segments,
             self.plan.settings.encoders or default_encoders(self.device),
             self._encode,
             lambda snapshot: self.folder.save(snapshot.checkpoint, snapshot.state),
@@ -90,7 +100,8 @@ class FilmRun(Run):
             try:
                 for batch in batches:
                     encoders.put(batch, self._colorize(frames, batch))
-                    saver.after(batch, self.colorizer.state_dict, encoders.save)
+                    self._recent.extend(batch)
+                    saver.after(batch, frames.state_dict, encoders.save)
                     self.advance(len(batch))
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the requested part contains no frame.")
@@ -101,12 +112,27 @@ class FilmRun(Run):
                     saver.save_latest(encoders.save)
                 raise
 
-    def _colorize(self, frames: FrameColorizer, batch: list[Frame]) -> ChromaPlanes:
+    def _colorize(self, colorizer: FilmColorizer, batch: list[Frame]) -> ChromaPlanes:
         """Luma of a batch of frames to their chroma planes."""
-        Ls = [upload_luma(frame.luma, self.plan.source_planes, self.device) for frame in batch]
-        if frames.colorizer.frame == 0:
-            self.observer.started(frames, Ls[0])
-        return download_chroma(Ls, frames.steps(Ls), self.plan.output_planes)
+        numbers = [frame.number for frame in batch]
+        Ls = [self._lightness(frame) for frame in batch]
+        if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
+            self.observer.started(first, Ls[0])
+        return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
+
+    def _lightness(self, frame: Frame) -> Tensor:
+        """[1, H, W] on the device."""
+        return upload_luma(frame.luma, self.plan.source_planes, self.device)
+
+    def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
+        plan, recent, position = self.plan, self._recent, self._position
+        if recent:
+            position = (begin, [frame.checksum() for frame in recent], recent[-1].statistics)
+        for frame in Reader(plan.info, plan.start, plan.end, plan.duration).frames(*position):
+            if frame.number >= end:
+                return
+            if frame.number >= begin:
+                yield frame.number, self._lightness(frame)
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
         source, target = self.plan.source_planes, self.plan.output_planes
@@ -118,11 +144,16 @@ class FilmRun(Run):
             writer.write((luma, cb, cr), frame.pts, frame.duration)
 
     def _batches(self, frames: Iterator[Frame]) -> Iterator[list[Frame]]:
-        """As many frames as the network takes at once; none crosses the end of a segment."""
+        """As many frames as the network takes at once; none crosses the end of a segment, a pass or a shot."""
         batch: list[Frame] = []
         for frame in frames:
             batch.append(frame)
-            if len(batch) == self.lookahead or (frame.number + 1) % self.segment_frames == 0:
+            following = frame.number + 1
+            if (
+                len(batch) == self.lookahead
+                or following == self.segments.end(frame.number)
+                or following == self.plan.schedule.next_change(frame.number)
+            ):
                 yield batch
                 batch = []
         if batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,11 +15,11 @@ from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import size_by_header
 from ..media.picture import check_size, open_picture
-from ..media.reference import read_exemplar
 from ..settings import EncodingSettings, PicturesSettings
 from ..video.stream_plan import StreamPlan
-from .plan import as_references
+from .plan import as_references, exemplar_reader
 from .progress_folder import progress_folder
+from .schedule import Schedule, ScheduledShot, ShotReference
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
@@ -38,7 +38,8 @@ class PicturesPlan:
     first: Path  # the first readable picture, which sets the size
     references: tuple[str, ...]
     settings: PicturesSettings
-    exemplars: tuple[Exemplar, ...] = field(repr=False)
+    exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
+    schedule: Schedule = field(repr=False)
 
     @property
     def frames(self) -> int:
@@ -88,9 +89,10 @@ def plan_pictures(
     target = default_output(folder) if output is None else Path(output)
     if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
-    exemplars = tuple(read_exemplar(reference) for reference in references)
+    exemplar = exemplar_reader(references)
+    schedule = Schedule([ScheduledShot(1, 0, None, tuple(map(ShotReference, references)))])
     size, first = _common_size(pictures, settings.strict)
-    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplars)
+    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplar, schedule)
     _check_output(plan)
     return plan
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,11 +23,11 @@ from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
 from ..errors import MediaError, NotFiniteError
 from ..files import FileStamp, file_sha256, sample_sha256
-from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
 from . import checkpoint as schedule
 from .checkpoint import Checkpoint, copied_to_cpu
+from .film_colorizer import FilmColorizer
 from .pictures_plan import PicturesPlan
 from .prefetch import BackgroundWriter, Prefetch
 from .receipt import FileRecord
@@ -69,21 +69,21 @@ class PicturesRun(Run):
     def _color(self) -> None:
         """The loop itself: threads read ahead of it, others write behind it."""
         plan, workers = self.plan, min(8, os.cpu_count() or 1)
-        frames = self.frame_colorizer()
+        colorizer = self.film_colorizer()
         plan.output.mkdir(exist_ok=True)
         for rest in plan.output.glob(".*.png.part"):  # of a run that was killed while it wrote
             rest.unlink()
         self.meter.begin(self.frames)
-        nothing_done = None if self.folder.checkpoint else self._checkpoint()
+        nothing_done = None if self.folder.checkpoint else self._checkpoint(colorizer)
         saved = time.monotonic()
         calls = (partial(open_picture, path) for path in plan.pictures[self.frames :])
         with (
             Prefetch(calls, self.lookahead + workers, workers=workers) as pictures,
             BackgroundWriter(_write, workers, workers=workers) as background,
         ):
-            while batch := list(islice(pictures, self.lookahead)):
-                readable = [picture for picture in batch if self._is_readable(picture)]
-                colored = self._colorize(frames, readable) if readable else []
+            while batch := list(islice(pictures, self._batch())):
+                numbers, readable = self._readable(batch)
+                colored = self._colorize(colorizer, readable, numbers) if readable else []
                 if nothing_done is not None and colored:  # from here on there are files that a later run may replace
                     self.folder.save(*nothing_done)
                     nothing_done = None
@@ -92,16 +92,26 @@ class PicturesRun(Run):
                 self.advance(len(batch))
                 if time.monotonic() - saved >= schedule.CHECKPOINT_SECONDS:
                     background.drain()
-                    self.folder.save(*self._checkpoint())
+                    self.folder.save(*self._checkpoint(colorizer))
                     saved = time.monotonic()
             background.drain()
 
+    def _batch(self) -> int:
+        """How many pictures come next: no pass begins or ends between them."""
+        change = self.plan.schedule.next_change(self.frames)
+        return self.lookahead if change is None else min(self.lookahead, change - self.frames)
+
+    def _readable(self, batch: Sequence[Picture]) -> tuple[list[int], list[Picture]]:
+        """The numbers of the pictures that are not damaged, and these pictures."""
+        readable = [(n, picture) for n, picture in enumerate(batch, self.frames) if self._is_readable(picture)]
+        return [number for number, _ in readable], [picture for _, picture in readable]
+
     @torch.inference_mode()
-    def _colorize(self, frames: FrameColorizer, pictures: Sequence[Picture]) -> list[Tensor]:
+    def _colorize(self, colorizer: FilmColorizer, pictures: Sequence[Picture], numbers: Sequence[int]) -> list[Tensor]:
         """sRGB [3, H, W] in 0..1 of each, on the device."""
         Ls = [self._lightness(picture) for picture in pictures]
-        abs_ = frames.steps(Ls)
-        for number, ab in enumerate(abs_, self.frames):
+        abs_ = colorizer.steps(Ls, numbers)
+        for number, ab in zip(numbers, abs_, strict=True):
             if not ab.isfinite().all():
                 raise self.not_finite(number)
         return [lab_to_rgb_keeping_lightness(torch.cat((L, ab))) for L, ab in zip(Ls, abs_, strict=True)]
@@ -114,6 +124,11 @@ class PicturesRun(Run):
             self.had_color = True
             log.warning("The picture %s is in color; its color is discarded, here and in others", picture.path)
         return lab[:1].clamp(0, 100)
+
+    def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
+        for number, path in enumerate(self.plan.pictures[begin:end], begin):
+            if not (picture := open_picture(path)).problem:
+                yield number, self._lightness(picture)
 
     def _is_readable(self, picture: Picture) -> bool:
         """Damaged pictures are counted and skipped."""
@@ -141,10 +156,10 @@ class PicturesRun(Run):
         self.frames = done.frames
         self.unreadable, self.had_color = list(done.counts["unreadable"]), done.counts["had_color"]
 
-    def _checkpoint(self) -> tuple[Checkpoint, dict[str, Any]]:
-        """Where the run stands, and the Colorizer's state there."""
+    def _checkpoint(self, colorizer: FilmColorizer) -> tuple[Checkpoint, dict[str, Any]]:
+        """Where the run stands, and the colorizer's state there."""
         counts = {"unreadable": self.unreadable, "had_color": self.had_color}
-        return Checkpoint(self.frames, 0, (), counts), copied_to_cpu(self.colorizer.state_dict())
+        return Checkpoint(self.frames, 0, (), counts), copied_to_cpu(colorizer.state_dict())
 
     # The end
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,14 @@ from ..video.mux import try_mux, writes_rotation
 from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
+from .schedule import Schedule, ScheduledShot, ShotReference
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_references", "plan_video"]
+__all__ = ["FilmPlan", "as_references", "exemplar_reader", "plan_video"]
+
+_EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class FilmPlan:
     frames: int | None  # estimated; None where the container does not say
     settings: ColorizeSettings
     references: tuple[str, ...]
-    exemplars: tuple[Exemplar, ...] = field(repr=False)
+    exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
+    schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -129,7 +134,7 @@ def plan_video(
     streams = plan_streams(info, encoder.container, settings.audio, lossless=settings.archive)
     notes += try_mux(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
-    from ..media.reference import read_exemplar  # PyTorch is imported here, when nothing else can be wrong any more
+    exemplar = exemplar_reader(references)  # last: it imports PyTorch
 
     notes += [plan.note for plan in streams if plan.note is not None]
     return FilmPlan(
@@ -140,9 +145,23 @@ def plan_video(
         frames=_frames(info, start, end, duration),
         settings=settings,
         references=references,
-        exemplars=tuple(map(read_exemplar, references)),
+        exemplar=exemplar,
+        schedule=Schedule([ScheduledShot(1, 0, None, tuple(map(ShotReference, references)))]),
         warnings=(*notes, *_losses(info)),
     )
+
+
+def exemplar_reader(references: Sequence[str]) -> Callable[[str], Exemplar]:
+    """Read all exemplars once, so that none fails after hours; the function reads one by its reference.
+
+    It keeps the last few: those of one shot.
+    """
+    from ..media.reference import read_exemplar
+
+    read = lru_cache(_EXEMPLARS)(read_exemplar)
+    for reference in references:
+        read(reference)
+    return read
 
 
 def as_references(references: str | Path | Sequence[str | Path]) -> tuple[str, ...]:

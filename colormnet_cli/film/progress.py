@@ -16,7 +16,7 @@ __all__ = ["ProgressMeter"]
 _WINDOW = 10.0  # seconds over which the rate is measured
 _SHORTEST = 0.1  # seconds over which it is measured at least
 
-Phase = Literal["seek", "color", "join", "measure"]
+Phase = Literal["seek", "color", "backward", "join", "measure"]
 
 
 class ProgressMeter:

@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 FORMAT = 2  # of the folder's content
 MARKER = "colormnet.id"  # a file with a random id: the folder was created by us
 # files that a run writes
-OURS = re.compile(r"progress\.json|state-\d+(-[0-9a-f]*)?\.pt|segment-\d+(\.part)?|muxed\.\w+|\..+\.part")
+OURS = re.compile(
+    r"progress\.json|state-\d+(-[0-9a-f]*)?\.pt|segment-\d+(\.part)?|pass-\d+-\d+\..+|muxed\.\w+|\..+\.part"
+)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ..errors import Interrupted, NotFiniteError
 from ..files import FileStamp, cannot_write
-from ..inference.colorizer import Colorizer, state_in_precision
+from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
-from ..inference.frame_colorizer import FrameColorizer
+from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
+from .film_colorizer import FilmColorizer, film_state_in_precision
 from .fingerprint import fingerprint, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
@@ -130,24 +131,31 @@ class Run(ABC):
             **fingerprint(plan.references, plan.settings, self.memory, self.weights, device, self.lookahead),
         }
 
-    def frame_colorizer(self) -> FrameColorizer:
-        """New, with the exemplars, or in the state of the checkpoint."""
+    def film_colorizer(self) -> FilmColorizer:
+        """New, or in the state of the checkpoint."""
         plan, settings = self.plan, self.plan.settings
-        if self.folder.checkpoint is not None:
-            state = self.folder.state()
-            if state["precision"] != self.precision:  # that run did not find finite colors in ours
-                self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
-                self._set_precision(state["precision"])
-            self.colorizer.load_state_dict(state)
-        return FrameColorizer(
+        state = None if self.folder.checkpoint is None else self.folder.state()
+        if state is not None and state["precision"] != self.precision:  # that run did not find finite colors in ours
+            self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
+            self._set_precision(state["precision"])
+        colorizer = FilmColorizer(
+            plan.schedule,
+            Resampler(settings.size, settings.guided, plan.orientation),
             self.colorizer,
-            plan.exemplars,
-            size=settings.size,
-            guided=settings.guided,
-            ref_is_first=settings.ref_is_first,
-            orientation=plan.orientation,
+            plan.exemplar,
+            self.read,
+            self.folder.path,
             batch=self.lookahead,
+            ref_is_first=settings.ref_is_first,
+            report=lambda done, total: self.meter.report("backward", done, total),
         )
+        if state is not None:
+            colorizer.load_state_dict(state)
+        return colorizer
+
+    @abstractmethod
+    def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
+        """Lightness [1, H, W] of the frames [begin, end) on the device, with their numbers; `begin` comes next."""
 
     def not_finite(self, number: int) -> NotFiniteError:
         """The colors of that frame or picture are not finite."""
@@ -164,7 +172,7 @@ class Run(ABC):
         release_memory(error, self.device)
         before = self.folder.checkpoint
         if before is not None:
-            state = state_in_precision(self.folder.state(), wider)
+            state = film_state_in_precision(self.folder.state(), wider)
             if state is None:
                 self.folder.discard()
             else:

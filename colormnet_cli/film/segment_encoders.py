@@ -22,6 +22,7 @@ from ..video.reader import Frame
 from ..video.segments import SegmentWriter
 from .checkpoint import Snapshot
 from .prefetch import BackgroundWriter
+from .segment_table import SegmentTable
 from .transfer import ChromaPlanes
 
 __all__ = ["SegmentEncoders", "default_encoders"]
@@ -38,13 +39,13 @@ def default_encoders(device: torch.device) -> int:
 
 
 class SegmentEncoders:
-    """`encoders` threads, each of which encodes every `encoders`-th segment.
+    """`encoders` threads, each of which encodes one segment at a time.
 
     An error of any of them is raised by the next `put`, or by `finish`. Leaving the with block with an error, as by
     Ctrl-C, only encodes what the snapshots handed over cover.
 
     Args:
-        done: how many complete segments `folder` already has.
+        segments: which frames each segment has.
         encode: writes a batch of frames to a segment.
         save: makes a snapshot the one from which a run is resumed.
     """
@@ -53,19 +54,20 @@ class SegmentEncoders:
         self,
         spec: EncoderSpec,
         folder: Path,
-        segment_frames: int,
-        done: int,
+        segments: SegmentTable,
         encoders: int,
         encode: Callable[[SegmentWriter, list[Frame], ChromaPlanes], None],
         save: Callable[[Snapshot], None],
     ) -> None:
-        self.segment_frames, self._done, self._encode, self._save_snapshot = segment_frames, done, encode, save
-        self._writers = [SegmentWriter(spec, folder, segment_frames, done + i, step=encoders) for i in range(encoders)]
-        self._lanes = [BackgroundWriter(self._work, _DEPTH if encoders == 1 else segment_frames) for _ in self._writers]
+        self.segments, self._encode, self._save_snapshot = segments, encode, save
+        self._writers = [SegmentWriter(spec, folder) for _ in range(encoders)]
+        depth = _DEPTH if encoders == 1 else segments.frames
+        self._lanes = [BackgroundWriter(self._work, depth) for _ in self._writers]
         self._snapshots = BackgroundWriter(self._save, encoders)
         self._waiting = _Budget(WAITING_BYTES)
-        self._ends: list[Future[None]] = []  # of the segments, in order: done with the last frame
-        self._covered = done  # segments that the snapshots handed over need
+        self._ends: dict[int, Future[None]] = {}  # of the segments: done with the last frame
+        self._written: set[int] = set()  # segments that are on the disk
+        self._covered = 0  # segments that the snapshots handed over need
         self._bound: int | None = None  # segments from this one on are given up
         self._stack = ExitStack()
 
@@ -89,17 +91,18 @@ class SegmentEncoders:
         """Hand over a batch of frames of one segment; waits while too many are pending."""
         for lane in self._lanes:
             lane.check()
-        segment, last = divmod(frames[-1].number, self.segment_frames)
+        last = frames[-1].number
+        segment = self.segments.number(last)
         size = sum(frame.luma.nbytes for frame in frames) + chroma.nbytes
         self._waiting.take(size)
-        end = self._lanes[(segment - self._done) % len(self._lanes)].put((segment, frames, chroma, size))
-        if last == self.segment_frames - 1:
-            self._ends.append(end)
+        end = self._lanes[segment % len(self._lanes)].put((segment, frames, chroma, size))
+        if last + 1 == self.segments.end(last):
+            self._ends[segment] = end
 
     def save(self, snapshot: Snapshot) -> None:
         """Save a snapshot once every segment that it covers is on the disk."""
         self._covered = snapshot.checkpoint.segments
-        self._snapshots.put((snapshot, self._ends[: self._covered - self._done]))
+        self._snapshots.put((snapshot, {n: end for n, end in self._ends.items() if n < self._covered}))
 
     def finish(self) -> None:
         """Wait until everything is encoded, and finish the last segment."""
@@ -113,7 +116,12 @@ class SegmentEncoders:
         segment, frames, chroma, size = item
         try:
             if self._bound is None or segment < self._bound:
-                self._encode(self._writers[(segment - self._done) % len(self._writers)], frames, chroma)
+                writer = self._writers[segment % len(self._writers)]
+                writer.number = segment
+                self._encode(writer, frames, chroma)
+                if frames[-1].number + 1 == self.segments.end(frames[-1].number):
+                    writer.close()
+                    self._written.add(segment)
         except BaseException:
             self._bound = 0
             self._waiting.lift()
@@ -121,11 +129,11 @@ class SegmentEncoders:
         finally:
             self._waiting.give_back(size)
 
-    def _save(self, item: tuple[Snapshot, list[Future[None]]]) -> None:
+    def _save(self, item: tuple[Snapshot, dict[int, Future[None]]]) -> None:
         snapshot, ends = item
-        for end in ends:
+        for end in ends.values():
             end.exception()  # waits; the error itself is raised by `put` or `finish`
-        if all(writer.number >= snapshot.checkpoint.segments for writer in self._writers):
+        if self._written.issuperset(ends):
             self._save_snapshot(snapshot)
 
 

@@ -51,6 +51,10 @@ class Colorizer:
         self.engine = kind(self.model, self.memory)
         self.reset()
 
+    def another(self) -> Colorizer:
+        """A new one with the same network, for another film."""
+        return Colorizer(self.model, self.memory, self.device, self.precision)
+
     def reset(self) -> None:
         """Forget the film and its exemplars."""
         self.size: tuple[int, int] | None = None  # of the film's frames

@@ -15,7 +15,39 @@ from ..color.resize import resize
 from .colorizer import Colorizer
 from .exemplar import Exemplar, first_frame_among
 
-__all__ = ["FrameColorizer"]
+__all__ = ["FrameColorizer", "Resampler"]
+
+
+class Resampler:
+    """From full-size frames to the working size, at which they are upright, and back.
+
+    Args:
+        size: working resolution, the shorter side; never enlarges. "source": that of the frames.
+        guided: upsample ab along the edges of the full-size lightness; False: bilinear.
+        orientation: of the stored frames; the network sees them upright.
+    """
+
+    def __init__(
+        self, size: int | Literal["source"] = 480, guided: bool = True, orientation: Orientation | None = None
+    ) -> None:
+        self.size, self.guided, self.orientation = size, guided, orientation or Orientation()
+
+    @torch.inference_mode()
+    def down(self, Ls: Sequence[Tensor]) -> Tensor:
+        """Full-size lightness [1, H, W] of K frames to the working size [K, 1, h, w]."""
+        upright = [self.orientation.upright(L) for L in Ls]
+        size = working_size((upright[0].shape[-2], upright[0].shape[-1]), self.size)
+        return torch.stack([resize(L, size) for L in upright])
+
+    @torch.inference_mode()
+    def up(self, abs_: Tensor, working: Tensor, Ls: Sequence[Tensor]) -> list[Tensor]:
+        """ab [K, 2, h, w] of frames `working` [K, 1, h, w] to the full size of `Ls`: [2, H, W] each.
+
+        One by one, since a batch of full-size frames takes memory.
+        """
+        stored = self.orientation.stored
+        frames = zip(abs_, working, Ls, strict=True)
+        return [upsample_ab(stored(ab), stored(small), L, guided=self.guided) for ab, small, L in frames]
 
 
 class FrameColorizer:
@@ -30,11 +62,10 @@ class FrameColorizer:
     Args:
         colorizer: new, or with a loaded state.
         exemplars: given to the colorizer with the first frame.
-        size: working resolution, the shorter side; never enlarges. "source": that of the frames.
-        guided: upsample ab along the edges of the full-size lightness; False: bilinear.
+        size, guided, orientation: see `Resampler`.
         ref_is_first: True: the first exemplar is the film's first frame in color; None: decided by comparing.
-        orientation: of the stored frames; the network sees them upright.
         batch: frames that `steps` usually gets; see `Colorizer.steps`.
+        resampler: instead of `size`, `guided` and `orientation`.
     """
 
     def __init__(
@@ -47,33 +78,34 @@ class FrameColorizer:
         ref_is_first: bool | None = None,
         orientation: Orientation | None = None,
         batch: int = 1,
+        resampler: Resampler | None = None,
     ) -> None:
         self.colorizer, self.exemplars = colorizer, exemplars
-        self.size, self.guided, self.ref_is_first = size, guided, ref_is_first
-        self.orientation, self.batch = orientation or Orientation(), batch
+        self.resampler = resampler or Resampler(size, guided, orientation)
+        self.ref_is_first, self.batch = ref_is_first, batch
 
     def step(self, L: Tensor) -> Tensor:
         """The next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units."""
         return self.steps([L])[0]
 
-    @torch.inference_mode()
     def steps(self, Ls: Sequence[Tensor]) -> list[Tensor]:
         """The next K frames, given to the network at once: [1, H, W] each to [2, H, W] each."""
         Ls = [L.to(self.colorizer.device) for L in Ls]
-        upright = [self.orientation.upright(L) for L in Ls]
-        size = working_size((upright[0].shape[-2], upright[0].shape[-1]), self.size)
-        small = torch.stack([resize(L, size) for L in upright])  # [K, 1, h, w]
+        working = self.resampler.down(Ls)
+        return self.resampler.up(self.working_steps(working, Ls[0]), working, Ls)
+
+    @torch.inference_mode()
+    def working_steps(self, working: Tensor, first: Tensor | None = None) -> Tensor:
+        """The next K frames at the working size: [K, 1, h, w] to [K, 2, h, w].
+
+        first: the first of them at full size [1, H, W], with which the exemplars are compared; None: at working size.
+        """
         if self.colorizer.frame == 0:
-            self._set_exemplars(upright[0], size)
-        abs_ = self.colorizer.steps(small, self.batch)  # [K, 2, h, w]
-        return [self._upsampled(*frame) for frame in zip(abs_, small, Ls, strict=True)]
+            L = working[0] if first is None else self.resampler.orientation.upright(first)
+            self._set_exemplars(L, (working.shape[-2], working.shape[-1]))
+        return self.colorizer.steps(working, self.batch)
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int]) -> None:
         first = first_frame_among(self.exemplars, L, self.ref_is_first)
         for i, exemplar in enumerate(self.exemplars):
             self.colorizer.set_exemplar(exemplar.at_size(size, i == first), first_frame=i == first)
-
-    def _upsampled(self, ab: Tensor, small: Tensor, L: Tensor) -> Tensor:
-        """One by one, since a batch of full-size frames takes memory."""
-        stored = self.orientation.stored
-        return upsample_ab(stored(ab), stored(small), L, guided=self.guided)

@@ -1,9 +1,8 @@
 """Segments of an encoded film on disk: packets with their order and timestamps, in files that are complete or absent.
 
-A segment is `frames` frames long (the last one may be shorter), begins with a keyframe and depends on no other one.
-So an interrupted run loses at most one segment, and the film muxed from the segments is the same whether or not the
-run was interrupted. Layout of a segment: the packets' bytes one after the other, an index (JSON), the index's length
-(8 bytes), `MAGIC`.
+A segment has some consecutive frames of the film, begins with a keyframe and depends on no other one. So an interrupted
+run loses at most one segment, and the film muxed from the segments is the same whether or not the run was interrupted.
+Layout of a segment: the packets' bytes one after the other, an index (JSON), the index's length (8 bytes), `MAGIC`.
 """
 
 from __future__ import annotations
@@ -80,18 +79,17 @@ class SegmentsSummary:
 
 
 class SegmentWriter:
-    """Encodes frames into segments of `frames` frames, each with an encoder of its own.
+    """Encodes frames into segments, each with an encoder of its own.
 
     Args:
-        done: how many complete segments `folder` already has: the number of the first one that is written.
-        step: from the number of a segment to that of the next one; others are written by other writers.
+        frames: of a segment; None: until it is closed.
 
     `write` and `close` raise OutputError where the encoder drops or adds frames, and OSError where the disk fails.
     """
 
-    def __init__(self, spec: EncoderSpec, folder: Path, frames: int, done: int = 0, step: int = 1) -> None:
-        self.spec, self.folder, self.frames, self.step = spec, folder, frames, step
-        self.number = done  # of the segment that is being written, or comes next
+    def __init__(self, spec: EncoderSpec, folder: Path, frames: int | None = None) -> None:
+        self.spec, self.folder, self.frames = spec, folder, frames
+        self.number = 0  # of the segment that is being written, or comes next
         self._open: _OpenSegment | None = None
 
     def write(self, planes: tuple[Plane, Plane, Plane], pts: int, duration: int) -> None:
@@ -107,7 +105,7 @@ class SegmentWriter:
         if self._open is not None:
             self._open.close()
             self._open = None
-            self.number += self.step
+            self.number += 1
 
     def abort(self) -> None:
         """Discard the segment that is being written."""

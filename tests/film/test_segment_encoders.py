@@ -15,7 +15,9 @@ import torch
 
 from colormnet_cli.film import segment_encoders
 from colormnet_cli.film.checkpoint import Checkpoint, Snapshot
+from colormnet_cli.film.schedule import Unit
 from colormnet_cli.film.segment_encoders import SegmentEncoders
+from colormnet_cli.film.segment_table import SegmentTable
 from colormnet_cli.film.transfer import ChromaPlanes
 from colormnet_cli.settings import EncodingSettings
 from colormnet_cli.video.encode import choose_encoder
@@ -37,13 +39,15 @@ class Encoding:
         spec, _ = choose_encoder(probe(source), folder / "out.mp4", EncodingSettings())
         self.folder, self.saved, self.encoded = folder, [], []
         self.release = {number: threading.Event() for number in held}
-        self.encoders = SegmentEncoders(spec, folder, SEGMENT, 0, 3, self.encode, self.saved.append)
+        self.broken: int | None = None  # the frame at which the disk is full
+        table = SegmentTable([Unit(0, None, ())], SEGMENT)
+        self.encoders = SegmentEncoders(spec, folder, table, 3, self.encode, self.saved.append)
 
     def encode(self, writer: SegmentWriter, frames: list[Frame], chroma: ChromaPlanes) -> None:
         for frame in frames:
             if event := self.release.get(frame.number // SEGMENT):
                 assert event.wait(20)
-            if frame.number == 999:
+            if frame.number == self.broken:
                 raise OSError(errno.ENOSPC, "full")
             writer.write((frame.luma, *chroma.numpy()[0]), frame.pts, 1)
             self.encoded.append(frame.number)
@@ -97,10 +101,11 @@ def test_a_checkpoint_waits_for_earlier_segments(started: Any) -> None:
 
 def test_an_error_of_any_encoder_ends_the_run(started: Any) -> None:
     """Fails where the network goes on for hours for a film of which a part is missing, or a checkpoint names it."""
-    encoding = started(249)
-    encoding.put(*range(4, 8), 999)  # 999 is the end of segment 249, of the first encoder
+    encoding = started(0)
+    encoding.broken = 3
+    encoding.put(*range(8))
     encoding.save(2)
-    encoding.release[249].set()
+    encoding.release[0].set()
 
     def put_more() -> None:
         for _ in range(1000):
@@ -120,7 +125,7 @@ def test_frames_that_wait_are_bounded(started: Any, monkeypatch: pytest.MonkeyPa
     feeder.start()
     time.sleep(0.3)
     assert encoding.encoded == []
-    assert encoding.encoders._ends == []  # frames 0 to 2 wait; 3, the last one of its segment, does not come
+    assert encoding.encoders._ends == {}  # frames 0 to 2 wait; 3, the last one of its segment, does not come
     encoding.release[0].set()
     feeder.join(20)
     encoding.encoders.finish()

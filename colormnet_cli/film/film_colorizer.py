@@ -1,0 +1,157 @@
+"""Colors the frames of a film, or the pictures of a folder, by their schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import MediaError
+from ..inference.colorizer import Colorizer, state_in_precision
+from ..inference.exemplar import Exemplar
+from ..inference.frame_colorizer import FrameColorizer, Resampler
+from .schedule import Pass, Schedule
+from .stored_color import StoredColor, color_backward
+
+__all__ = ["FilmColorizer", "film_state_in_precision"]
+
+
+class FilmColorizer:
+    """Colors frames in the film's order: forward passes as the frames come, backward passes before their first frame.
+
+    Args:
+        schedule: which passes color which frames.
+        resampler: to the working size and back.
+        colorizer: a new one, for a pass; other passes get others like it.
+        exemplar: reads a reference.
+        read: lightness [1, H, W] of the frames [begin, end), with their numbers, which the film has not reached yet.
+        folder: for the color of backward passes.
+        batch: frames that `steps` usually gets.
+        ref_is_first: for a pass that does not start at the frame of an exemplar: see `FrameColorizer`.
+        report: called with the frames of a backward pass that are done and their total.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        resampler: Resampler,
+        colorizer: Colorizer,
+        exemplar: Callable[[str], Exemplar],
+        read: Callable[[int, int], Iterator[tuple[int, Tensor]]],
+        folder: Path,
+        *,
+        batch: int = 1,
+        ref_is_first: bool | None = None,
+        report: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self.schedule, self.resampler, self.folder = schedule, resampler, folder
+        self.batch, self.ref_is_first, self._report = batch, ref_is_first, report
+        self._colorizer, self._exemplar, self._read = colorizer, exemplar, read
+        self._live: dict[Pass, FrameColorizer] = {}  # forward passes that have begun
+        self._stored: dict[Pass, StoredColor] = {}  # backward passes that are done
+        self._free = [colorizer]  # without a pass
+
+    def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
+        """The next K frames: lightness [1, H, W] each, and their numbers in the film, to ab [2, H, W] each.
+
+        No pass or shot begins or ends between them (`Schedule.next_change`).
+        """
+        working = self.resampler.down(Ls)
+        shares = [self.schedule.at(number) for number in numbers]
+        passes = [one for one, _ in shares[0]]
+        self._release(passes)
+        colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
+        if len(passes) == 1:
+            return self.resampler.up(colors[passes[0]], working, Ls)
+        mixed = torch.stack(
+            [sum((share * colors[one][i] for one, share in shares[i]), working.new_zeros(())) for i in range(len(Ls))]
+        )
+        return self.resampler.up(mixed, working, Ls)
+
+    def forward(self, frame: int) -> FrameColorizer | None:
+        """The forward pass that colors a frame; None where only backward passes do."""
+        return next((self._begun(one) for one, _ in self.schedule.at(frame) if not one.backward), None)
+
+    def _color(self, one: Pass, working: Tensor, first: Tensor, numbers: Sequence[int]) -> Tensor:
+        """ab [K, 2, h, w] by one pass."""
+        if not one.backward:
+            return self._begun(one).working_steps(working, first)
+        stored = self._stored.get(one)
+        if stored is None or not stored.has(numbers[0]):
+            stored = self._stored[one] = self._colored_backward(one, numbers[0])
+        return stored.at(numbers, working.device)
+
+    def _begun(self, one: Pass) -> FrameColorizer:
+        if one not in self._live:
+            self._live[one] = self._start(one)
+        return self._live[one]
+
+    def _start(self, one: Pass) -> FrameColorizer:
+        """A pass at its first frame, its exemplars read."""
+        exemplars = [self._exemplar(source) for source in one.references]
+        first = True if one.anchor is not None else False if one.backward else self.ref_is_first
+        return self._frames(exemplars, first)
+
+    def _frames(self, exemplars: Sequence[Exemplar], first: bool | None) -> FrameColorizer:
+        colorizer = self._free.pop() if self._free else self._colorizer.another()
+        return FrameColorizer(colorizer, exemplars, resampler=self.resampler, ref_is_first=first, batch=self.batch)
+
+    def _colored_backward(self, one: Pass, begin: int) -> StoredColor:
+        """The backward pass down to frame `begin`: the film has reached this one."""
+        path = self.folder / f"pass-{self.schedule.passes.index(one):06d}-{begin}.color"
+        if path.exists():
+            return StoredColor(path)
+        last = one.end if one.anchor is not None else None if one.end is None else one.end - 1
+        assert last is not None  # for the type checker: a backward pass has an end
+        frames = self._start(one)
+        colors = color_backward(path, self._working(one, begin, last), frames.working_steps, self.batch, self._report)
+        self._give_back(frames)
+        return colors
+
+    def _working(self, one: Pass, begin: int, last: int) -> Iterator[tuple[int, Tensor]]:
+        """The frames from `begin` to `last` at the working size; the last one is there."""
+        number = -1
+        for number, L in self._read(begin, last + 1):
+            yield number, self.resampler.down([L])[0]
+        if number != last:
+            raise MediaError(
+                f"Frame {last}, with which {one.references[0]} is to be propagated backward, cannot be read: the film "
+                "may have changed, or end before it."
+            )
+
+    def _release(self, passes: Sequence[Pass]) -> None:
+        """Free what belongs to passes that have ended."""
+        for one in [one for one in self._live if one not in passes]:
+            self._give_back(self._live.pop(one))
+        for one in [one for one in self._stored if one not in passes]:
+            self._stored.pop(one).delete()
+
+    def _give_back(self, frames: FrameColorizer) -> None:
+        frames.colorizer.reset()
+        self._free.append(frames.colorizer)
+
+    # Resuming
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next frames depend on, besides what backward passes are made from again."""
+        passes = self.schedule.passes
+        states = {passes.index(one): frames.colorizer.state_dict() for one, frames in self._live.items()}
+        return {"precision": self._colorizer.precision, "passes": states}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where that state was taken."""
+        self._live, self._stored = {}, {}
+        for index, of_pass in state["passes"].items():
+            frames = self._live[self.schedule.passes[index]] = self._frames((), None)
+            frames.colorizer.load_state_dict(of_pass)
+
+
+def film_state_in_precision(state: Mapping[str, Any], precision: str) -> dict[str, Any] | None:
+    """A FilmColorizer's state for one of another precision; None where it holds values that are not finite."""
+    passes = {index: state_in_precision(of_pass, precision) for index, of_pass in state["passes"].items()}
+    if any(of_pass is None for of_pass in passes.values()):
+        return None
+    return {"precision": precision, "passes": passes}

@@ -1,0 +1,45 @@
+"""Which frames of a film each encoded segment has."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from .schedule import Unit
+
+__all__ = ["SegmentTable"]
+
+
+class SegmentTable:
+    """Segments of `frames` frames each, the last one of each unit shorter: none crosses the end of a unit."""
+
+    def __init__(self, units: Sequence[Unit], frames: int) -> None:
+        self.units, self.frames = tuple(units), frames
+        self._begins = [unit.begin for unit in self.units]
+        self._first = [0]  # the number of each unit's first segment
+        for unit in self.units[:-1]:
+            assert unit.end is not None  # for the type checker: only the last one may be open
+            self._first.append(self._first[-1] + -(-(unit.end - unit.begin) // frames))
+
+    def number(self, frame: int) -> int:
+        """Of the segment that has the frame."""
+        at = self._unit(frame)
+        return self._first[at] + (frame - self._begins[at]) // self.frames
+
+    def end(self, frame: int) -> int:
+        """The first frame behind the segment that has this one, where the film is long enough."""
+        unit = self.units[self._unit(frame)]
+        end = frame - (frame - unit.begin) % self.frames + self.frames
+        return end if unit.end is None else min(end, unit.end)
+
+    def before(self, frames: int) -> int:
+        """How many segments so many frames fill, the last one perhaps partly."""
+        return self.number(frames - 1) + 1 if frames else 0
+
+    def of(self, unit: Unit) -> range:
+        """The numbers of a unit's segments; the unit is not open."""
+        assert unit.end is not None  # for the type checker
+        return range(self.number(unit.begin), self.before(unit.end))
+
+    def _unit(self, frame: int) -> int:
+        return bisect_right(self._begins, frame) - 1
