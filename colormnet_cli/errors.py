@@ -4,6 +4,8 @@ Settings are named as in Python, between backquotes (`overwrite=True`); the comm
 of the Python API (a wrong shape, a wrong order of calls) is a ``ValueError`` that says what was expected and what came.
 """
 
+import signal
+
 __all__ = [
     "CheckpointError",
     "ColormnetError",
@@ -60,9 +62,11 @@ class NotFiniteError(ColormnetError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after the progress was saved; the text says where the same command resumes. Exit code 130."""
+    """Ctrl-C or another signal, after the progress was saved; the text says where the same command resumes."""
 
-    exit_code = 130
+    def __init__(self, text: str, number: int = signal.SIGINT) -> None:
+        super().__init__(text)
+        self.exit_code = 128 + number  # 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP
 
 
 class TrainingError(ColormnetError):

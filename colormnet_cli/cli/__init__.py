@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 __all__ = ["main"]
 
 
@@ -10,5 +12,6 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         from .app import main as run
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would interrupt the exit
         raise SystemExit(130) from None
     run(arguments)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ COMMANDS = ("colorize", "frames", "shots", "train", "evaluate", "compare", "benc
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error
-    """Ctrl-C; typer would replace a KeyboardInterrupt, and lose its text."""
+    """A KeyboardInterrupt, which typer would replace, and lose its text."""
 
 
 class _Group(Group):
@@ -76,18 +76,19 @@ for _name in COMMANDS:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command and exit: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
     _open_streams()
     session = Session()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
-        signal.signal(signal.SIGINT, session.interrupt)
+    session.handle_signals()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="colormnet", standalone_mode=False, obj=session)
         sys.stdout.flush()
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
+        session.ignore_signals()
         code = _explain(error, session)
+    session.ignore_signals()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -102,8 +103,10 @@ def _explain(error: BaseException, session: Session) -> int:
     """Show what happened, in a sentence; returns the exit code."""
     stopped = isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort))
     if stopped or session.interrupted:  # interrupted imports may raise another error
-        session.say((stopped and str(error)) or "Interrupted.", "interrupted")
-        return 130
+        with suppress(OSError):  # after SIGHUP there is no terminal
+            session.say((stopped and str(error)) or "Interrupted.", "interrupted")
+        # training notes the signal itself, to complete its step
+        return 128 + session.interrupted if session.interrupted else getattr(error.__cause__, "exit_code", 130)
     if session.debug:
         session.console.print_exception()
     session.log("".join(traceback.format_exception(error)), "traceback")

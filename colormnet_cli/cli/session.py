@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import textwrap
 import time
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "sentence"]
 
+PATIENCE = 10.0  # seconds after a signal; another one then ends the command at once
+_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _STYLES = {"warning": "yellow", "error": "bold red"}
 
@@ -34,7 +38,8 @@ class Session:
     verbosity: int = 0  # -1 quiet, 1 and 2 verbose
     debug: bool = False
     as_json: bool = False  # messages as JSON lines, for other programs (--progress json)
-    interrupted: bool = False  # Ctrl-C was pressed
+    interrupted: int = 0  # number of the signal that ends the command, such as Ctrl-C's
+    interrupted_at: float = 0.0
     log_file: TextIO | None = None  # --log-file
 
     @cached_property
@@ -44,10 +49,32 @@ class Session:
 
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
-    def interrupt(self, *_: Any) -> None:
-        """The handler of SIGINT."""
-        self.interrupted = True
-        raise KeyboardInterrupt
+    def handle_signals(self) -> None:
+        """End the command at Ctrl-C, SIGTERM and SIGHUP, unless they are ignored, as with nohup."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                signal.signal(number, self._interrupt)
+        sys.unraisablehook = self._unraisable
+
+    def ignore_signals(self) -> None:
+        """From now on: the command is ending."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _interrupt(self, number: int, _: Any) -> None:
+        """The handler: later signals must not interrupt the saving of progress, unless that takes too long."""
+        if not self.interrupted:
+            self.interrupted, self.interrupted_at = number, time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self.interrupted_at > PATIENCE:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), b"\x1b[?25h")  # the progress bar hides the cursor
+            os._exit(128 + number)
+
+    def _unraisable(self, what: Any) -> None:
+        """A KeyboardInterrupt in a destructor cannot be raised there: `go_on` does it later."""
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(what)
 
     def go_on(self) -> None:
         """Stop here if the KeyboardInterrupt was lost, as happens in a library that is being imported."""

@@ -220,5 +220,7 @@ def check_batch(settings: TrainSettings, world_size: int) -> None:
 
 
 def _ignore_interrupts(worker: int) -> None:
-    """A terminal sends Ctrl-C to all processes, but the step that is completed first still needs its clips."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A terminal sends Ctrl-C, and SIGHUP, to all processes; the step that is completed first still needs its clips."""
+    for name in ("SIGINT", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

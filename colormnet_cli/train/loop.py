@@ -148,7 +148,8 @@ class _Run:
             if self.step > first and self.step % settings.checkpoint_every:
                 self._write_checkpoint()
         if self.step < end:
-            raise Interrupted(f"Interrupted after step {self.step} of {settings.steps}: {self.advice}.")
+            text = f"Interrupted after step {self.step} of {settings.steps}: {self.advice}."
+            raise Interrupted(text, interrupted() or signal.SIGINT)
         if self.processes.is_main and self.step == settings.steps:
             self._write_weights("final.pt")
         best = None if self.best == -math.inf else self.best
@@ -225,25 +226,29 @@ class _Run:
 
 
 @contextmanager
-def hold_interrupt(*, enabled: bool = True) -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back until a step is complete; yields a function that returns whether it came.
+def hold_interrupt(*, enabled: bool = True) -> Iterator[Callable[[], int]]:
+    """Hold Ctrl-C, SIGTERM and SIGHUP back until a step is complete.
 
-    A second Ctrl-C is passed on at once. Outside of the main thread, or where Ctrl-C is ignored, nothing is held.
+    Yields a function that returns the number of the signal that came, or 0. A second signal is passed on at once.
+    Outside of the main thread nothing is held, nor are signals that are ignored or not handled in Python.
     """
-    previous = signal.getsignal(signal.SIGINT)
-    received = False
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    previous = {number: signal.getsignal(number) for number in numbers if callable(signal.getsignal(number))}
+    received = 0
 
     def hold(number: int, frame: Any) -> None:
         nonlocal received
-        if received and callable(previous):
-            previous(number, frame)
-        received = True
+        if received:
+            previous[number](number, frame)  # type: ignore[operator, misc]
+        received = received or number
 
-    if not enabled or not callable(previous) or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+    if not enabled or threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
         return
-    signal.signal(signal.SIGINT, hold)
+    for number in previous:
+        signal.signal(number, hold)
     try:
         yield lambda: received
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,15 +1,21 @@
-"""Ctrl-C in every phase, with real processes and real signals: exit code 130, one sentence, nothing half-written."""
+"""Ctrl-C, SIGTERM and SIGHUP in every phase, with real processes and signals: one sentence, nothing half-written."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
-from support.commands import make_film, make_world, start
+from support.commands import environment, make_film, make_world, start
 from support.local_hub import COMMIT, Hub
 
 COLORIZE = "colorize film.mp4 --ref photo.jpg -o out.mp4 --model small.pt --device cpu --progress json".split()  # noqa: SIM905
@@ -37,14 +43,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def interrupt(process, due) -> tuple[int, str]:
-    """Send SIGINT when an event on stderr is `due`; the exit code and the last error's text."""
+def interrupt(process, due, sent=signal.SIGINT, times=1) -> tuple[int, str]:
+    """Send a signal, some times, when an event on stderr is `due`; the exit code and the last error's text."""
     for line in process.stderr:
         if line.startswith("{") and due(json.loads(line)):
             break
     else:
         pytest.fail("the phase never came")
-    process.send_signal(signal.SIGINT)
+    for number in range(times):
+        if number:
+            time.sleep(0.15)
+        process.send_signal(sent)  # nothing where it has ended
     rest, code = process.stderr.read(), process.wait(60)
     assert "Traceback" not in rest, rest
     errors = [json.loads(line) for line in rest.splitlines() if '"interrupted"' in line]
@@ -89,6 +98,62 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     assert f"at frame {receipt['resumed_at']}." in told
     assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # the end of a piece
     assert not any(folder.glob("*part*"))
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_save_the_progress_too(folder, sent, expected):
+    """`kill`, a shutdown and a closed terminal lost up to a minute of work, and said nothing."""
+    code, told = interrupt(start(COLORIZE, folder), at_frame(50), sent)
+    assert code == expected
+    assert "the same command resumes at frame" in told
+    assert not (folder / "out.mp4").exists()
+    assert list((folder / "out.mp4.colormnet-part").glob("state-*"))
+
+
+def test_a_closed_terminal_saves_the_progress(folder):
+    """The terminal is gone when its signal comes: no message can be shown any more."""
+    terminal, other = pty.openpty()
+    program = "from colormnet_cli.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *COLORIZE[:-1], "bar"], cwd=folder, env=environment(folder),
+        stdin=other, stdout=other, stderr=other, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(other)
+    progress = folder / "out.mp4.colormnet-part"
+    while process.poll() is None and not (progress / "segment-000000").exists():
+        os.read(terminal, 1000)
+    os.close(terminal)
+    assert process.wait(60) == 129
+    assert list(progress.glob("state-*"))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_more_ctrl_c_change_nothing(folder, phase):
+    """Whoever presses it four times got tracebacks, and progress that was being saved was lost."""
+    patch, due = PHASES[phase]
+    code, told = interrupt(start(COLORIZE, folder, patch=patch), due, times=4)
+    assert code == 130
+    assert told.startswith("Interrupted")
+    if phase in ("middle", "writing"):
+        assert "resumes at frame" in told
+        assert (folder / "out.mp4.colormnet-part/progress.json").exists()
+
+
+STUCK = """
+import time
+from colormnet_cli.cli import session
+from colormnet_cli.film import film_run
+session.PATIENCE = 0.5
+film_run.CheckpointSaver.save_latest = lambda *_: time.sleep(60)
+"""
+
+
+def test_ctrl_c_ends_a_command_that_does_not_end_itself(folder):
+    """A network drive that does not answer while progress is saved must not hold the terminal."""
+    process = start(COLORIZE, folder, patch=STUCK)
+    code, _ = interrupt(process, at_frame(50), times=8)
+    assert code == 130
 
 
 LOST = """

@@ -100,6 +100,7 @@ def command(world, tmp_path, monkeypatch, capsys):
     torch.set_num_threads(1)
     logger = logging.getLogger("colormnet_cli")
     before = logger.handlers, logger.propagate, logger.level
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end, warnings.catch_warnings():
@@ -109,3 +110,6 @@ def command(world, tmp_path, monkeypatch, capsys):
 
     yield run
     logger.handlers, logger.propagate, logger.level = before
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    sys.unraisablehook = sys.__unraisablehook__

@@ -87,6 +87,20 @@ def test_ctrl_c_completes_the_step_and_the_run_resumes_exactly(tmp_path, monkeyp
     assert_same_end(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_sigterm_completes_the_step_too():
+    """`kill` and a shutdown lost all steps since the last checkpoint."""
+    got: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: got.append(number))
+    try:
+        with hold_interrupt() as interrupted:
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupted() == signal.SIGTERM
+            assert not got
+        assert Interrupted("", interrupted()).exit_code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.usefixtures("terminal")
 def test_the_second_ctrl_c_stops_at_once():
     """Nobody could stop a step that takes minutes."""
