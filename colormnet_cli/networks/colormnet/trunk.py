@@ -1,11 +1,10 @@
-"""ResNet trunks up to their third stage, of torchvision's blocks."""
+"""ResNet trunks up to their third stage. Names of parameters are torchvision's, as in the published checkpoint."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 __all__ = ["Trunk"]
 
@@ -39,6 +38,47 @@ class Trunk(nn.Module):
             x = stage(x)
             maps.append(x)
         return maps
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convs around a shortcut; `downsample` brings the input to the output's shape where they differ."""
+
+    expansion = 1  # output channels for each channel within
+
+    def __init__(self, width_in: int, planes: int, stride: int = 1, downsample: nn.Module | None = None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, planes, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn1(self.conv1(x)).relu_()
+        out = self.bn2(self.conv2(out))
+        return out.add_(x if self.downsample is None else self.downsample(x)).relu_()
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convs around a shortcut, the 3×3 with the stride."""
+
+    expansion = 4
+
+    def __init__(self, width_in: int, planes: int, stride: int = 1, downsample: nn.Module | None = None):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes * self.expansion)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn1(self.conv1(x)).relu_()
+        out = self.bn2(self.conv2(out)).relu_()
+        out = self.bn3(self.conv3(out))
+        return out.add_(x if self.downsample is None else self.downsample(x)).relu_()
 
 
 def _stage(block: type[BasicBlock | Bottleneck], width_in: int, width: int, depth: int, stride: int) -> nn.Sequential:
