@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,7 +35,8 @@ __all__ = [
     "segment_path",
 ]
 
-MAGIC = b"CMSEGMT1"
+MAGIC = b"CMSEGMT2"
+_FOOTER = 8 + 4 + len(MAGIC)  # bytes
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Segment:
     durations: tuple[int, ...]  # of its frames, from the source; 0 where it has none
     packets: tuple[PacketRecord, ...]
     extradata: bytes
+    crc: int  # CRC-32 of the packets' bytes
 
     @property
     def delay(self) -> int:
@@ -124,6 +127,7 @@ class _OpenSegment:
         self.pts: list[int] = []
         self.durations: list[int] = []
         self.packets: list[PacketRecord] = []
+        self.crc = 0
         self.file: BinaryIO = open(self.part, "wb")  # noqa: SIM115 (closed in close and abort)
 
     def write(self, frame: Any, pts: int, duration: int) -> None:
@@ -136,6 +140,7 @@ class _OpenSegment:
     def _store(self, packets: list[Any]) -> None:
         for packet in packets:
             self.file.write(packet)
+            self.crc = zlib.crc32(packet, self.crc)
             self.packets.append(PacketRecord(packet.pts, packet.size, packet.is_keyframe))
 
     def close(self) -> None:
@@ -148,9 +153,10 @@ class _OpenSegment:
             "durations": self.durations,
             "packets": [[p.frame, p.size, int(p.key)] for p in self.packets],
             "extradata": (self.context.extradata or b"").hex(),
+            "crc": self.crc,
         }
         data = json.dumps(index, separators=(",", ":")).encode()
-        self.file.write(data + len(data).to_bytes(8, "little") + MAGIC)
+        self.file.write(data + len(data).to_bytes(8, "little") + zlib.crc32(data).to_bytes(4, "little") + MAGIC)
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
@@ -170,27 +176,35 @@ def segment_path(folder: Path, number: int) -> Path:
 def read_segment(path: Path) -> Segment:
     """The index of a segment. Raises ValueError where the file is not a complete segment."""
     with open(path, "rb") as file:
-        tail = len(MAGIC) + 8
         end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - tail))
-        footer = file.read(tail)
-        length = int.from_bytes(footer[:8], "little")
-        if footer[8:] != MAGIC or length > end - tail:
+        file.seek(max(0, end - _FOOTER))
+        footer = file.read(_FOOTER)
+        length, crc = int.from_bytes(footer[:8], "little"), int.from_bytes(footer[8:12], "little")
+        if footer[12:] != MAGIC or length > end - _FOOTER:
             raise ValueError(f"{path} is not a complete segment")
-        file.seek(end - tail - length)
-        index = json.loads(file.read(length))
+        file.seek(end - _FOOTER - length)
+        data = file.read(length)
+        if zlib.crc32(data) != crc:
+            raise ValueError(f"{path} is damaged")
+        index = json.loads(data)
     packets = tuple(PacketRecord(frame, size, bool(key)) for frame, size, key in index["packets"])
-    segment = Segment(tuple(index["pts"]), tuple(index["durations"]), packets, bytes.fromhex(index["extradata"]))
-    if sum(p.size for p in packets) != end - tail - length:
+    extradata = bytes.fromhex(index["extradata"])
+    segment = Segment(tuple(index["pts"]), tuple(index["durations"]), packets, extradata, index["crc"])
+    if sum(p.size for p in packets) != end - _FOOTER - length:
         raise ValueError(f"{path} is not a complete segment")
     return segment
 
 
 def read_packets(path: Path, segment: Segment) -> Iterator[bytes]:
-    """The bytes of a segment's packets, in decoding order."""
+    """The bytes of a segment's packets, in decoding order. Raises OutputError at the end where they are damaged."""
+    crc = 0
     with open(path, "rb") as file:
         for packet in segment.packets:
-            yield file.read(packet.size)
+            data = file.read(packet.size)
+            crc = zlib.crc32(data, crc)
+            yield data
+    if crc != segment.crc:
+        raise OutputError(f"{path} is damaged: start again (`resume=False`).")
 
 
 def check_segments(folder: Path, count: int, time_base: Fraction) -> SegmentsSummary:

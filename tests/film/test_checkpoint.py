@@ -323,6 +323,20 @@ def test_damage_to_the_newest_state_costs_one_checkpoint(tmp_path: Path, run: An
     assert not progress.exists()
 
 
+@pytest.mark.parametrize("where", ["packets", "index"])
+def test_a_flipped_byte_in_a_segment_is_said(tmp_path: Path, run: Any, where: str) -> None:
+    """In the packets it gave a damaged film, in their index frames at other times; both without a word."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    path = tmp_path / "out.mp4.colormnet-part" / "segment-000001"
+    content = bytearray(path.read_bytes())
+    content[100 if where == "packets" else content.rindex(b'"pts"') + 8] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match="segment-000001 is damaged: start again"):
+        run()
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any) -> None:
     """Another number of segments there, such as 4 for 5, would leave frames out."""
     with pytest.raises(Interrupted):
