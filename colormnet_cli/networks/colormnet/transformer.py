@@ -56,7 +56,9 @@ class VisionTransformer(nn.Module):
         self.grid, self.taken = config.vit_grid, config.vit_taken
         self.patches = nn.Conv2d(3, dim, config.vit_patch, stride=config.vit_patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.positions = nn.Parameter(0.02 * torch.randn(1, 1 + config.vit_grid**2, dim))
+        self.positions = nn.Parameter(torch.empty(1, 1 + config.vit_grid**2, dim))
+        if not self.positions.is_meta:  # where PyTorch would import its compiler for it: 160 MB, and a second
+            nn.init.normal_(self.positions, std=0.02)
         self.blocks = nn.ModuleList(Block(dim, config.vit_heads, config.vit_mlp) for _ in range(config.vit_depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
 

@@ -28,10 +28,11 @@ class ExemplarDetail(nn.Module):
         self.window = 3 * self.side  # cells that are attended to, a side
         self.cell = config.stride // self.side  # pixels of a cell, a side
         self.key = nn.Conv2d(config.trunk_widths[0], config.detail_dim, 3, padding=1)
-        here, there = torch.arange(self.side) + self.side, torch.arange(self.window)
-        apart = (here[:, None] - there).square().float()  # (side, window)
-        place = -0.3 * (apart[:, None, :, None] + apart[None, :, None, :])
-        self.place = nn.Parameter(place.reshape(self.side**2, self.window**2))  # bias by distance
+        # On the meta device, PyTorch would import its compiler for this.
+        inner, outer = (torch.arange(count, device="cpu") for count in (self.side, self.window))
+        distance = (inner[:, None] + self.side - outer).square().float()  # (side, window)
+        place = -0.3 * (distance[:, None, :, None] + distance[None, :, None, :])
+        self.place = nn.Parameter(place.reshape(self.side**2, self.window**2).to(self.key.weight.device))
 
     def remember(self, lightness: Tensor, ab: Tensor, f4: Tensor) -> Tensor:
         """Windows of an exemplar, L/50 − 1 [B, 1, H, W] and ab/110 [B, 2, H, W]: [B, hw, window², Cd + 1 + 3]."""
