@@ -11,6 +11,7 @@ from .errors import UsageError
 from .timecode import Timecode, parse_time
 
 __all__ = [
+    "DEFAULT_SIZE",
     "ColorizeSettings",
     "EncodingSettings",
     "MemoryConfig",
@@ -22,6 +23,7 @@ __all__ = [
     "RunSettings",
 ]
 
+DEFAULT_SIZE = 480  # the shorter side of the working resolution, of networks that have no other
 AUDIO = ("copy", "aac", "none")
 
 
@@ -29,13 +31,13 @@ AUDIO = ("copy", "aac", "none")
 class NetworkSettings:
     """How frames reach the network, and how its color comes back to full size."""
 
-    size: int | Literal["source"] = 480  # working resolution: the shorter side; never enlarges
+    size: int | Literal["source"] | None = None  # working resolution: the shorter side; None: the network's own
     lookahead: int | None = None  # frames given to the network at once; None: by device
     guided: bool = True  # ab upsampled along the edges of the luma; False: bilinear
     ref_is_first: bool | None = None  # is the exemplar the first frame? None: decided by comparing their L
 
     def __post_init__(self) -> None:
-        if self.size != "source" and (isinstance(self.size, (bool, str)) or self.size < 16):
+        if self.size not in ("source", None) and (isinstance(self.size, (bool, str)) or self.size < 16):
             raise UsageError(f"`size` is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
         if self.lookahead is not None and self.lookahead < 1:
             raise UsageError(f"`lookahead` is {self.lookahead}: give at least one frame.")

@@ -20,6 +20,7 @@ from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
 from ..inference.cost import frame_cost
 from ..inference.device import default_lookahead, describe_device, resolve_device, resolve_precision
+from ..inference.engine import engine_of
 from ..inference.frame_colorizer import FrameColorizer
 from ..inference.rates import convolution_rate, product_rate
 from ..networks.state_dict import Network
@@ -56,7 +57,7 @@ def bench(
     """
     settings, memory, chosen = settings or BenchSettings(), memory or MemoryConfig(), resolve_device(device)
     precision, film = resolve_precision(precision, chosen), settings.film_size
-    size = working_size(film, min(settings.size)) if settings.film else settings.size
+    size = working_size(settings.film or settings.size, min(settings.size), engine_of(model).side_multiple)
     batch = settings.lookahead or default_lookahead(chosen)
     frames = settings.rounded_frames(chosen.type, memory, batch)
     # On CUDA two rounds: what is called for the second time is captured as a graph

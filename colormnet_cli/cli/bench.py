@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from ..errors import UsageError
-from ..settings import MemoryConfig, NetworkSettings
+from ..settings import DEFAULT_SIZE, MemoryConfig, NetworkSettings
 from . import options as o
 from .benchtable import show
 from .groups import CommandLine
@@ -32,9 +33,13 @@ def bench(
     batch: Annotated[NetworkSettings, ("lookahead",)],
     session: Session,
     size: Annotated[
-        str,
-        o.option(WHAT, "Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9).", metavar="WxH|480p"),
-    ] = "480p",
+        str | None,
+        o.option(
+            WHAT,
+            "Working size of the network: 960x536, or 240p, 480p, 720p, 1080p (16:9); default: the network's.",
+            metavar="WxH|480p",
+        ),
+    ] = None,
     film: Annotated[
         str | None,
         o.option(
@@ -68,9 +73,10 @@ def bench(
     """
     from ..bench import BenchSettings, parse_frame_size
     from ..bench import bench as measure
+    from ..inference.engine import engine_of
 
     settings = BenchSettings(
-        size=parse_frame_size(size),
+        size=parse_frame_size(size or f"{DEFAULT_SIZE}p"),
         film=parse_frame_size(film) if film not in (None, "none") else None,
         end_to_end=film != "none",
         frames=frames,
@@ -81,6 +87,8 @@ def bench(
         reporter.step("Starting PyTorch")
         chosen, number_format = choose_device(session, reporter, choice)
         network, path = _network(session, choice.model)
+        if size is None:
+            settings = replace(settings, size=parse_frame_size(f"{engine_of(network).default_size}p"))
         ready = Ready(network, choice.model, path or Path(), chosen, number_format)
         with tell_what_fits(ready, memory, settings.size, batch.lookahead):
             result = measure(

@@ -12,10 +12,11 @@ from .reporter import bytes_text, clock
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
+    from ..networks.state_dict import Network
     from ..settings import MemoryConfig
     from .options import NetworkChoice
 
-__all__ = ["Forecast", "forecast", "plan_text"]
+__all__ = ["Forecast", "forecast", "plan_text", "sizes_of"]
 
 
 @dataclass(frozen=True)
@@ -38,40 +39,49 @@ class Forecast:
         return f"about {bytes_text(self.memory)} of memory on {self.device} in {self.precision}, about {time}"
 
 
-def forecast(
-    working_size: tuple[int, int],
-    frames: int | None,
-    *,
-    network: NetworkChoice,
-    memory: MemoryConfig,
-    lookahead: int | None,
-) -> Forecast:
-    """Estimate a film (or folder) for the working size (H, W)."""
-    from ..inference.cost import frame_cost
-    from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
+def sizes_of(model: str) -> tuple[Network, str]:
+    """A network by its name or file, on the meta device: its sizes; and its path, or what would be downloaded."""
+    import torch
+
     from ..inference.engine import check_colorizes_films
-    from ..inference.rates import convolution_rate
     from ..networks.colormnet import ColorMNet
     from ..weights import LockEntry, blank_network, find, locate
 
-    chosen = resolve_device(network.device)
-    number_format = resolve_precision(network.precision, chosen)
-    found = locate(network.model)
+    found = locate(model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
     to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
-    sizes = blank_network(path) if path else ColorMNet()
-    check_colorizes_films(sizes, path or Path(network.model))
-    ahead = lookahead or default_lookahead(chosen)
-    cost = frame_cost(sizes, working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
+    with torch.device("meta"):
+        network = blank_network(path) if path else ColorMNet()
+    check_colorizes_films(network, path or Path(model))
+    return network, str(path) if path else to_fetch
+
+
+def forecast(
+    plan: FilmPlan | PicturesPlan,
+    network: Network,
+    weights: str,
+    *,
+    choice: NetworkChoice,
+    memory: MemoryConfig,
+) -> Forecast:
+    """Estimate a film (or folder). The network may be on the meta device; `weights` are described."""
+    from ..inference.cost import frame_cost
+    from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
+    from ..inference.rates import convolution_rate
+
+    chosen = resolve_device(choice.device)
+    number_format = resolve_precision(choice.precision, chosen)
+    ahead = plan.settings.lookahead or default_lookahead(chosen)
+    cost = frame_cost(network, plan.working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
     each = cost.seconds(convolution_rate(chosen, number_format))
     return Forecast(
         device=describe_device(chosen),
         precision=number_format,
-        weights=str(path) if path else to_fetch,
+        weights=weights,
         # on a CPU, PyTorch and FFmpeg share the memory with the network
         memory=cost.memory + ((process_peak() or 0) if chosen.type == "cpu" else 0),
         seconds_per_frame=each,
-        seconds=None if frames is None else each * frames,
+        seconds=None if plan.frames is None else each * plan.frames,
     )
 
 

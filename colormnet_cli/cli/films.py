@@ -81,8 +81,9 @@ def _report_failures(request: Request, done: int) -> None:
 
 
 def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan) -> Receipt:
-    from ..film.colorize import colorize
+    from ..film.colorize import colorize, for_network
 
+    plan = for_network(plan, ready.model)
     with tell_what_fits(ready, job.memory, plan.working_size, job.settings.lookahead):
         return colorize(
             plan,
@@ -96,18 +97,17 @@ def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan | P
 
 def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
     """--dry-run: the same checks, and an estimate."""
-    from .dryrun import forecast, plan_text
+    from .dryrun import forecast, plan_text, sizes_of
 
     shown = []
-    for job, plan in _plans(session, reporter, request):
+    plans = _plans(session, reporter, request)
+    from ..film.colorize import for_network  # after what is reported without PyTorch
+
+    network, weights = sizes_of(request.network.model)
+    for job, planned in plans:
         reporter.step("Estimating")
-        cost = forecast(
-            plan.working_size,
-            plan.frames,
-            network=request.network,
-            memory=job.memory,
-            lookahead=job.settings.lookahead,
-        )
+        plan = for_network(planned, network)
+        cost = forecast(plan, network, weights, choice=request.network, memory=job.memory)
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})
         if not request.as_json:

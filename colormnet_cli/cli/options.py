@@ -175,7 +175,8 @@ OPTIONS: dict[str, Any] = {
     "precision": option(NETWORK, "Number format. auto: fp16 on CUDA, fp32 elsewhere."),
     "size": option(
         NETWORK,
-        "Working resolution: the shorter side of what the network sees. The output keeps the size of the input.",
+        "Working resolution: the shorter side of what the network sees; default: the network's, 480 for colormnet. The "
+        "output keeps the size of the input.",
         metavar="N|source",
         parser=_size,
     ),

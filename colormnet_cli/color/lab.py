@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["RELATIVE_XYZ_FROM_RGB", "lab_to_rgb", "lab_to_rgb_linear", "rgb_to_lab"]
+__all__ = ["RELATIVE_XYZ_FROM_RGB", "forget_constants", "lab_to_rgb", "lab_to_rgb_linear", "rgb_to_lab"]
 
 _XYZ_FROM_RGB = torch.tensor(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
@@ -57,6 +57,11 @@ def _mix(matrix: Tensor, picture: Tensor) -> Tensor:
         with torch.inference_mode(False):  # gradients may be wanted next time
             _ON_DEVICE[place] = matrix.to(picture.device, picture.dtype)
     return (_ON_DEVICE[place] @ picture.flatten(-2)).view(picture.shape)  # [3, 3] @ [..., 3, H·W]
+
+
+def forget_constants() -> None:
+    """Drop the matrices that are kept by device."""
+    _ON_DEVICE.clear()
 
 
 def _check(picture: Tensor, name: str) -> None:

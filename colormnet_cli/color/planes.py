@@ -58,21 +58,23 @@ class PlaneFormat:
         return float(2**self.bits - 1) if self.full_range else 224.0 * 2 ** (self.bits - 8)
 
 
-def working_size(size: tuple[int, int], working: int | Literal["source"]) -> tuple[int, int]:
+def working_size(size: tuple[int, int], working: int | Literal["source"], multiple: int = 1) -> tuple[int, int]:
     """The (height, width) at which the network works.
 
     Args:
         size: (H, W) of the film.
         working: length of the shorter side, which never enlarges; "source" leaves the size as it is.
+        multiple: both sides become the nearest multiples of it.
     """
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"size is {size}, they must be a height and a width of at least 1")
-    if working == "source":
-        return height, width
-    if not isinstance(working, int) or working < 1:
+    if working != "source" and (not isinstance(working, int) or working < 1):
         raise ValueError(f'working is {working!r}, it must be a number of pixels or "source"')
     shorter = min(height, width)
-    if shorter <= working:
-        return height, width
-    return max(1, round(height * working / shorter)), max(1, round(width * working / shorter))
+    side = shorter if working == "source" else min(working, shorter)
+    return _nearest(height * side / shorter, multiple), _nearest(width * side / shorter, multiple)
+
+
+def _nearest(side: float, multiple: int) -> int:
+    return multiple * max(1, round(side / multiple))

@@ -33,7 +33,7 @@ __all__ = ["BenchmarkSettings", "benchmark", "check_results"]
 class BenchmarkSettings:
     """How clips are colorized."""
 
-    size: int | Literal["source"] = 480  # shorter side the network works at; never enlarges
+    size: int | Literal["source"] | None = None  # shorter side the network works at; None: the network's own
     guided: bool = True  # ab brought to full size along the edges of the luma; False: bilinear
 
 
@@ -64,6 +64,7 @@ def benchmark(
     on = resolve_device(device)
     number_format = resolve_precision(precision, on)
     colorizer = Colorizer(model, memory, on, number_format)
+    coloring = replace(coloring, size=coloring.size or colorizer.engine.default_size)
     clips = check_results(folder, output, overwrite)
     measured = [
         FramePairs(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from ..inference.device import resolve_device, resolve_precision
+from ..inference.engine import engine_of
 from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings, ProgressCallback
 from .film_run import FilmRun
 from .pictures_plan import PicturesPlan, plan_pictures
@@ -20,7 +22,9 @@ from .run import Run
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
 
-__all__ = ["colorize", "colorize_pictures", "colorize_video"]
+__all__ = ["colorize", "colorize_pictures", "colorize_video", "for_network"]
+
+Plan = TypeVar("Plan", FilmPlan, PicturesPlan, FilmPlan | PicturesPlan)
 
 
 def colorize(
@@ -47,11 +51,18 @@ def colorize(
         ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
         Interrupted: Ctrl-C.
     """
-    own = model.device
+    plan, own = for_network(plan, model), model.device
     where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
     kind: type[Run] = FilmRun if isinstance(plan, FilmPlan) else PicturesRun
     run = kind(plan, model, memory, device=where, precision=resolve_precision(precision, where), progress=progress)
     return run.run()
+
+
+def for_network(plan: Plan, network: Network) -> Plan:
+    """The plan at the network's own working size where it was given none. The network may be on the meta device."""
+    engine, settings = engine_of(network), plan.settings
+    sized = replace(settings, size=settings.size or engine.default_size)
+    return replace(plan, settings=sized, side_multiple=engine.side_multiple)  # type: ignore[arg-type]
 
 
 def colorize_video(

@@ -15,7 +15,7 @@ from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import size_by_header
 from ..media.picture import check_size, open_picture
-from ..settings import EncodingSettings, PicturesSettings
+from ..settings import DEFAULT_SIZE, EncodingSettings, PicturesSettings
 from ..video.stream_plan import StreamPlan
 from .plan import as_references, exemplar_reader
 from .progress_folder import progress_folder
@@ -40,6 +40,7 @@ class PicturesPlan:
     settings: PicturesSettings
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
+    side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
     @property
     def frames(self) -> int:
@@ -52,7 +53,7 @@ class PicturesPlan:
     @property
     def working_size(self) -> tuple[int, int]:
         """H, W of what the network sees."""
-        return working_size(self.size, self.settings.size)
+        return working_size(self.size, self.settings.size or DEFAULT_SIZE, self.side_multiple)
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""

@@ -15,7 +15,7 @@ from ..color.planes import PlaneFormat, working_size
 from ..errors import MediaError, UsageError
 from ..files import check_output
 from ..media.reference_path import split_reference
-from ..settings import ColorizeSettings
+from ..settings import DEFAULT_SIZE, ColorizeSettings
 from ..timecode import Timecode
 from ..video.encode import EncoderSpec, choose_encoder, chroma_siting
 from ..video.encoder_support import try_encoder
@@ -47,6 +47,7 @@ class FilmPlan:
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
+    side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
     @property
     def start(self) -> Timecode | None:
@@ -69,7 +70,8 @@ class FilmPlan:
     def working_size(self) -> tuple[int, int]:
         """H, W of what the network sees, upright."""
         height, width = self.info.height, self.info.width
-        return working_size((width, height) if self.orientation.transposed else (height, width), self.settings.size)
+        upright = (width, height) if self.orientation.transposed else (height, width)
+        return working_size(upright, self.settings.size or DEFAULT_SIZE, self.side_multiple)
 
     @property
     def source_planes(self) -> PlaneFormat:

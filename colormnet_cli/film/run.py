@@ -140,7 +140,12 @@ class Run(ABC):
             self._set_precision(state["precision"])
         colorizer = FilmColorizer(
             plan.schedule,
-            Resampler(settings.size, settings.guided, plan.orientation),
+            Resampler(
+                settings.size or self.colorizer.engine.default_size,
+                settings.guided,
+                plan.orientation,
+                self.colorizer.engine.side_multiple,
+            ),
             self.colorizer,
             plan.exemplar,
             self.read,

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..color.lab import forget_constants
 from ..networks.preview import forget_maps
 from ..networks.state_dict import Network
 from ..settings import MemoryConfig
@@ -102,12 +103,18 @@ def frame_cost(
 @contextmanager
 def _fake_cuda() -> Iterator[None]:
     """Tensors on a CUDA device, of which only shapes are computed."""
-    forget_maps()  # it would mix real tensors with these, and then these with real ones
+    _forget()  # real tensors would be mixed with these, and then these with real ones
     try:
-        with FakeTensorMode():
+        with FakeTensorMode(allow_non_fake_inputs=True):  # constants
             yield
     finally:
-        forget_maps()
+        _forget()
+
+
+def _forget() -> None:
+    """Drop what the package keeps by device."""
+    forget_maps()
+    forget_constants()
 
 
 class _FusedAttention(TorchFunctionMode):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 from ..networks.state_dict import Network
-from ..settings import MemoryConfig
+from ..settings import DEFAULT_SIZE, MemoryConfig
 from .cuda_graphs import CudaGraphs
 
 __all__ = ["Engine", "Rehearsal", "check_colorizes_films", "engine_of", "to_device"]
@@ -22,6 +22,7 @@ __all__ = ["Engine", "Rehearsal", "check_colorizes_films", "engine_of", "to_devi
 _ENGINES = {
     "ColorMNet": ("colormnet_engine", "ColorMNetEngine"),
     "PreviewNet": ("colormnet_engine", "PreviewEngine"),
+    "DeepExemplar": ("deep_exemplar_engine", "DeepExemplarEngine"),
 }
 
 
@@ -44,6 +45,9 @@ class Engine(ABC):
         memory: how much is remembered of a film; for engines that have such a memory.
     """
 
+    default_size: ClassVar[int] = DEFAULT_SIZE  # working resolution, the shorter side, where none is given
+    side_multiple: ClassVar[int] = 1  # films are resized to multiples of it; other sizes work too
+    vividness: ClassVar[float] = 1.0  # by which the network's color is multiplied in a film
     # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory
     stages: ClassVar[Mapping[str, str]] = {}
 

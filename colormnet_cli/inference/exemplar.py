@@ -34,16 +34,17 @@ class Exemplar:
         if self.lab.ndim != 3 or self.lab.shape[0] != 3 or 0 in self.lab.shape:
             raise ValueError(f"lab must be a tensor [3, H, W], got {list(self.lab.shape)}")
 
-    def at_size(self, frame: tuple[int, int], first_frame: bool) -> Tensor:
+    def at_size(self, frame: tuple[int, int], first_frame: bool, multiple: int = 1) -> Tensor:
         """Lab [3, h, w] as the network gets it.
 
         Args:
             frame: (h, w), the working resolution of the film.
             first_frame: the exemplar is the film's first frame and is resized to exactly that; any other keeps its own
                 aspect ratio, with the shorter side of the film's (never enlarged).
+            multiple: of which its sides are.
         """
         own = (self.lab.shape[-2], self.lab.shape[-1])
-        return resize(self.lab, frame if first_frame else working_size(own, min(frame)))
+        return resize(self.lab, frame if first_frame else working_size(own, min(frame), multiple))
 
 
 def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bool | None = None) -> int | None:

@@ -12,6 +12,7 @@ from ..color.guided_upsampling import upsample_ab
 from ..color.orientation import Orientation
 from ..color.planes import working_size
 from ..color.resize import resize
+from ..settings import DEFAULT_SIZE
 from .colorizer import Colorizer
 from .exemplar import Exemplar, first_frame_among
 
@@ -25,18 +26,23 @@ class Resampler:
         size: working resolution, the shorter side; never enlarges. "source": that of the frames.
         guided: upsample ab along the edges of the full-size lightness; False: bilinear.
         orientation: of the stored frames; the network sees them upright.
+        multiple: of which both sides are at the working size.
     """
 
     def __init__(
-        self, size: int | Literal["source"] = 480, guided: bool = True, orientation: Orientation | None = None
+        self,
+        size: int | Literal["source"] = DEFAULT_SIZE,
+        guided: bool = True,
+        orientation: Orientation | None = None,
+        multiple: int = 1,
     ) -> None:
-        self.size, self.guided, self.orientation = size, guided, orientation or Orientation()
+        self.size, self.guided, self.orientation, self.multiple = size, guided, orientation or Orientation(), multiple
 
     @torch.inference_mode()
     def down(self, Ls: Sequence[Tensor]) -> Tensor:
         """Full-size lightness [1, H, W] of K frames to the working size [K, 1, h, w]."""
         upright = [self.orientation.upright(L) for L in Ls]
-        size = working_size((upright[0].shape[-2], upright[0].shape[-1]), self.size)
+        size = working_size((upright[0].shape[-2], upright[0].shape[-1]), self.size, self.multiple)
         return torch.stack([resize(L, size) for L in upright])
 
     @torch.inference_mode()
@@ -62,7 +68,7 @@ class FrameColorizer:
     Args:
         colorizer: new, or with a loaded state.
         exemplars: given to the colorizer with the first frame.
-        size, guided, orientation: see `Resampler`.
+        size, guided, orientation: see `Resampler`; without a size it is the network's own.
         ref_is_first: True: the first exemplar is the film's first frame in color; None: decided by comparing.
         batch: frames that `steps` usually gets; see `Colorizer.steps`.
         resampler: instead of `size`, `guided` and `orientation`.
@@ -73,7 +79,7 @@ class FrameColorizer:
         colorizer: Colorizer,
         exemplars: Sequence[Exemplar] = (),
         *,
-        size: int | Literal["source"] = 480,
+        size: int | Literal["source"] | None = None,
         guided: bool = True,
         ref_is_first: bool | None = None,
         orientation: Orientation | None = None,
@@ -81,7 +87,9 @@ class FrameColorizer:
         resampler: Resampler | None = None,
     ) -> None:
         self.colorizer, self.exemplars = colorizer, exemplars
-        self.resampler = resampler or Resampler(size, guided, orientation)
+        self.resampler = resampler or Resampler(
+            size or colorizer.engine.default_size, guided, orientation, colorizer.engine.side_multiple
+        )
         self.ref_is_first, self.batch = ref_is_first, batch
 
     def step(self, L: Tensor) -> Tensor:
@@ -103,9 +111,13 @@ class FrameColorizer:
         if self.colorizer.frame == 0:
             L = working[0] if first is None else self.resampler.orientation.upright(first)
             self._set_exemplars(L, (working.shape[-2], working.shape[-1]))
-        return self.colorizer.steps(working, self.batch)
+        engine = self.colorizer.engine
+        given = int(self.colorizer.frame == 0 and engine.first is not None)  # the first frame has the exemplar's color
+        abs_ = self.colorizer.steps(working, self.batch)
+        return abs_ if engine.vividness == 1 else torch.cat((abs_[:given], engine.vividness * abs_[given:]))
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int]) -> None:
+        multiple = self.colorizer.engine.side_multiple
         first = first_frame_among(self.exemplars, L, self.ref_is_first)
         for i, exemplar in enumerate(self.exemplars):
-            self.colorizer.set_exemplar(exemplar.at_size(size, i == first), first_frame=i == first)
+            self.colorizer.set_exemplar(exemplar.at_size(size, i == first, multiple), first_frame=i == first)

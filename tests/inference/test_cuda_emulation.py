@@ -84,6 +84,27 @@ def test_a_film(precision: str, graphs: bool, network: str) -> None:
     assert waits.places >= AT_A_CONSOLIDATION  # it was reached
 
 
+@PRECISIONS
+@pytest.mark.parametrize("graphs", [False, True], ids=["eager", "graphs"])
+def test_a_film_with_deep_exemplar(precision: str, graphs: bool) -> None:
+    """The same for a network whose frames depend on the one before, and on exemplars alone."""
+    net, luma = make_small_deep_exemplar(), np.full((48, 96), 90, np.uint8)
+    with fake_cuda() as waits:
+        colorizer = cm.Colorizer(on_cuda(net, precision), precision=precision)
+        colorizer.engine.net.enabled, colorizer.engine.net.capture = graphs, stand_in
+        exemplars = [Exemplar(torch.empty(3, 32, size, device="cpu")) for size in (64, 40)]
+        frames = FrameColorizer(colorizer, exemplars, size=32, ref_is_first=False, batch=BATCH)
+        for first in range(0, FEWER, BATCH):
+            Ls = [upload_luma(luma, PlaneFormat(), colorizer.device) for _ in range(min(BATCH, FEWER - first))]
+            chroma = download_chroma(Ls, frames.steps(Ls), PlaneFormat())
+        assert chroma.planes[0][0].shape == (24, 48)
+        assert colorizer.frame == FEWER
+        graphed = {kind[0] for kind, graph in colorizer.engine.net._graphs.items() if graph is not None}
+        assert graphed == ({"features", "matching", "refine"} if graphs else set())
+    assert not waits.mixed
+    assert waits.places <= ONCE | AT_AN_EXEMPLAR
+
+
 def test_the_first_frame_in_color() -> None:
     """The other way in: the exemplar is the film's first frame."""
     model = make_small_model()

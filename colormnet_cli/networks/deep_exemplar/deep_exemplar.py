@@ -46,10 +46,18 @@ class DeepExemplar(Network):
         phi = self.warp.phi(self._features(lab_to_rgb(lab)))
         return Exemplar(phi.flatten(2), F.avg_pool2d(_centered(lab), 4).flatten(2))
 
+    def features(self, L: Tensor) -> Tensor:
+        """What of a frame [B, 1, H, W] is compared with an exemplar: [B, C, H/4, W/4], float32."""
+        _check(L, 1, "a frame")
+        return self.warp.theta(self._features((L / 100).expand(-1, 3, -1, -1)))
+
+    def matching(self, theta: Tensor, exemplar: Exemplar, temperature: float | None = None) -> Match:
+        """The exemplar's colors for a frame, from its `features`; see `matching.match`."""
+        return match(theta, exemplar, temperature)
+
     def match(self, L: Tensor, exemplar: Exemplar, temperature: float | None = None) -> Match:
         """The exemplar's colors for a frame [B, 1, H, W] at stride 4; see `matching.match`."""
-        _check(L, 1, "a frame")
-        return match(self.warp.theta(self._features((L / 100).expand(-1, 3, -1, -1))), exemplar, temperature)
+        return self.matching(self.features(L), exemplar, temperature)
 
     def forward(
         self, L: Tensor, exemplar: Exemplar, last: Tensor | None = None, temperature: float | None = None

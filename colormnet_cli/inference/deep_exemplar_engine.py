@@ -1,0 +1,96 @@
+"""Deep Exemplar on one film: the exemplars' features are computed once, each frame needs the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..networks.colormnet import padding
+from ..networks.deep_exemplar import Exemplar, Match
+from .engine import Engine, Rehearsal, to_device
+
+__all__ = ["DeepExemplarEngine"]
+
+_SMALLEST = 32  # pixels a side that the network needs
+
+
+class DeepExemplarEngine(Engine):
+    """Every pixel takes the colors of what it is most like in any of the exemplars; ColorVidNet makes the frame's.
+
+    Sides that are no multiples of 8 are padded by repeating the edges.
+    """
+
+    default_size = 216
+    side_multiple = 8
+    vividness = 1.25
+    stages: ClassVar[Mapping[str, str]] = {"features": "features", "matching": "read", "refine": "decoder"}
+
+    def reset(self) -> None:
+        super().reset()
+        self.exemplar: Exemplar | None = None  # all of them
+        self.last: Tensor | None = None  # Lab [1, 3, H, W] of the frame before, padded
+
+    @property
+    def has_exemplar(self) -> bool:
+        return self.exemplar is not None
+
+    def add_exemplar(self, lab: Tensor) -> None:
+        new = self.model.exemplar(_padded(lab[None]))
+        known = (self.exemplar, new) if self.exemplar else (new,)
+        self.exemplar = Exemplar(*(torch.cat(parts, dim=2) for parts in zip(*known, strict=True)))
+
+    def set_first(self, lab: Tensor) -> None:
+        super().set_first(lab)
+        self.add_exemplar(lab)
+
+    def steps(self, L: Tensor, batch: int) -> Tensor:
+        height, width = L.shape[-2:]
+        (top, _), (left, _) = _margins(height), _margins(width)
+        L = _padded(L)
+        missing = max(0, batch - len(L)) if self.pads_batches else 0
+        theta = self.net.features(torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L)
+        matched = self.net.matching(theta, self.exemplar)
+        answers = [self._advance(L[i : i + 1], Match(*(part[i : i + 1] for part in matched))) for i in range(len(L))]
+        return torch.cat(answers)[..., top : top + height, left : left + width]
+
+    def _advance(self, L: Tensor, matched: Match) -> Tensor:
+        """One frame, in order: padded L [1, 1, H, W] to ab [1, 2, H, W]."""
+        if self.frame == 0 and self.first is not None:
+            ab = _padded(self.first[None])
+        else:
+            ab = self.net.refine(L, matched, _gray(L) if self.last is None else self.last)
+        self.last = torch.cat((L, ab), dim=1)
+        self.frame += 1
+        return ab
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"exemplar": self.exemplar and tuple(self.exemplar), "last": self.last}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        device = self.model.device
+        exemplar, self.last = state["exemplar"], to_device(state["last"], device)
+        self.exemplar = exemplar and Exemplar(*(part.to(device) for part in exemplar))
+
+    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+        Ls = torch.empty(lookahead, 1, *size)
+        return Rehearsal(lambda: self.steps(Ls, lookahead))
+
+
+def _gray(L: Tensor) -> Tensor:
+    """What stands for the frame before the film's first: Lab (50, 0, 0), which the network gets as zeros."""
+    return torch.cat((torch.full_like(L, 50), torch.zeros_like(L), torch.zeros_like(L)), dim=1)
+
+
+def _margins(side: int) -> tuple[int, int]:
+    missing = max(_SMALLEST - side, 0)
+    return (missing // 2, missing - missing // 2) if missing else padding(side, DeepExemplarEngine.side_multiple)
+
+
+def _padded(image: Tensor) -> Tensor:
+    """[B, C, H, W] with both sides as the network needs them."""
+    (top, bottom), (left, right) = map(_margins, image.shape[-2:])
+    return F.pad(image, (left, right, top, bottom), mode="replicate") if any((top, bottom, left, right)) else image
