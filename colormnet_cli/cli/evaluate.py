@@ -13,7 +13,7 @@ from ..settings import MemoryConfig, NetworkSettings
 from . import options as o
 from .groups import CommandLine
 from .reporter import Reporter
-from .session import Session
+from .session import Session, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -223,7 +223,7 @@ def _print_table(console: Console, table: Table) -> None:
     for i, head in enumerate(table.heads):
         shown.add_column(Text(head), justify="left" if i in table.left else "right", overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(printable(cell)) for cell in row))
     console.print(shown)
     if table.note:
         console.print(table.note)

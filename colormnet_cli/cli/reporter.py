@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .options import ProgressForm
-from .session import Session
+from .session import Session, printable
 
 if TYPE_CHECKING:
     import rich.progress
@@ -44,7 +44,8 @@ class _State:
 
     @property
     def title(self) -> str:
-        return f"{self.name}, {label}" if (label := _PHASES.get(self.phase, self.phase)) else self.name
+        label = _PHASES.get(self.phase, self.phase)
+        return printable(f"{self.name}, {label}" if label else self.name)
 
     def facts(self, long: bool) -> list[str]:
         """Count, percentage, rate, times and memory; `long`: with the unit of each."""
@@ -104,7 +105,7 @@ class Reporter:
         """Show what is being done while it cannot be counted."""
         self.session.go_on()
         if self.form == "bar":
-            self._draw(text, 0, None, "")
+            self._draw(printable(text), 0, None, "")
         elif self.form == "plain" and self.session.verbosity > 0:
             self.session.say(text)
         elif self.form == "json":

@@ -23,7 +23,7 @@ from .._version import __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Session", "sentence"]
+__all__ = ["Session", "printable", "sentence"]
 
 PATIENCE = 10.0  # seconds after a signal; another one then ends the command at once
 _SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
@@ -89,7 +89,9 @@ class Session:
             return
         if self.as_json:
             self.emit({"event": level, "text": text})
-        elif level in ("note", "interrupted"):
+            return
+        text = printable(text)
+        if level in ("note", "interrupted"):
             start = "\n" if level == "interrupted" and self.console.is_terminal else ""  # the terminal shows ^C there
             self.console.print(start + text, markup=False)
         else:
@@ -177,7 +179,16 @@ def sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
+# Control characters but tabs and line feeds, what changes the direction of writing, and bytes that are not UTF-8
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Names and tags of files without what would control a terminal, as ``\\u001b``; JSON stays the same JSON."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def print_line(text: str, stream: TextIO) -> None:
     """Write and flush: a program that reads a pipe waits for each line."""
-    stream.write(text + "\n")
+    stream.write(printable(text) + "\n")
     stream.flush()

@@ -192,5 +192,5 @@ def _record(folder: Path, files: Iterable[Path]) -> FileRecord:
     size, digest = 0, hashlib.sha256()
     for file in files:
         size += file.stat().st_size
-        digest.update(f"{file_sha256(file)}  {file.name}\n".encode())
+        digest.update(file_sha256(file).encode() + b"  " + os.fsencode(file.name) + b"\n")
     return FileRecord(str(folder), size, digest.hexdigest())

@@ -164,11 +164,12 @@ def _write_new(
     with _writing(folder):
         if old:  # whatever happens from here on, stills of old and new numbers are not mixed up
             unfinished = replace(plan, stills={})
-            write_whole(folder / "plan.toml", _toml(unfinished, colored, imported=boundaries is not None).encode())
+            toml = _toml(unfinished, colored, imported=boundaries is not None)
+            write_whole(folder / "plan.toml", toml.encode(errors="replace"))
         for number in before.keys() - stills.keys():
             _still(folder, number).unlink(missing_ok=True)
         write_stills(found.times.info, {_still(folder, n): frame for n, frame in stills.items()}, progress)
-        write_whole(folder / "shots.csv", table_text(rows).encode())
+        write_whole(folder / "shots.csv", table_text(rows).encode(errors="replace"))
         _write_rest(plan, colored, imported=boundaries is not None)
     return plan
 
@@ -207,8 +208,8 @@ def _complete(film: Path, folder: Path, old: Mapping[str, Any], progress: Callab
 def _write_rest(plan: Plan, colored: Mapping[str, int], *, imported: bool) -> None:
     (plan.folder / "colored").mkdir(exist_ok=True)
     toml = _toml(plan, colored, imported)
-    write_whole(plan.folder / "plan.toml", toml.encode())
-    write_whole(plan.folder / "index.html", contact_sheet(plan).encode())
+    write_whole(plan.folder / "plan.toml", toml.encode(errors="replace"))
+    write_whole(plan.folder / "index.html", contact_sheet(plan).encode(errors="replace"))
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def write_edl(path: Path, shots: Sequence[Shot], rate: Fraction, title: str) -> 
     """Write `edl_text` to a file, whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, edl_text(shots, rate, title).encode())
+        write_whole(path, edl_text(shots, rate, title).encode(errors="replace"))
     except OSError as error:
         raise cannot_write(path, error) from error
 

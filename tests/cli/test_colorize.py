@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import av
@@ -13,7 +15,8 @@ import cv2
 import pytest
 
 from colormnet_cli.files import file_sha256
-from support.commands import command, world  # noqa: F401 - fixtures
+from support.commands import command, run, world  # noqa: F401 - fixtures
+from support.films import make_film
 
 HOW = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
 
@@ -211,3 +214,34 @@ def test_frames_dry_run(command):
     code, out, _ = command("frames", "scans", *HOW, "--dry-run", "--json", "-o", "colour")
     plan = json.loads(out)
     assert (plan["pictures"], plan["width"], plan["working_height"]) == (3, 64, 48)
+
+
+def test_names_that_are_not_utf8(world, tmp_path):
+    """Files from other systems have such names; a UnicodeEncodeError came after all images were colorized."""
+    folder, film = tmp_path / "scans", tmp_path / os.fsdecode(b"f\xff.mp4")
+    shutil.copytree(world / "scans", folder)
+    (folder / "2.png").rename(folder / os.fsdecode(b"2\xff.png"))
+    shutil.copy(world / "two.mp4", film)
+    rest = ["--ref", str(world / "photo.jpg"), "--model", str(world / "small.pt"), "--device", "cpu", "--json"]
+    code, out, err = run(["frames", str(folder), *rest], tmp_path)
+    assert code == 0, err
+    listing = b"".join(
+        hashlib.sha256(path.read_bytes()).hexdigest().encode() + b"  " + os.fsencode(path.name) + b"\n"
+        for path in (folder / "1.png", folder / os.fsdecode(b"2\xff.png"), folder / "10.png")
+    )
+    assert json.loads(out)["inputs"][0]["sha256"] == hashlib.sha256(listing).hexdigest()
+    assert (tmp_path / "scans-color" / os.fsdecode(b"2\xff.png")).exists()
+    code, out, err = run(["colorize", film.name, *rest], tmp_path)
+    assert code == 0, err
+    assert json.loads(out)["inputs"][0]["path"] == film.name
+
+
+def test_tags_cannot_control_the_terminal(world, tmp_path):
+    """The name of a tag is shown where a container does not store it; it may contain escape sequences."""
+    make_film(tmp_path / "film.mkv", codec="libx264", metadata={"EVIL\x1b[31m": "x"})
+    rest = ["--ref", str(world / "photo.jpg"), "--model", str(world / "small.pt"), "--device", "cpu"]
+    for more in ([], ["--dry-run"]):
+        code, out, err = run(["colorize", "film.mkv", "-o", "out.mp4", *rest, *more, "--overwrite"], tmp_path)
+        assert code == 0, err
+        assert r"EVIL\u001b[31M" in out + err  # Matroska has names in upper case
+        assert "\x1b" not in out + err

@@ -49,6 +49,24 @@ def test_an_unknown_total_is_not_made_up(capsys):
     assert capsys.readouterr().err == "old.mp4: 300 frames, 4.21 fps, 1:01 elapsed, 3.21 GB\n"
 
 
+def test_names_cannot_control_the_terminal(capsys, now):
+    """A file's name or tag with escape sequences could recolor the screen, or show another message than ours."""
+    name = "a\x1b[31m\x9b\u202e\udcff.mp4"  # the last: a byte that is not UTF-8
+    escaped = r"a\u001b[31m\u009b\u202e\udcff.mp4"
+    for session in (Session(), Session(as_json=True)):
+        session.say(f"{name} is gone", "error")
+        session.say(f"{name} is gone")
+        session.result(json.dumps({"name": name}, ensure_ascii=False))
+        p.Reporter(session, "json" if session.as_json else "plain").film(name, at(300))
+        out, err = capsys.readouterr()
+        assert json.loads(out) == {"name": name}
+        lines = err.splitlines()
+        assert all(escaped in line for line in lines)
+        if session.as_json:
+            assert json.loads(lines[0]) == {"event": "error", "text": f"{name} is gone."}
+            assert json.loads(lines[2])["name"] == name
+
+
 def test_a_long_error_is_wrapped_between_words():
     """The label was not counted, so that terminals broke lines within words."""
     session, screen = Session(), io.StringIO()
