@@ -108,21 +108,20 @@ def bench(
 
 
 def _network(session: Session, name: str) -> tuple[Network, Path | None]:
-    """The network and its file; the full one with random weights and without a file where that is not on disk."""
+    """The network and its file; where that is not on disk, the published size with random weights, without a file."""
     import torch
 
     from ..inference.engine import check_colorizes_films
-    from ..networks.colormnet import ColorMNet
-    from ..weights import LockEntry, find, locate, network_from_file
+    from ..weights import LockEntry, blank_network, find, locate, network_from_file
 
     located = locate(name)
     path = find(located) if isinstance(located, LockEntry) else located
+    blank = blank_network(located)
+    check_colorizes_films(blank, path or Path(name))
     if path is not None:
-        network = network_from_file(path)
-        check_colorizes_films(network, path)
-        return network, path
-    if name != "colormnet":
-        raise UsageError(f"The weights {name!r} are not on disk: `colormnet weights fetch {name}` downloads them")
+        return network_from_file(path), path
+    if isinstance(located, LockEntry) and not located.sources:
+        raise UsageError(f"The weights {name!r} are not on disk, and have no source: add them again")
     session.say(f"The weights {name!r} are not on disk: random ones are measured, which take as long")
     torch.manual_seed(0)
-    return ColorMNet(), None
+    return type(blank)(), None

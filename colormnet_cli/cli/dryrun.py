@@ -41,17 +41,13 @@ class Forecast:
 
 def sizes_of(model: str) -> tuple[Network, str]:
     """A network by its name or file, on the meta device: its sizes; and its path, or what would be downloaded."""
-    import torch
-
     from ..inference.engine import check_colorizes_films
-    from ..networks.colormnet import ColorMNet
     from ..weights import LockEntry, blank_network, find, locate
 
     found = locate(model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
     to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
-    with torch.device("meta"):
-        network = blank_network(path) if path else ColorMNet()
+    network = blank_network(found)
     check_colorizes_films(network, path or Path(model))
     return network, str(path) if path else to_fetch
 

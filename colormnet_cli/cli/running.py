@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError
 from ..wording import many
@@ -34,11 +34,14 @@ class Ready:
     device: torch.device
     precision: str
 
-    def weights(self) -> dict[str, str]:
+    def weights(self) -> dict[str, Any]:
         """For receipts: which file was used."""
         from ..files import file_sha256
+        from ..weights import files_of
 
-        return {"name": self.name, "path": str(self.path), "file_sha256": file_sha256(self.path)}
+        hashes = {file.name: file_sha256(file) for file in files_of(self.path)}
+        one = hashes.get(self.path.name)
+        return {"name": self.name, "path": str(self.path), "file_sha256": one or hashes}
 
 
 def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> Ready:

@@ -12,7 +12,7 @@ import torch
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
-__all__ = ["blank_from_content", "network_from_content", "network_name", "save_network"]
+__all__ = ["blank", "blank_from_content", "network_from_content", "network_name", "save_network"]
 
 # Where a network is (imported when a file of it is loaded), and the first part of a name in its published checkpoint.
 _NETWORKS: dict[str, tuple[str, str | None]] = {
@@ -75,6 +75,12 @@ def blank_from_content(content: Any) -> Network:
     kind = _class(network_name(content))
     with torch.device("meta"):
         return kind.of_sizes(content["config"]) if _is_ours(content) else kind.of_published(content)
+
+
+def blank(name: str) -> Network:
+    """The network of a class name in its published size, on the meta device."""
+    with torch.device("meta"):
+        return _class(name)()
 
 
 def _is_ours(content: Any) -> bool:

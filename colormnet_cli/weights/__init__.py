@@ -4,6 +4,7 @@ from .download import FetchProgress, OnFetch
 from .hub import hub_cache_folder, is_offline
 from .load import blank_network, load_model, locate, model_from_file, network_from_file, weights_path
 from .lock import HubSource, LockEntry, UrlSource, add_file, lock_path, read_lock, user_lock_path
+from .parts import files_of
 from .resolve import Notice, cache_folder, candidates, ensure, find, require_storage
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "cache_folder",
     "candidates",
     "ensure",
+    "files_of",
     "find",
     "hub_cache_folder",
     "is_offline",

@@ -7,15 +7,17 @@ import os
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, WeightsError
 from ..wording import did_you_mean
 from .download import OnFetch
 from .lock import LockEntry, read_lock
-from .resolve import Notice, ensure
+from .parts import files_of, joined, parts_of
+from .resolve import Notice, ensure, find
 
 if TYPE_CHECKING:
     from ..networks.colormnet import ColorMNet
@@ -54,7 +56,8 @@ def locate(name_or_path: str | Path) -> LockEntry | Path:
     if isinstance(name_or_path, str) and name_or_path in entries:
         return entries[name_or_path]
     path = Path(os.path.expanduser(name_or_path))
-    if os.path.isfile(path):  # unlike Path's methods these raise nothing for an unknown ~user or a name too long
+    # Unlike Path's methods these raise nothing for an unknown ~user or a name too long
+    if os.path.isfile(path) or (os.path.isdir(path) and files_of(path)):
         return path
     names = ", ".join(entries)
     if os.path.isdir(path):
@@ -86,10 +89,17 @@ def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
     return network
 
 
-def blank_network(path: Path) -> Network:
-    """The network in a file, on the meta device: its sizes without its values, which are mapped, not read."""
-    from ..networks.weight_file import blank_from_content
+def blank_network(model: LockEntry | Path) -> Network:
+    """The network of a model, on the meta device: its sizes without its values, which are mapped, not read.
 
+    Of a model that is not on disk, the published size of the network that the lock names.
+    """
+    from ..networks.weight_file import blank, blank_from_content
+
+    path = find(model) if isinstance(model, LockEntry) else model
+    if path is None:
+        assert isinstance(model, LockEntry)  # for the type checker
+        return blank(model.network)
     content = _read_tensors(path, mmap=True)
     try:
         return blank_from_content(content)
@@ -102,29 +112,39 @@ def _read_tensors(path: Path, mmap: bool = False) -> Mapping[str, Any]:
 
     mmap: tensors are mapped, for a look at what the file is; a network must not depend on the file staying as it is.
     """
+    try:
+        parts = parts_of(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not parts:
+        return _load(path, path, mmap)
+    return joined({name: _load(part, f"{name} in {path}", False) for name, part in parts.items()})
+
+
+def _load(file: Path | IO[bytes], name: str | Path, mmap: bool) -> Mapping[str, Any]:
     import torch
 
     try:
         with warnings.catch_warnings():  # about pickle protocols: no help with a wrong file
             warnings.simplefilter("ignore", UserWarning)
             try:
-                content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+                content = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
             except RuntimeError:  # files from before PyTorch 1.6 cannot be mapped
                 if not mmap:
                     raise
-                content = torch.load(path, map_location="cpu", weights_only=True)
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if match := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
-                f"{path} is refused: it holds more than tensors ({match[1]}), and loading such a file could run code"
+                f"{name} is refused: it holds more than tensors ({match[1]}), and loading such a file could run code"
             ) from error
-        raise CheckpointError(f"{path} is not a file of PyTorch weights") from error
+        raise CheckpointError(f"{name} is not a file of PyTorch weights") from error
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise WeightsError(f"{name} cannot be read: {error.strerror or error}") from error
     except MemoryError:
         raise
     except Exception as error:  # torch.load raises many classes for a damaged file
-        raise CheckpointError(f"{path} is not a file of PyTorch weights, or it is damaged") from error
+        raise CheckpointError(f"{name} is not a file of PyTorch weights, or it is damaged") from error
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path} holds a {type(content).__name__} instead of named tensors")
+        raise CheckpointError(f"{name} holds a {type(content).__name__} instead of named tensors")
     return content

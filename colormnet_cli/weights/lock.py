@@ -80,6 +80,7 @@ class LockEntry:
     sha256: str = ""
     license: str = "unknown"
     credit: str = ""
+    network: str = "ColorMNet"  # the class of its network
     path: str = ""  # a file on this machine; a relative path is inside the package
     sources: tuple[Source, ...] = ()
 

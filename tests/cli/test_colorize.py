@@ -15,8 +15,10 @@ import cv2
 import pytest
 
 from colormnet_cli.files import file_sha256
+from colormnet_cli.networks.weight_file import save_network
 from support.commands import command, run, world  # noqa: F401 - fixtures
 from support.films import make_film
+from support.networks import make_small_deep_exemplar
 
 HOW = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
 
@@ -71,6 +73,25 @@ def test_several_films_load_the_network_once(command, monkeypatch):
     assert len(loads) == 1
     assert [receipt["frames"] for receipt in json.loads(out)] == [6, 3]
     assert len(re.findall("^Wrote colour/", err, re.MULTILINE)) == 2
+
+
+def test_another_network(command):
+    """Fails where Deep Exemplar needs other commands or options than ColorMNet."""
+    save_network(make_small_deep_exemplar(), "other.pt")
+    how = [*HOW[:2], "--model", "other.pt", *HOW[4:]]
+    code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *how, "--json")
+    assert code == 0, err
+    receipt = json.loads(out)
+    assert (receipt["frames"], receipt["settings"]["size"]) == (6, 216)
+    assert command("frames", "scans", *how)[0] == 0
+    code, out, err = command("colorize", "old.mp4", "-o", "new.mp4", *how, "--dry-run", "--json", "--size", "43")
+    assert code == 0, err
+    plan = json.loads(out)
+    assert (plan["working_height"], plan["working_width"]) == (40, 64)  # multiples of 8
+    assert plan["estimate"]["weights"] == "other.pt"
+    code, out, err = command("bench", "--film", "none", "--frames", "5", *how[2:], "--size", "64x32")
+    assert code == 0, err
+    assert "Memory full" not in out
 
 
 def test_a_part_of_the_film(command):

@@ -13,6 +13,7 @@ from colormnet_cli.bench import BenchSettings, bench
 from colormnet_cli.evaluation.benchmark import benchmark
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.colorize import for_network
+from colormnet_cli.film.film_run import FilmRun
 from support.clips import write_frames
 from support.films import assert_same_frames, make_film
 from support.networks import make_small_deep_exemplar
@@ -32,15 +33,17 @@ def run(tmp_path: Path, net: cm.DeepExemplar, photo: Path, monkeypatch: pytest.M
     monkeypatch.setattr("colormnet_cli.film.film_run.SEGMENT_FRAMES", {"cpu": 8})
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
 
-    def go(name: str = "out.mp4", stop_at: int | None = None) -> cm.Receipt:
-        def progress(at: cm.Progress) -> None:
-            if stop_at is not None and at.frame >= stop_at:
-                raise KeyboardInterrupt
+    colorize = FilmRun._colorize
 
+    def go(name: str = "out.mp4", stop_at: int | None = None) -> cm.Receipt:
+        def stopping(self: FilmRun, frames: Any, batch: Any) -> Any:
+            if batch[0].number == stop_at:
+                raise KeyboardInterrupt
+            return colorize(self, frames, batch)
+
+        monkeypatch.setattr(FilmRun, "_colorize", stopping)
         settings = cm.ColorizeSettings(size=32)
-        return cm.colorize_video(
-            film, [photo, photo], tmp_path / name, model=net, settings=settings, device="cpu", progress=progress
-        )
+        return cm.colorize_video(film, [photo, photo], tmp_path / name, model=net, settings=settings, device="cpu")
 
     return go
 
