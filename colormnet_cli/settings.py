@@ -33,6 +33,7 @@ class NetworkSettings:
 
     size: int | Literal["source"] | None = None  # working resolution: the shorter side; None: the network's own
     lookahead: int | None = None  # frames given to the network at once; None: by device
+    threads: int | None = None  # of the CPU, for the network; None: as many as PyTorch has
     guided: bool = True  # ab upsampled along the edges of the luma; False: bilinear
     ref_is_first: bool | None = None  # is the exemplar the first frame? None: decided by comparing their L
 
@@ -41,6 +42,8 @@ class NetworkSettings:
             raise UsageError(f"`size` is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
         if self.lookahead is not None and self.lookahead < 1:
             raise UsageError(f"`lookahead` is {self.lookahead}: give at least one frame.")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"`threads` is {self.threads}: give at least one.")
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,12 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     from ..weights import locate
 
     locate(request.network.model)  # a mistyped name is reported at once
+    threads = session.load.prepare()  # before PyTorch is imported, which the last step of a plan does
     plans = _plans(session, reporter, request)
     receipts: list[Receipt] = []
     try:
         if plans:
-            ready = make_ready(session, reporter, request.network)
+            ready = make_ready(session, reporter, request.network, request.jobs[0].settings.threads, threads)
         for job, plan in plans:
             try:
                 receipts.append(_colorize_one(reporter, job, ready, plan))

@@ -181,6 +181,9 @@ OPTIONS: dict[str, Any] = {
         parser=_size,
     ),
     "lookahead": option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
+    "threads": option(
+        MORE_NETWORK, "CPU threads of the network; default: one for each core that is idle at the start.", **_COUNT
+    ),
     "guided": option(MORE_NETWORK, "Upsample color along the edges of the luma, or bilinearly.", "--guided/--bilinear"),
     "ref_is_first": option(
         MORE_NETWORK,

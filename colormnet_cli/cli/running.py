@@ -44,12 +44,20 @@ class Ready:
         return {"name": self.name, "path": str(self.path), "file_sha256": one or hashes}
 
 
-def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> Ready:
-    """Choose the device (before half a gigabyte is downloaded for one that is not available), and load the weights."""
+def make_ready(
+    session: Session, reporter: Reporter, network: NetworkChoice, threads: int | None = None, idle: int | None = None
+) -> Ready:
+    """Choose the device (before half a gigabyte is downloaded for one that is not available), and load the weights.
+
+    Args:
+        threads: the number of CPU threads that was asked for.
+        idle: the number of idle cores, where that is less than all.
+    """
     from ..inference.engine import check_colorizes_films
     from ..weights import locate, network_from_file, weights_path
 
     locate(network.model)  # a mistyped name is reported at once
+    set_threads(threads, idle)
     chosen, number_format = choose_device(session, reporter, network)
     path = weights_path(network.model, notice=reporter.message, progress=reporter.fetch)
     reporter.step(f"Loading the weights {network.model}")
@@ -57,6 +65,14 @@ def make_ready(session: Session, reporter: Reporter, network: NetworkChoice) -> 
     check_colorizes_films(loaded, path)
     reporter.close()
     return Ready(loaded, network.model, path, chosen, number_format)
+
+
+def set_threads(threads: int | None, idle: int | None) -> None:
+    """Set the number of CPU threads; without one, no more than PyTorch's own choice, and than there are idle cores."""
+    import torch
+
+    if threads or idle:
+        torch.set_num_threads(threads or min(torch.get_num_threads(), idle or 1))
 
 
 def choose_device(session: Session, reporter: Reporter, network: NetworkChoice) -> tuple[torch.device, str]:

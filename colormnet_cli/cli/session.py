@@ -13,12 +13,13 @@ import sys
 import textwrap
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .._version import __version__
+from .cpu_load import CpuLoad
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +42,7 @@ class Session:
     interrupted: int = 0  # number of the signal that ends the command, such as Ctrl-C's
     interrupted_at: float = 0.0
     log_file: TextIO | None = None  # --log-file
+    load: CpuLoad = field(default_factory=CpuLoad)  # of the machine since the command began
 
     @cached_property
     def console(self) -> Console:

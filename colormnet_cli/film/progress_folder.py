@@ -75,6 +75,7 @@ class ProgressFolder:
         self.path = progress_folder(output)
         self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
         self.resume = resume
+        self.threads: int | None = None  # CPU threads of the run; saved, but not compared
         self._saved: list[_Saved] = []  # the newest first
         self._lock: BinaryIO | None = None
 
@@ -127,7 +128,7 @@ class ProgressFolder:
             (self.path / file).unlink(missing_ok=True)
 
     def _write(self, checkpoints: list[dict[str, Any]]) -> None:
-        content = {"fingerprint": self.fingerprint, "checkpoints": checkpoints}
+        content = {"fingerprint": self.fingerprint, "threads": self.threads, "checkpoints": checkpoints}
         write_whole(self.path / "progress.json", json.dumps({"sha256": _sha256(content), **content}, indent=1).encode())
         sync_folder(self.path)
 
@@ -178,6 +179,7 @@ class ProgressFolder:
             if data.pop("sha256", None) != _sha256(data):
                 raise ValueError("another checksum")
             found, checkpoints = data["fingerprint"], [_Saved.from_json(saved) for saved in data["checkpoints"]]
+            threads = data.get("threads")
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s is damaged; the run starts again.", path)
             return []
@@ -194,6 +196,7 @@ class ProgressFolder:
             raise OutputError(f"{self.path / damaged[0].file} is damaged: start again (`resume=False`).")
         if damaged and intact[0] != checkpoints[0]:
             log.warning("%s is damaged; the run resumes from the checkpoint before it.", self.path / damaged[0].file)
+        self.threads = threads
         return intact
 
     def _is_intact(self, saved: _Saved) -> bool:

@@ -20,6 +20,7 @@ from ..inference.device import default_lookahead, peak_memory, release_memory, w
 from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
+from ..wording import many
 from .film_colorizer import FilmColorizer, film_state_in_precision
 from .fingerprint import fingerprint, model_sha256
 from .progress import ProgressMeter
@@ -84,10 +85,24 @@ class Run(ABC):
 
     def run(self) -> Receipt:
         """Colorize every frame that an interrupted run has not, and write the output."""
-        with self.explained(), self.folder:
+        with self.explained(), self.folder, self._threads():
             self.color()
             self.finish()
         return self.receipt()
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """As many CPU threads as were asked for, or as an interrupted run had: sums are rounded by their number."""
+        before, earlier = torch.get_num_threads(), self.folder.threads
+        threads = self.plan.settings.threads or earlier or before
+        if self.device.type == "cpu" and earlier is not None and earlier != threads:
+            self.warn(f"An earlier run used {many(earlier, 'CPU thread')}: the result is the same only to rounding.")
+        self.folder.threads = threads
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     @abstractmethod
     def color(self) -> None:

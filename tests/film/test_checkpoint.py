@@ -109,6 +109,23 @@ def test_the_number_of_encoders_changes_nothing(tmp_path: Path, run: Any, monkey
     assert (tmp_path / "out.mp4").read_bytes() == one
 
 
+def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any) -> None:
+    """Their number, which the command chooses by the machine's load, changes how sums are rounded."""
+    used: list[int] = []
+    note = lambda _: used.append(torch.get_num_threads())  # noqa: E731
+    run("whole.mp4", threads=2, progress=note)
+    with pytest.raises(Interrupted):
+        run(stop_at=43, threads=2)
+    receipt = run(progress=note)
+    assert set(used) == {2}
+    assert torch.get_num_threads() == 1  # of the program that runs this
+    assert receipt.warnings == ()
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    with pytest.raises(Interrupted):
+        run("three.mp4", stop_at=43, threads=2)
+    assert "An earlier run used 2 CPU threads" in run("three.mp4", threads=1).warnings[0]
+
+
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds that were broken off after one and a half became three and a half."""
     monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
