@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 from .errors import UsageError
@@ -12,6 +13,7 @@ from .timecode import Timecode, parse_time
 
 __all__ = [
     "DEFAULT_SIZE",
+    "ColorSource",
     "ColorizeSettings",
     "EncodingSettings",
     "MemoryConfig",
@@ -21,10 +23,12 @@ __all__ = [
     "ProgressCallback",
     "RangeSettings",
     "RunSettings",
+    "ShotSettings",
 ]
 
 DEFAULT_SIZE = 480  # the shorter side of the working resolution, of networks that have no other
 AUDIO = ("copy", "aac", "none")
+DIRECTIONS = ("forward", "backward", "both")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,35 @@ class NetworkSettings:
             raise UsageError(f"`lookahead` is {self.lookahead}: give at least one frame.")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"`threads` is {self.threads}: give at least one.")
+
+
+@dataclass(frozen=True)
+class ColorSource:
+    """Where the colors of a film come from."""
+
+    references: tuple[str, ...] = ()  # color images, or frames of films (film.mp4@12.5)
+    references_at: tuple[tuple[str, str], ...] = ()  # (time, image): colored pictures of frames of the film itself
+    plan: Path | None = None  # a folder made by `colormnet shots`, instead of both
+
+    def __post_init__(self) -> None:
+        if self.plan is not None and (self.references or self.references_at):
+            raise UsageError("Give references or a plan (`plan`), not both: name further images in its shots.csv.")
+
+
+@dataclass(frozen=True)
+class ShotSettings:
+    """How color is propagated within a shot."""
+
+    # from its first frame on; from its last frame back; from each exemplar to both sides.
+    # None: both where an exemplar shows a later frame than the shot's first, else forward
+    direction: Literal["forward", "backward", "both"] | None = None
+    max_exemplars: int = 8  # in the memory at once, the nearest in time first
+
+    def __post_init__(self) -> None:
+        if self.direction not in (None, *DIRECTIONS):
+            raise UsageError(f"`direction` is {self.direction!r}: give one of {', '.join(DIRECTIONS)}.")
+        if self.max_exemplars < 1:
+            raise UsageError(f"`max_exemplars` is {self.max_exemplars}: give at least one.")
 
 
 @dataclass(frozen=True)
@@ -133,16 +166,22 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
-class PicturesSettings(NetworkSettings, RunSettings):
+class PicturesSettings(NetworkSettings, ShotSettings, RunSettings):
     """Everything that can be set for a folder of pictures, besides the model, the memory and the device."""
+
+    def __post_init__(self) -> None:
+        for part in (NetworkSettings, ShotSettings):
+            part.__post_init__(self)
 
 
 @dataclass(frozen=True)
-class ColorizeSettings(NetworkSettings, RangeSettings, EncodingSettings, RunSettings):
+class ColorizeSettings(NetworkSettings, ShotSettings, RangeSettings, EncodingSettings, RunSettings):
     """Everything that can be set for a film, besides the model, the memory and the device."""
 
+    only_shots: str | None = None  # "7,9-12": color these shots of the plan again, and keep the others as they are
+
     def __post_init__(self) -> None:
-        for part in (NetworkSettings, RangeSettings, EncodingSettings):
+        for part in (NetworkSettings, ShotSettings, RangeSettings, EncodingSettings):
             part.__post_init__(self)
 
 

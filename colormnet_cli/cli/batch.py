@@ -12,14 +12,13 @@ import typer
 
 from ..errors import UsageError
 from ..files import not_found
-from ..settings import ColorizeSettings, MemoryConfig
+from ..settings import ColorizeSettings, ColorSource, MemoryConfig
 from ..wording import did_you_mean
 from .groups import build
 from .jobs import Job, for_file, output_path
 
 __all__ = ["read_batch"]
 
-_PATHS = ("references", "output")  # relative to the folder of the list
 _BOOLEANS = {**dict.fromkeys(("yes", "true", "on", "1"), True), **dict.fromkeys(("no", "false", "off", "0"), False)}
 
 
@@ -27,6 +26,7 @@ def read_batch(path: Path, ctx: typer.Context) -> list[Job]:
     """The films of a CSV file. An empty cell, and an option without a column, is as on the command line.
 
     Columns: film; references (separated by ;) and output; and options by their names, such as start, crf or archive.
+    Files are named relative to the folder of the list.
 
     Raises UsageError.
     """
@@ -78,17 +78,21 @@ def _job(folder: Path, row: dict[str, str], ctx: typer.Context) -> Job:
             own[param.name] = _value(ctx, param, cell, negated)
             if param.name == "references":
                 own[param.name] = [str(folder / reference) for reference in own[param.name]]
-            elif param.name == "output":
+            elif param.name == "references_at":
+                own[param.name] = [(time, str(folder / image)) for time, image in own[param.name]]
+            elif param.name in ("output", "plan"):
                 own[param.name] = folder / own[param.name]
     values = {**ctx.params, **own}
     settings = build(ColorizeSettings, values)
     output = output_path(film, values["output"], archive=settings.archive, several="output" not in own)
-    return Job(film, output, for_file(values["references"], film), settings, build(MemoryConfig, values))
+    colors = for_file(build(ColorSource, values), film)
+    return Job(film, output, colors, settings, build(MemoryConfig, values))
 
 
 def _columns(ctx: typer.Context) -> dict[str, tuple[Any, bool]]:
     """Option by column; and whether the column is its opposite, as bilinear is of guided."""
-    names = {*_PATHS, *(field.name for group in (ColorizeSettings, MemoryConfig) for field in fields(group))}
+    groups = (ColorSource, ColorizeSettings, MemoryConfig)
+    names = {"output", *(field.name for group in groups for field in fields(group))}
     params = [param for param in ctx.command.params if param.name in names]
     columns = {opt.removeprefix("--"): (param, False) for param in params for opt in param.opts if opt.startswith("--")}
     columns |= {opt.removeprefix("--"): (param, True) for param in params for opt in param.secondary_opts}

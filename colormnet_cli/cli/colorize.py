@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from ..settings import ColorizeSettings, MemoryConfig
+from ..settings import ColorizeSettings, ColorSource, MemoryConfig
 from . import options as o
 from .batch import read_batch
 from .films import Request, run, show_plans
@@ -26,7 +26,7 @@ def register(app: CommandLine) -> None:
 
 def colorize(
     ctx: typer.Context,
-    colors: o.ColorSource,
+    colors: ColorSource,
     settings: ColorizeSettings,
     memory: MemoryConfig,
     network: o.NetworkChoice,
@@ -63,13 +63,17 @@ def colorize(
     Several films, with the colors of a frame of another film:
 
       [bold]colormnet colorize a.mp4 b.mp4 --ref c.mp4@1:05 -o color/[/bold]
+
+    A whole film, by the colored pictures of its shots (see `colormnet shots`):
+
+      [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4[/bold]
     """
     if bool(films) == bool(batch):
         raise UsageError("Give films, or a list of films with --batch" + (", not both" if films else ""))
     jobs = read_batch(batch, ctx) if batch else []
     for film in films or []:
         path = output_path(film, output, archive=settings.archive, several=len(films or []) > 1)
-        jobs.append(Job(film, path, for_file(colors.references, film), settings, memory))
+        jobs.append(Job(film, path, for_file(colors, film), settings, memory))
     check_jobs(jobs)
     with Reporter(session, progress) as reporter:
         (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from ..settings import MemoryConfig, PicturesSettings
+from ..settings import ColorSource, MemoryConfig, PicturesSettings
 from . import options as o
 from .films import Request, run, show_plans
 from .groups import CommandLine
@@ -22,7 +22,7 @@ def register(app: CommandLine) -> None:
 
 def frames(
     folder: Annotated[Path, o.argument("FOLDER", "Images of one size, in natural order.")],
-    colors: o.ColorSource,
+    colors: ColorSource,
     settings: PicturesSettings,
     memory: MemoryConfig,
     network: o.NetworkChoice,
@@ -39,7 +39,7 @@ def frames(
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
     """
-    job = Job(folder, output, for_file(colors.references, folder), settings, memory)
+    job = Job(folder, output, for_file(colors, folder), settings, memory)
     check_references([job])
     with Reporter(session, progress) as reporter:
         (show_plans if dry_run else run)(session, reporter, Request([job], network, as_json))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MediaError, UsageError
 from ..media.reference_path import split_reference
-from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings
+from ..settings import ColorizeSettings, ColorSource, MemoryConfig, PicturesSettings
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
@@ -27,7 +27,7 @@ class Job:
 
     source: Path
     output: Path | None  # None: the default of a folder
-    references: tuple[str, ...]
+    colors: ColorSource
     settings: ColorizeSettings | PicturesSettings
     memory: MemoryConfig
 
@@ -40,16 +40,24 @@ class Job:
         if isinstance(self.settings, PicturesSettings):
             from ..film.pictures_plan import plan_pictures
 
-            return plan_pictures(self.source, self.references, self.output, settings=self.settings)
+            return plan_pictures(self.source, self.colors, self.output, settings=self.settings)
         from ..film.plan import plan_video
 
         assert self.output is not None
-        return plan_video(self.source, self.references, self.output, settings=self.settings)
+        return plan_video(self.source, self.colors, self.output, settings=self.settings)
 
 
-def for_file(references: Sequence[str], file: Path) -> tuple[str, ...]:
-    """References with the file's name in place of {stem}: refs/{stem}.png is refs/old.png for old.mp4."""
-    return tuple(reference.replace("{stem}", file.stem) for reference in references)
+def for_file(colors: ColorSource, file: Path) -> ColorSource:
+    """The file's name in place of {stem}: refs/{stem}.png is refs/old.png for old.mp4."""
+
+    def named(text: str) -> str:
+        return text.replace("{stem}", file.stem)
+
+    return ColorSource(
+        tuple(map(named, colors.references)),
+        tuple((time, named(image)) for time, image in colors.references_at),
+        None if colors.plan is None else Path(named(str(colors.plan))),
+    )
 
 
 def output_path(film: Path, output: Path | None, *, archive: bool, several: bool) -> Path:
@@ -94,15 +102,16 @@ def check_references(jobs: Sequence[Job]) -> None:
 
     Raises UsageError where none is named, MediaError where it does not exist.
     """
-    without = [job.source.name for job in jobs if not job.references]
+    without = [job.source.name for job in jobs if job.colors == ColorSource()]
     if without:
         which = f" for {', '.join(without)}" if len(jobs) > 1 else ""
         raise UsageError(
-            f"There is no reference image{which}: give one with --ref IMAGE, or a frame with --ref FILM@TIME"
+            f"There is no reference image{which}: give one with --ref IMAGE, a frame with --ref FILM@TIME, or pictures "
+            "for all shots with --plan FOLDER"
         )
     missing: dict[str, tuple[str, MediaError]] = {}
     for job in jobs:
-        for reference in job.references:
+        for reference in (*job.colors.references, *(image for _, image in job.colors.references_at)):
             try:
                 split_reference(reference)
             except MediaError as error:

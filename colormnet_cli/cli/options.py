@@ -27,7 +27,6 @@ __all__ = [
     "RANGE",
     "SESSION",
     "VARIABLES",
-    "ColorSource",
     "Device",
     "DryRun",
     "Form",
@@ -59,13 +58,6 @@ class NetworkChoice:
     model: str = "colormnet"
     device: str = "auto"
     precision: Precision = "auto"
-
-
-@dataclass(frozen=True)
-class ColorSource:
-    """Where the colors come from."""
-
-    references: tuple[str, ...] = ()
 
 
 # Parsers: values are checked while the command line is read, so that the error names the option
@@ -114,6 +106,13 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _placed(text: str) -> tuple[str, str]:
+    time, equals, image = text.partition("=")
+    if not equals or not image:
+        raise typer.BadParameter(f"{text!r} is not of the form TIME=IMAGE")
+    return _time(time), image
+
+
 def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
     """Declare an option: the panel of the help that it stands in, its help, its names (default: the parameter's)."""
     return typer.Option(*names, rich_help_panel=panel, help=help, **more)
@@ -155,6 +154,27 @@ OPTIONS: dict[str, Any] = {
         "--ref",
         metavar="IMAGE",
         parser=filled,
+    ),
+    "references_at": option(
+        None,
+        "Colored frame of the film itself, and its time: 0:01:05=b.png or f1500=c.png; repeatable.",
+        "--ref-at",
+        metavar="TIME=IMAGE",
+        parser=_placed,
+    ),
+    "plan": option(
+        None,
+        "Folder made by `colormnet shots`, with colored pictures for the shots, instead of --ref.",
+        metavar="FOLDER",
+        parser=path,
+    ),
+    "only_shots": option(
+        None, "Color only these shots of the plan again; the others stay as they were.", metavar="7,9-12", parser=filled
+    ),
+    "direction": option(
+        NETWORK,
+        "How color is propagated in a shot: from its first frame, from its last, or from each reference image to both "
+        "sides. Default: both where a reference shows a later frame than the first.",
     ),
     "model": option(
         NETWORK,
@@ -216,6 +236,9 @@ OPTIONS: dict[str, Any] = {
         ENCODER, "Option of the encoder; repeatable.", "--encoder-option", metavar="KEY=VALUE", parser=_pair
     ),
     "pix_fmt": option(ENCODER, "Pixel format; default: chroma subsampling and bit depth of the input.", metavar="NAME"),
+    "max_exemplars": option(
+        MORE_NETWORK, "Reference images of a shot in the memory at once, the nearest in time first.", **_COUNT
+    ),
     "encoders": option(
         ENCODER,
         "Encoders that run at once, each on a part of the film; default: 1 on the CPU, else by cores.",

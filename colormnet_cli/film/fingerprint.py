@@ -17,15 +17,8 @@ from .receipt import versions
 
 __all__ = ["fingerprint", "model_sha256"]
 
-_INDIFFERENT = (
-    "overwrite",
-    "resume",
-    "strict",
-    "audio",
-    "lookahead",
-    "encoders",
-    "threads",
-)  # settings on which no frame depends
+# Settings on which no frame depends
+_INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead", "encoders", "threads", "only_shots")
 _HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
 
 

@@ -15,11 +15,13 @@ from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import size_by_header
 from ..media.picture import check_size, open_picture
-from ..settings import DEFAULT_SIZE, EncodingSettings, PicturesSettings
+from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
+from ..timecode import Timecode
 from ..video.stream_plan import StreamPlan
-from .plan import as_references, exemplar_reader
+from .plan import as_colors, exemplar_reader
 from .progress_folder import progress_folder
-from .schedule import Schedule, ScheduledShot, ShotReference
+from .schedule import Schedule
+from .shot_schedule import check_shapes, make_schedule, one_shot, references_of
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
@@ -73,7 +75,7 @@ class PicturesPlan:
 
 def plan_pictures(
     folder: str | Path,
-    references: str | Path | Sequence[str | Path],
+    references: str | Path | Sequence[str | Path] | ColorSource,
     output: str | Path | None = None,
     *,
     settings: PicturesSettings | None = None,
@@ -85,17 +87,27 @@ def plan_pictures(
     settings, folder = settings or PicturesSettings(), Path(folder)
     if isinstance(settings, EncodingSettings):
         raise UsageError("These settings are for films (range, codec, audio): give PicturesSettings for a folder.")
-    references = as_references(references)
+    colors = as_colors(references)
     pictures = find_pictures(folder)
     target = default_output(folder) if output is None else Path(output)
     if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
+    shots = one_shot(colors, settings, lambda moment: _picture_at(moment, folder), len(pictures))
+    references = references_of(shots)
     exemplar = exemplar_reader(references)
-    schedule = Schedule([ScheduledShot(1, 0, None, tuple(map(ShotReference, references)))])
     size, first = _common_size(pictures, settings.strict)
+    check_shapes(exemplar, shots, size)
+    schedule = make_schedule(shots, settings)
     plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplar, schedule)
     _check_output(plan)
     return plan
+
+
+def _picture_at(moment: Timecode, folder: Path) -> int:
+    """Pictures have no times."""
+    if moment.frame is None:
+        raise UsageError(f"The pictures in {folder} have no times: give a number, such as f12 (the first is f0).")
+    return moment.frame
 
 
 def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[tuple[int, int], Path]:

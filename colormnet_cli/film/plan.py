@@ -15,7 +15,8 @@ from ..color.planes import PlaneFormat, working_size
 from ..errors import MediaError, UsageError
 from ..files import check_output
 from ..media.reference_path import split_reference
-from ..settings import DEFAULT_SIZE, ColorizeSettings
+from ..settings import DEFAULT_SIZE, ColorizeSettings, ColorSource
+from ..shots.folder import Plan, read_plan
 from ..timecode import Timecode
 from ..video.encode import EncoderSpec, choose_encoder, chroma_siting
 from ..video.encoder_support import try_encoder
@@ -23,12 +24,13 @@ from ..video.mux import try_mux, writes_rotation
 from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
-from .schedule import Schedule, ScheduledShot, ShotReference
+from .schedule import Schedule
+from .shot_schedule import check_borrowing, check_shapes, make_schedule, one_shot, references_of, shots_of_plan
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_references", "exemplar_reader", "plan_video"]
+__all__ = ["FilmPlan", "as_colors", "exemplar_reader", "plan_video"]
 
 _EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
@@ -46,8 +48,14 @@ class FilmPlan:
     references: tuple[str, ...]
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
+    shots: Plan | None = field(default=None, repr=False)  # the plan folder
     warnings: tuple[str, ...] = ()
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
+
+    @property
+    def borrowing(self) -> list[int]:
+        """Numbers of the shots without an exemplar: they get those of the shots most like them."""
+        return [shot.number for shot in self.schedule.shots if not shot.references]
 
     @property
     def start(self) -> Timecode | None:
@@ -69,9 +77,7 @@ class FilmPlan:
     @property
     def working_size(self) -> tuple[int, int]:
         """H, W of what the network sees, upright."""
-        height, width = self.info.height, self.info.width
-        upright = (width, height) if self.orientation.transposed else (height, width)
-        return working_size(upright, self.settings.size or DEFAULT_SIZE, self.side_multiple)
+        return working_size(self.info.upright_size, self.settings.size or DEFAULT_SIZE, self.side_multiple)
 
     @property
     def source_planes(self) -> PlaneFormat:
@@ -92,6 +98,8 @@ class FilmPlan:
             "source": str(info.path),
             "output": str(self.output),
             "references": list(self.references),
+            "shots": len(self.schedule.shots),
+            "shots_without_references": self.borrowing,
             "frames": self.frames,
             "width": info.width,
             "height": info.height,
@@ -114,7 +122,7 @@ class FilmPlan:
 
 def plan_video(
     source: str | Path,
-    references: str | Path | Sequence[str | Path],
+    references: str | Path | Sequence[str | Path] | ColorSource,
     output: str | Path,
     *,
     settings: ColorizeSettings | None = None,
@@ -125,10 +133,19 @@ def plan_video(
     """
     settings = settings or ColorizeSettings()
     source, output = Path(source), Path(output)
-    references = as_references(references)
+    colors = as_colors(references)
     start, end, duration = settings.timecodes
+    _check_settings(colors, settings)
     info = probe(source)
     _check_part(info, start, end)
+    shots, frames = None, _frames(info, start, end, duration)
+    if colors.plan is not None:
+        shots = read_plan(colors.plan, source)
+        scheduled, frames = shots_of_plan(shots), shots.shots[-1].shot.end_frame
+        check_borrowing(scheduled, shots, settings)
+    else:
+        scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
+    references = references_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     check_output(output, inputs, settings.overwrite)
     encoder, notes = choose_encoder(info, output, settings)
@@ -137,6 +154,7 @@ def plan_video(
     notes += try_mux(info, encoder, streams)
     _check_start(info, start)  # last: it may have to read far
     exemplar = exemplar_reader(references)  # last: it imports PyTorch
+    check_shapes(exemplar, scheduled, info.upright_size)
 
     notes += [plan.note for plan in streams if plan.note is not None]
     return FilmPlan(
@@ -144,11 +162,12 @@ def plan_video(
         output=output,
         encoder=encoder,
         streams=streams,
-        frames=_frames(info, start, end, duration),
+        frames=frames,
         settings=settings,
         references=references,
         exemplar=exemplar,
-        schedule=Schedule([ScheduledShot(1, 0, None, tuple(map(ShotReference, references)))]),
+        schedule=make_schedule(scheduled, settings),
+        shots=shots,
         warnings=(*notes, *_losses(info)),
     )
 
@@ -166,12 +185,41 @@ def exemplar_reader(references: Sequence[str]) -> Callable[[str], Exemplar]:
     return read
 
 
-def as_references(references: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """One reference or several; at least one."""
-    several = (references,) if isinstance(references, (str, Path)) else references
-    if not several:
-        raise UsageError("There is no exemplar: give at least one color image (`references`).")
-    return tuple(map(str, several))
+def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> ColorSource:
+    """One reference or several, or all kinds of sources; at least one."""
+    if not isinstance(references, ColorSource):
+        several = (references,) if isinstance(references, (str, Path)) else references
+        references = ColorSource(tuple(map(str, several)))
+    if not (references.references or references.references_at or references.plan):
+        raise UsageError(
+            "There is no exemplar: give at least one color image (`references`), or a folder made by "
+            "`colormnet shots` (`plan`)."
+        )
+    return references
+
+
+def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
+    """What cannot be combined with exemplars that belong to frames."""
+    if (colors.plan or colors.references_at) and any(settings.timecodes):
+        what = "a plan (`plan`)" if colors.plan else "references of frames (`references_at`)"
+        only = ", or name shots (`only_shots`)" if colors.plan else ""
+        raise UsageError(f"With {what} the whole film is colored: leave `start`, `end` and `duration` out{only}.")
+    if colors.plan and settings.ref_is_first is not None:
+        raise UsageError("A plan (`plan`) says which frames its pictures show: leave `ref_is_first` out.")
+    if settings.only_shots is not None and not colors.plan:
+        raise UsageError("`only_shots` takes shots of a plan: give that as well (`plan`).")
+
+
+def _frame_at(moment: Timecode, info: VideoInfo) -> int:
+    """The number of the first frame that is not before the moment; counted where frames come irregularly."""
+    if moment.frame is not None or info.constant_rate:
+        return _number(moment, info)
+    frames = Reader(info).frames()
+    found = (f.number for f in frames if moment.reached(f.number, f.pts * info.time_base - info.first_time))
+    number = next(found, None)
+    if number is None:
+        raise MediaError(f"{info.path} has no frame at or behind {moment}: give an earlier time.")
+    return number
 
 
 def _losses(info: VideoInfo) -> Iterator[str]:

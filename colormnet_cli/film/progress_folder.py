@@ -24,6 +24,7 @@ import torch
 
 from ..errors import OutputError, UsageError
 from ..files import file_sha256, sync_folder, write_whole
+from ..wording import listed
 from .checkpoint import Checkpoint
 
 __all__ = ["ProgressFolder", "progress_folder"]
@@ -187,7 +188,7 @@ class ProgressFolder:
         changed = [name for name in names if found.get(name) != self.fingerprint.get(name)]
         if changed:
             raise UsageError(
-                f"{self.path} contains an unfinished run with another {_listed(changed)}: give the command as it was "
+                f"{self.path} contains an unfinished run with another {listed(changed)}: give the command as it was "
                 "to resume it, or start again (`resume=False`)."
             )
         intact = [saved for saved in checkpoints if self._is_intact(saved)]
@@ -213,10 +214,6 @@ class ProgressFolder:
 def _sha256(content: Mapping[str, Any]) -> str:
     """Of JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _locked(path: Path) -> BinaryIO:

@@ -326,9 +326,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 def _describe(film: Path, times: FilmTimes) -> dict[str, Any]:
     info = times.info
     identity = file_identity(film)
-    height, width = info.height, info.width
-    if info.orientation.transposed:
-        height, width = width, height
+    height, width = info.upright_size
     return {
         "name": film.name,
         "size": identity["size"],

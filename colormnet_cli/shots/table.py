@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,13 +14,15 @@ from ..errors import MediaError, UsageError
 from ..timecode import format_time, parse_time
 from .shot import Shot, Transition
 
-__all__ = ["COLUMNS", "PlannedShot", "parse_table", "read_table", "table_text"]
+__all__ = ["AUTO", "COLUMNS", "PlannedShot", "parse_table", "read_table", "table_text"]
 
 COLUMNS = (
     "shot", "start_frame", "end_frame", "start", "end", "transition", "references", "borrowed_from", "note",
 )  # fmt: skip
 REQUIRED = COLUMNS[:3]
+AUTO = "(auto)"  # behind shots in the column borrowed_from that were found by the network
 _DELIMITERS = ",;\t"
+_SEPARATORS = re.compile(r"[;,\s]+")
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,18 @@ class PlannedShot:
     number: int
     shot: Shot
     references: tuple[str, ...] = ()  # relative to the plan folder
-    borrowed_from: str = ""  # numbers of shots
+    borrowed_from: str = ""  # numbers of shots, with (auto) behind them where a person did not write them
     note: str = ""
 
     @property
     def name(self) -> str:
         """Of its pictures."""
         return f"{self.number:04}"
+
+    @property
+    def lenders(self) -> tuple[int, ...]:
+        """The shots that a person named in the column borrowed_from."""
+        return () if AUTO in self.borrowed_from else _numbers(self.borrowed_from)
 
 
 def table_text(shots: Iterable[PlannedShot]) -> str:
@@ -125,6 +133,11 @@ class _Row:
             return 0.0
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    """Raises ValueError."""
+    return tuple(int(part) for part in _SEPARATORS.split(text) if part)
+
+
 def _shot(row: _Row) -> PlannedShot:
     number, begin, end = (row.number(column) for column in REQUIRED)
     if end <= begin:
@@ -142,11 +155,16 @@ def _shot(row: _Row) -> PlannedShot:
         raise row.error(f"the {transition} does not include start_frame {begin}: change one of the two")
     references = tuple(part.strip() for part in row.cells.get("references", "").split(";") if part.strip())
     note = row.cells.get("note", "")
+    borrowed_from = row.cells.get("borrowed_from", "")
+    try:
+        _numbers(borrowed_from.replace(AUTO, ""))
+    except ValueError:
+        raise row.error(f"borrowed_from is {borrowed_from!r}: write numbers of shots, with ; between") from None
     return PlannedShot(
         number,
         Shot(begin, end, row.seconds("start"), row.seconds("end"), transition),
         references,
-        row.cells.get("borrowed_from", ""),
+        borrowed_from,
         note,
     )
 

@@ -88,6 +88,11 @@ class VideoInfo:
         """What players do with its pictures before they show them."""
         return Orientation.of(self.display_matrix)
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """H, W of the frames as they are shown."""
+        return (self.width, self.height) if self.orientation.transposed else (self.height, self.width)
+
     def timestamp(self, frame: av.VideoFrame) -> int | None:
         """When a frame is shown, in `time_base`; None where the film does not say."""
         return _timestamp(frame, self.dts_only)
