@@ -24,7 +24,14 @@ __all__ = ["Reporter", "bytes_text", "clock"]
 
 _EVERY_S = {"plain": 5.0, "json": 0.5}
 _SHORTEST_BAR = 12  # columns, with the spaces around it
-_PHASES = {"seek": "seeking", "color": "", "join": "writing", "shots": "finding shots", "stills": "writing stills"}
+_PHASES = {
+    "seek": "seeking",
+    "color": "",
+    "backward": "propagating backward",
+    "join": "writing",
+    "shots": "finding shots",
+    "stills": "writing stills",
+}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,20 @@ class FilmColorizer:
             [sum((share * colors[one][i] for one, share in shares[i]), working.new_zeros(())) for i in range(len(Ls))]
         )
         return self.resampler.up(mixed, working, Ls)
+
+    def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[int]) -> None:
+        """The next K frames, whose color is not wanted: only forward passes of these shots (by number) go on."""
+        passes = [one for one, _ in self.schedule.at(numbers[0])]
+        self._release(passes)
+        working = self.resampler.down(Ls)
+        for one in passes:
+            if not one.backward and one.shot.number in shots:
+                self._begun(one).working_steps(working, Ls[0])
+
+    def can_go_on(self, frame: int, shots: Collection[int]) -> bool:
+        """Whether every forward pass of these shots that has begun before a frame and colors it is there."""
+        passes = (one for one, _ in self.schedule.at(frame) if not one.backward and one.begin < frame)
+        return all(one in self._live for one in passes if one.shot.number in shots)
 
     def forward(self, frame: int) -> FrameColorizer | None:
         """The forward pass that colors a frame; None where only backward passes do."""

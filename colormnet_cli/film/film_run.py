@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
@@ -13,23 +12,31 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import MediaError, NotFiniteError, OutputError
+from ..errors import MediaError, NotFiniteError, OutputError, UsageError
 from ..files import FileStamp, file_identity, sync_folder
+from ..shots.table import note_borrowed
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
-from ..video.reader import Frame, Reader
+from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
-from .checkpoint import CHECKSUMS, SEGMENT_FRAMES, Checkpoint, CheckpointSaver
+from ..wording import listed
+from .borrowing import borrow, with_borrowed
+from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
+from .film_frames import FilmFrames
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
+from .schedule import Schedule
 from .segment_encoders import SegmentEncoders, default_encoders
 from .segment_table import SegmentTable
+from .shot_cache import ShotCache, UnitEnd, unit_keys
+from .shot_schedule import make_schedule
 from .transfer import ChromaPlanes, download_chroma, upload_luma
+from .unit_queue import UnitQueue
 
 __all__ = ["FilmRun"]
 
@@ -40,21 +47,59 @@ class FilmRun(Run):
     """One film: `color`, then `finish`."""
 
     plan: FilmPlan
+    replaceable = ("shots",)
     skipped = 0  # frames, so far, on the way to the first one
     _stamp: FileStamp | None = None  # of the film's file, if it is no longer that of the plan
-    _position: tuple[Any, ...] = ()  # of the first frame that is read, for `Reader.frames`
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
-        self._recent: deque[Frame] = deque(maxlen=CHECKSUMS)  # the last frames, by which another reader finds the next
+    def __init__(self, plan: FilmPlan, *args: Any, **keywords: Any) -> None:
+        self.cache = None if plan.shots is None else ShotCache(plan.shots.folder / "segments")
+        self._colored: dict[int, UnitEnd] = {}  # the units that this run has colored, by their first frames
+        super().__init__(plan, *args, **keywords)
+
+    def scheduled(self) -> Schedule:
+        """Shots of a plan without exemplars borrow those of the shots most like them."""
+        plan, schedule = self.plan, self.plan.schedule
+        if plan.shots is None:
+            return schedule
+        self._lenders = borrow(schedule.shots, plan.shots, self.colorizer) if plan.borrowing else {}
+        try:
+            note_borrowed(plan.shots.folder / "shots.csv", {n: [lender] for n, lender in self._lenders.items()})
+        except OSError as error:
+            self.warn(f"shots.csv cannot be written ({error.strerror}): it does not say which shots borrow colors.")
+        if self._lenders:
+            pairs = (f"{number} from {lender}" for number, lender in self._lenders.items())
+            self.warn(f"Shots without a colored picture borrow colors: {', '.join(pairs)}.")
+        return make_schedule(with_borrowed(schedule.shots, self._lenders), plan.settings)
+
+    def shots_done(self) -> tuple[dict[str, Any], ...]:
+        if self.plan.shots is None:
+            return ()
+        return tuple(
+            {
+                "shot": shot.number,
+                "start_frame": shot.start,
+                "end_frame": shot.end,
+                "references": [reference.source for reference in shot.references],
+                "borrowed_from": self._lenders.get(shot.number),
+            }
+            for shot in self.schedule.shots
+        )
 
     def source_identity(self) -> Mapping[str, Any]:
         return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}
 
+    def fingerprint(self) -> dict[str, Any]:
+        """For a plan with the units instead of the exemplars: those of an earlier run are kept in the plan's folder."""
+        if self.cache is None:
+            return super().fingerprint()
+        common = self.common_fingerprint()
+        self._keys = unit_keys(self.schedule, self.segments.frames, common)
+        return {**common, "shots": [self._keys, self.plan.only_shots]}
+
     @cached_property
     def segments(self) -> SegmentTable:
         """Which frames each segment has."""
-        return SegmentTable(self.plan.schedule.units, SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"]))
+        return SegmentTable(self.schedule.units, SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"]))
 
     # The loop
 
@@ -80,42 +125,70 @@ class FilmRun(Run):
 
     def _color_from(self, done: Checkpoint | None) -> None:
         """Colorize the frames that follow a checkpoint."""
-        plan = self.plan
-        reader = Reader(plan.info, plan.start, plan.end, plan.duration, plan.settings.strict, self._skipped)
-        self._position = (done.frames, done.checksums, done.counts, self._first_timestamp()) if done else ()
-        self._color(reader, reader.frames(*self._position))
+        position = done.frames if done else 0
+        units = UnitQueue(self.schedule, self._finished_units(position), position)
+        self.reused = sum(unit.end - unit.begin for unit in units.units if units.is_finished(unit) and unit.end)
+        colorizer = self.film_colorizer()
+        if not colorizer.can_go_on(position, units.shots):
+            log.warning("segments that the unfinished run relied on are gone: it starts again")
+            self.folder.discard()
+            self.frames = self.resumed_at = 0
+            return
+        places = {unit.end: end.place for unit in units.units if unit.end and (end := units.finished.get(unit.begin))}
+        if done is not None:
+            places[position] = done.checksums, done.counts
+        first_pts = self._first_timestamp() if done is not None else 0
+        self._film = FilmFrames(self.plan, units.ranges(), places, first_pts, self._skipped)
+        self._color(units, colorizer)
 
-    def _color(self, reader: Reader, decoded: Iterator[Frame]) -> None:
+    def _color(self, units: UnitQueue, colorizer: FilmColorizer) -> None:
         """The loop itself: a thread decodes ahead of it, others encode behind it."""
-        frames, saver = self.film_colorizer(), CheckpointSaver(self.folder, self.segments)
+        film, saver = self._film, CheckpointSaver(self.folder, self.segments)
         encoders = SegmentEncoders(
             self.plan.encoder,
             self.folder.path,
             self.segments,
             self.plan.settings.encoders or default_encoders(self.device),
             self._encode,
-            lambda snapshot: self.folder.save(snapshot.checkpoint, snapshot.state),
+            self._save,
         )
-        with Prefetch.of(self._batches(decoded), _DEPTH, self._waiting) as batches, encoders:
+        with Prefetch.of(self._batches(film.frames()), _DEPTH, self._waiting) as batches, encoders:
             try:
                 for batch in batches:
-                    encoders.put(batch, self._colorize(frames, batch))
-                    self._recent.extend(batch)
-                    saver.after(batch, frames.state_dict, encoders.save)
+                    self._reach(batch[0].number)
+                    unit = self.schedule.unit(batch[0].number)
+                    if units.is_finished(unit):  # a pass leads through it
+                        colorizer.follow(list(map(self._lightness, batch)), _numbers(batch), units.shots)
+                    else:
+                        encoders.put(batch, self._colorize(colorizer, batch))
+                    film.done(batch)
+                    if batch[-1].number + 1 == unit.end and not units.is_finished(unit):
+                        self._colored[unit.begin] = UnitEnd(*film.place())
+                    saver.after(batch, colorizer.state_dict, encoders.save)
                     self.advance(len(batch))
+                counts = film.statistics
+                if (last := units.units[-1]).end is not None and units.is_finished(last):
+                    self._reach(last.end)
+                    counts = dict(units.finished[last.begin].counts)
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the requested part contains no frame.")
                 encoders.finish()
-                saver.finish(self.frames, reader.statistics.as_dict())
+                saver.finish(self.frames, counts)
+                self._keep(self.frames)
             except BaseException:
                 with suppress(Exception):
                     saver.save_latest(encoders.save)
                 raise
 
+    def _reach(self, frame: int) -> None:
+        """The frames before this one are there from an earlier run."""
+        if frame != self.frames:
+            self.frames = frame
+            self.meter.begin(frame)
+
     def _colorize(self, colorizer: FilmColorizer, batch: list[Frame]) -> ChromaPlanes:
         """Luma of a batch of frames to their chroma planes."""
-        numbers = [frame.number for frame in batch]
-        Ls = [self._lightness(frame) for frame in batch]
+        Ls, numbers = list(map(self._lightness, batch)), _numbers(batch)
         if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
             self.observer.started(first, Ls[0])
         return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
@@ -125,14 +198,7 @@ class FilmRun(Run):
         return upload_luma(frame.luma, self.plan.source_planes, self.device)
 
     def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
-        plan, recent, position = self.plan, self._recent, self._position
-        if recent:
-            position = (begin, [frame.checksum() for frame in recent], recent[-1].statistics)
-        for frame in Reader(plan.info, plan.start, plan.end, plan.duration).frames(*position):
-            if frame.number >= end:
-                return
-            if frame.number >= begin:
-                yield frame.number, self._lightness(frame)
+        return ((frame.number, self._lightness(frame)) for frame in self._film.ahead(begin, end))
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
         source, target = self.plan.source_planes, self.plan.output_planes
@@ -152,12 +218,62 @@ class FilmRun(Run):
             if (
                 len(batch) == self.lookahead
                 or following == self.segments.end(frame.number)
-                or following == self.plan.schedule.next_change(frame.number)
+                or following == self.schedule.next_change(frame.number)
             ):
                 yield batch
                 batch = []
         if batch:
             yield batch
+
+    # Units of earlier runs
+
+    def _finished_units(self, position: int) -> dict[int, UnitEnd]:
+        """The units from a position on that need not be colored; their segments are put into the folder.
+
+        Raises a UsageError where one of them is missing that the user does not want to color.
+        """
+        finished: dict[int, UnitEnd] = {}
+        missing: set[int] = set()
+        if self.cache is None:
+            return finished
+        only = self.plan.only_shots
+        for unit, key in zip(self.schedule.units, self._keys, strict=True):
+            if unit.begin < position or any(shot.number in only for shot in unit.shots):
+                continue
+            if (end := self.cache.take(key, self.segments.of(unit), self.folder.path)) is not None:
+                finished[unit.begin] = end
+            else:
+                missing.update(shot.number for shot in unit.shots)
+        if only and missing:
+            raise UsageError(
+                f"There are no finished segments of {_shots(missing)} with the present colors and settings: add them "
+                "to `only_shots`, or leave it out to color what has changed."
+            )
+        return finished
+
+    def _save(self, snapshot: Snapshot) -> None:
+        """Every frame before the snapshot is on the disk."""
+        self.folder.save(snapshot.checkpoint, snapshot.state)
+        self._keep(snapshot.checkpoint.frames)
+
+    def _keep(self, frames: int) -> None:
+        """Keep the units that end within so many frames for later runs."""
+        if self.cache is None:
+            return
+        for unit, key in zip(self.schedule.units, self._keys, strict=True):
+            if unit.end is not None and unit.end <= frames and (end := self._colored.pop(unit.begin, None)):
+                try:
+                    self.cache.keep(key, self.segments.of(unit), self.folder.path, end)
+                except OSError as error:
+                    self.warn(
+                        f"Finished shots cannot be kept for later runs in {self.cache.folder} ({error.strerror})."
+                    )
+                    self.cache = None
+                    return
+
+    def _set_precision(self, precision: str) -> None:
+        super()._set_precision(precision)
+        self.cache = None  # what is colored now is not what its key says
 
     def _skipped(self, frames: int) -> None:
         """Frames skipped before the first one (called on the decoding thread)."""
@@ -196,6 +312,8 @@ class FilmRun(Run):
             )
         os.replace(path, plan.output)
         sync_folder(plan.output.resolve().parent)
+        if self.cache is not None:
+            self.cache.prune(self._keys)
 
     def _check_source(self) -> None:
         """Raise a MediaError if the film's file is not the one that was colorized: their streams must not be mixed."""
@@ -235,3 +353,11 @@ class FilmRun(Run):
     def records(self) -> tuple[FileRecord, FileRecord]:
         info = self.plan.info
         return self.record(info.path, self._stamp or info.stamp), FileRecord.of(self.plan.output)
+
+
+def _numbers(batch: Sequence[Frame]) -> list[int]:
+    return [frame.number for frame in batch]
+
+
+def _shots(numbers: Collection[int]) -> str:
+    return f"shot {next(iter(numbers))}" if len(numbers) == 1 else f"the shots {listed(sorted(numbers))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,23 +13,30 @@ from ..files import file_identity
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig, NetworkSettings
 from .receipt import versions
+from .schedule import Schedule
 
-__all__ = ["fingerprint", "model_sha256"]
+__all__ = ["exemplars_identity", "fingerprint", "model_sha256"]
 
 # Settings on which no frame depends
 _INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead", "encoders", "threads", "only_shots")
 _HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
 
 
+def exemplars_identity(schedule: Schedule) -> list[Any]:
+    """Of all exemplars, with the frames that they show."""
+    references = (reference for shot in schedule.shots for reference in shot.references)
+    placed = ((*split_reference(reference.source), reference.frame) for reference in references)
+    return [[file_identity(path), str(time), frame] for path, time, frame in placed]
+
+
 def fingerprint(
-    references: Sequence[str],
     settings: NetworkSettings,
     memory: MemoryConfig,
     weights: str,
     device: tuple[str, str],
     lookahead: int,
 ) -> dict[str, Any]:
-    """What an output depends on besides its input, by the names that an error message uses where it has changed.
+    """What an output depends on besides its input and its exemplars, by the names that an error message uses.
 
     Args:
         weights: sha256 of the model's tensors.
@@ -39,7 +45,6 @@ def fingerprint(
     """
     relevant = [field.name for field in fields(settings) if field.name not in _INDIFFERENT]
     return {
-        "exemplar": [[file_identity(path), str(time)] for path, time in map(split_reference, references)],
         "settings": {name: getattr(settings, name) for name in relevant},
         "memory settings": asdict(memory),
         "weights": weights,

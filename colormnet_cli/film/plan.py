@@ -25,7 +25,15 @@ from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 from .schedule import Schedule
-from .shot_schedule import check_borrowing, check_shapes, make_schedule, one_shot, references_of, shots_of_plan
+from .shot_schedule import (
+    check_borrowing,
+    check_shapes,
+    make_schedule,
+    one_shot,
+    references_of,
+    shot_numbers,
+    shots_of_plan,
+)
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
@@ -49,6 +57,7 @@ class FilmPlan:
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
+    only_shots: tuple[int, ...] = ()  # numbers of those that are colored; none: those that changed
     warnings: tuple[str, ...] = ()
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
@@ -139,10 +148,13 @@ def plan_video(
     info = probe(source)
     _check_part(info, start, end)
     shots, frames = None, _frames(info, start, end, duration)
+    only: tuple[int, ...] = ()
     if colors.plan is not None:
         shots = read_plan(colors.plan, source)
         scheduled, frames = shots_of_plan(shots), shots.shots[-1].shot.end_frame
         check_borrowing(scheduled, shots, settings)
+        if settings.only_shots is not None:
+            only = shot_numbers(settings.only_shots, [shot.number for shot in scheduled])
     else:
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
     references = references_of(scheduled)
@@ -168,6 +180,7 @@ def plan_video(
         exemplar=exemplar,
         schedule=make_schedule(scheduled, settings),
         shots=shots,
+        only_shots=only,
         warnings=(*notes, *_losses(info)),
     )
 

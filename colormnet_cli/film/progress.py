@@ -55,6 +55,7 @@ class ProgressMeter:
     def begin(self, frame: int) -> None:
         """`frame` frames are done; the next report is the first of its phase."""
         self._start = (time.monotonic(), frame)
+        self._average_from: tuple[float, int] | None = None  # first report of colored frames
         self._phase = None
 
     def report(self, phase: Phase, frame: int, total: int | None = None) -> None:
@@ -68,8 +69,11 @@ class ProgressMeter:
             self._seen.append((now, frame))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
+        if phase == "backward" and self._average_from is None:
+            self._average_from = self._start
         if phase == "color":
-            self.average = _rate(self._start if is_new else self._first, (now, frame))
+            self.average = _rate(self._average_from or self._start, (now, frame))
+            self._average_from = self._average_from or (now, frame)
         if self._callback is None or (not is_new and now - self._reported < self._every and frame != total):
             return
         self._reported = now

@@ -13,7 +13,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +70,15 @@ class ProgressFolder:
         output: path of the finished film.
         fingerprint: everything that the result depends on, in JSON; only a run with an equal one is resumed.
         resume: False discards an interrupted run.
+        replaceable: parts of the fingerprint; if only these have changed, an interrupted run is discarded as well.
     """
 
-    def __init__(self, output: Path, fingerprint: Mapping[str, Any], resume: bool) -> None:
+    def __init__(
+        self, output: Path, fingerprint: Mapping[str, Any], resume: bool, replaceable: Collection[str] = ()
+    ) -> None:
         self.path = progress_folder(output)
         self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
-        self.resume = resume
+        self.resume, self.replaceable = resume, replaceable
         self.threads: int | None = None  # CPU threads of the run; saved, but not compared
         self._saved: list[_Saved] = []  # the newest first
         self._lock: BinaryIO | None = None
@@ -186,6 +189,9 @@ class ProgressFolder:
             return []
         names = sorted({*found, *self.fingerprint})
         changed = [name for name in names if found.get(name) != self.fingerprint.get(name)]
+        if changed and set(changed) <= set(self.replaceable):
+            log.info("%s is of a run with another %s; it starts again.", path, listed(changed))
+            return []
         if changed:
             raise UsageError(
                 f"{self.path} contains an unfinished run with another {listed(changed)}: give the command as it was "

@@ -63,6 +63,8 @@ class Receipt:
     seconds: float  # of this run
     fps: float  # frames per second of this run
     resumed_at: int = 0  # frames done by an earlier, interrupted run
+    reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
+    shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed
     undecodable: int = 0  # packets that could not be decoded
     peak_memory: int | None = None  # bytes on the device; on the CPU of the process
     streams: tuple[dict[str, Any], ...] = ()  # what was done with each audio, subtitle and attachment stream

@@ -22,7 +22,7 @@ from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
 from ..wording import many
 from .film_colorizer import FilmColorizer, film_state_in_precision
-from .fingerprint import fingerprint, model_sha256
+from .fingerprint import exemplars_identity, fingerprint, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..settings import ProgressCallback
     from .pictures_plan import PicturesPlan
     from .plan import FilmPlan
+    from .schedule import Schedule
 
 __all__ = ["Run", "RunObserver"]
 
@@ -57,6 +58,7 @@ class Run(ABC):
         device, precision: where and how the network computes.
     """
 
+    replaceable: tuple[str, ...] = ()  # parts of the fingerprint for which an unfinished run is given up
     unit, about = "frame", "about "  # the number of frames is an estimate
     report_every = 0.1  # seconds between two reports of the progress
 
@@ -78,10 +80,11 @@ class Run(ABC):
         self.weights = model_sha256(model)
         self.meter = ProgressMeter(plan.frames, progress, device, self.report_every)
         self.warnings: list[str] = []
-        self.frames = self.resumed_at = self.undecodable = 0
+        self.schedule = self.scheduled()
+        self.frames = self.resumed_at = self.reused = self.undecodable = 0
         paths = (split_reference(reference)[0] for reference in plan.references)
         self._references = [(path, FileStamp.of(path)) for path in paths]
-        self.folder = ProgressFolder(plan.output, self._fingerprint(), plan.settings.resume)
+        self.folder = ProgressFolder(plan.output, self.fingerprint(), plan.settings.resume, self.replaceable)
 
     def run(self) -> Receipt:
         """Colorize every frame that an interrupted run has not, and write the output."""
@@ -112,6 +115,14 @@ class Run(ABC):
     def finish(self) -> None:
         """Write the output."""
 
+    def scheduled(self) -> Schedule:
+        """The passes that color the frames."""
+        return self.plan.schedule
+
+    def shots_done(self) -> tuple[dict[str, Any], ...]:
+        """What the receipt says of the shots of a plan."""
+        return ()
+
     @abstractmethod
     def source_identity(self) -> Mapping[str, Any]:
         """What the fingerprint says of the input."""
@@ -139,12 +150,15 @@ class Run(ABC):
         self.meter.report("color", self.frames)
         self.observer.advanced(self.frames)
 
-    def _fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that the result depends on."""
+        return {**self.common_fingerprint(), "exemplar": exemplars_identity(self.schedule)}
+
+    def common_fingerprint(self) -> dict[str, Any]:
+        """The same without the exemplars."""
         plan, device = self.plan, (self.device.type, self.precision)
-        return {
-            **self.source_identity(),
-            **fingerprint(plan.references, plan.settings, self.memory, self.weights, device, self.lookahead),
-        }
+        common = fingerprint(plan.settings, self.memory, self.weights, device, self.lookahead)
+        return {**self.source_identity(), **common}
 
     def film_colorizer(self) -> FilmColorizer:
         """New, or in the state of the checkpoint."""
@@ -154,7 +168,7 @@ class Run(ABC):
             self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
             self._set_precision(state["precision"])
         colorizer = FilmColorizer(
-            plan.schedule,
+            self.schedule,
             Resampler(
                 settings.size or self.colorizer.engine.default_size,
                 settings.guided,
@@ -242,6 +256,8 @@ class Run(ABC):
             seconds=self.meter.elapsed,
             fps=self.meter.average,
             resumed_at=self.resumed_at,
+            reused=self.reused,
+            shots=self.shots_done(),
             undecodable=self.undecodable,
             peak_memory=peak_memory(self.device),
             streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),

@@ -120,6 +120,18 @@ class Colorizer:
         elif (height, width) != self.size:
             raise ValueError(f"a frame of {width}×{height} came, where the film's are {self.size[1]}×{self.size[0]}")
 
+    @torch.inference_mode()
+    def compared(self, L: Tensor) -> Any:
+        """What `likeness` takes of a picture: lightness [1, H, W] of any size."""
+        _check_image(L, 1, "a picture", "lightness in 0..100")
+        with self._cudnn(benchmark=False):
+            return self.engine.compared(L[None].to(self.device, torch.float32))
+
+    @torch.inference_mode()
+    def likeness(self, one: Any, other: Any) -> float:
+        """How well the content of one picture is found in another by the network's features; more is more alike."""
+        return self.engine.likeness(one, other)
+
     # Resuming
 
     def state_dict(self) -> dict[str, Any]:

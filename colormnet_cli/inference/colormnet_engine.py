@@ -12,7 +12,7 @@ from ..networks.colormnet import Features, Key, pad, padding
 from ..settings import MemoryConfig
 from .engine import Engine, Rehearsal, to_device
 from .film_state import EncodedExemplar, FilmState
-from .memory import MemoryBank
+from .memory import MemoryBank, similarity
 from .preview_state import PreviewState
 
 __all__ = ["ColorMNetEngine", "PreviewEngine"]
@@ -100,6 +100,17 @@ class ColorMNetEngine(Engine):
         self._exemplars = [EncodedExemplar(*exemplar) for exemplar in exemplars]
         if state["film"] is not None:
             self.film = self.state_type.restored(self.net, self.memory, state["film"])
+
+    # Comparing pictures
+
+    def compared(self, L: Tensor) -> Key:
+        return self.model.key(self.model.features(self._padded(L, _GRAY)))
+
+    def likeness(self, one: Key, other: Key) -> float:
+        """The mean similarity S of each element of `one` with the most similar element of `other`."""
+        keys, shrinkage = (part.flatten(2)[0].T.float() for part in (other.key, other.shrinkage))
+        asked, selection = (part.flatten(2)[0].T.float() for part in (one.key, one.selection))
+        return float(similarity(keys, shrinkage, asked, selection).amax(dim=1).mean())
 
     # For estimates and benchmarks
 

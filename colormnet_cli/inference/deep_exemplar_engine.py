@@ -75,6 +75,15 @@ class DeepExemplarEngine(Engine):
         exemplar, self.last = state["exemplar"], to_device(state["last"], device)
         self.exemplar = exemplar and Exemplar(*(part.to(device) for part in exemplar))
 
+    def compared(self, L: Tensor) -> Tensor:
+        """Unit vectors of its pixels [C, N]."""
+        features: Tensor = self.model.features(_padded(L)).flatten(2)[0].float()
+        return F.normalize(features, dim=0)
+
+    def likeness(self, one: Tensor, other: Tensor) -> float:
+        """The mean cosine of each pixel of `one` with the most similar pixel of `other`."""
+        return float((one.T @ other).amax(dim=1).mean())
+
     def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
         Ls = torch.empty(lookahead, 1, *size)
         return Rehearsal(lambda: self.steps(Ls, lookahead))

@@ -88,6 +88,16 @@ class Engine(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from it; `frame` and `first` are set already."""
 
+    # Comparing pictures
+
+    @abstractmethod
+    def compared(self, L: Tensor) -> Any:
+        """What `likeness` takes of a picture: lightness [1, 1, H, W] of any size."""
+
+    @abstractmethod
+    def likeness(self, one: Any, other: Any) -> float:
+        """How well the content of one picture is found in another by the network's features; more is more alike."""
+
     # For estimates and benchmarks
 
     @abstractmethod

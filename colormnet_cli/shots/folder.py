@@ -75,6 +75,10 @@ class Plan:
         """Numbers of the shots without a colored picture."""
         return [row.number for row in self.shots if not self.references.get(row.number)]
 
+    def still(self, number: int) -> Path:
+        """The still of a shot."""
+        return _still(self.folder, number)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {

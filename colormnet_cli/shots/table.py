@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..errors import MediaError, UsageError
+from ..files import write_whole
 from ..timecode import format_time, parse_time
 from .shot import Shot, Transition
 
-__all__ = ["AUTO", "COLUMNS", "PlannedShot", "parse_table", "read_table", "table_text"]
+__all__ = ["AUTO", "COLUMNS", "PlannedShot", "note_borrowed", "parse_table", "read_table", "table_text"]
 
 COLUMNS = (
     "shot", "start_frame", "end_frame", "start", "end", "transition", "references", "borrowed_from", "note",
@@ -91,9 +92,7 @@ def read_table(path: Path, frames: int | None = None) -> list[PlannedShot]:
 
 def parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[int, PlannedShot]]:
     """(row in the file, shot); the first row is 1 and has the names of the columns. `path` is for error messages."""
-    head = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=head.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     table = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     if not table:
         raise MediaError(f"{path} is empty: run `colormnet shots` again, or write the columns {','.join(COLUMNS)}.")
@@ -106,6 +105,44 @@ def parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[
     rows = [(at, _shot(_Row(path, at, dict(zip(names, cells, strict=False))))) for at, cells in table[1:]]
     _check_order(path, rows, frames)
     return _with_transitions(path, rows, table[1:], names)
+
+
+def note_borrowed(path: Path, lenders: Mapping[int, Sequence[int]]) -> None:
+    """Write into shots.csv from which shots others borrow, marked as found by the network; all else stays as it is.
+
+    Marks of an earlier run are removed from the other rows.
+
+    Args:
+        lenders: by number of the borrowing shot.
+    """
+    text = path.read_bytes().decode("utf-8-sig")
+    delimiter = _delimiter(text)
+    table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    head = next(row for row in table if any(cell.strip() for cell in row))
+    names = [name.strip().lower().replace(" ", "_") for name in head]
+    if "borrowed_from" not in names:
+        head.append("borrowed_from")
+        names.append("borrowed_from")
+    shot, borrowed = names.index("shot"), names.index("borrowed_from")
+    before = [list(row) for row in table]
+    for row in table:
+        if row is head or len(row) <= shot or not row[shot].strip().isdecimal():
+            continue
+        row += [""] * (len(names) - len(row))
+        if named := lenders.get(int(row[shot])):
+            row[borrowed] = f"{';'.join(map(str, named))} {AUTO}"
+        elif AUTO in row[borrowed]:
+            row[borrowed] = ""
+    if table != before:
+        out = io.StringIO()
+        csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(table)
+        write_whole(path, out.getvalue().encode())
+
+
+def _delimiter(text: str) -> str:
+    """Of the columns: the most frequent one of the first row."""
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    return max(_DELIMITERS, key=head.count)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""Encoded segments of a film's shots, kept in its plan folder: a later run only colors the shots that changed.
+
+`PLAN/segments/` has a folder for each unit of the last run (see `schedule.Unit`), named by a hash of everything that
+its frames depend on. Its files are hard links to the segments of the run where the file system has links, else copies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..files import file_identity, file_sha256, sync_folder, write_whole
+from ..media.reference_path import split_reference
+from ..video.reader import FrameChecksum
+from ..video.segments import segment_path
+from .film_frames import Place
+from .schedule import Pass, Schedule, ScheduledShot, Unit
+
+__all__ = ["ShotCache", "UnitEnd", "unit_keys"]
+
+_IMAGE_BYTES = 2**28  # a larger reference is a film, identified without reading all of it
+
+
+@dataclass(frozen=True)
+class UnitEnd:
+    """Where a unit ends: by this the reader finds the frame that follows it."""
+
+    checksums: Sequence[FrameChecksum]  # of its last frames
+    counts: Mapping[str, Any]  # the reader's decode statistics of the film so far
+
+    @property
+    def place(self) -> Place:
+        """Of the frame behind it."""
+        return self.checksums, self.counts
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> UnitEnd:
+        return UnitEnd(tuple(FrameChecksum(**item) for item in data["checksums"]), dict(data["counts"]))
+
+
+class ShotCache:
+    """The folder of finished units."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def take(self, key: str, numbers: range, into: Path) -> UnitEnd | None:
+        """Put a unit's segments into a run's folder, under these numbers; None where they are not all there."""
+        source = self.folder / key
+        try:
+            data = json.loads((source / "end.json").read_text())
+            if data["segments"] != len(numbers):
+                return None
+            for i, number in enumerate(numbers):
+                _link(segment_path(source, i), segment_path(into, number))
+            return UnitEnd.from_json(data["end"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep(self, key: str, numbers: range, source: Path, end: UnitEnd) -> None:
+        """Keep a unit's segments, which have these numbers in a run's folder; completely or not at all."""
+        target, part = self.folder / key, self.folder / f".{key}.part"
+        if target.exists():
+            return
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        for i, number in enumerate(numbers):
+            _link(segment_path(source, number), segment_path(part, i))
+        write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
+        sync_folder(part)
+        os.replace(part, target)
+
+    def prune(self, keys: Collection[str]) -> None:
+        """Delete all but these units."""
+        with suppress(OSError):
+            for folder in self.folder.iterdir():
+                if folder.name not in keys:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy of it."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        part = target.with_suffix(".part")
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+
+
+def unit_keys(schedule: Schedule, segment_frames: int, base: Mapping[str, Any]) -> list[str]:
+    """A hash for each unit of everything that its frames and segments depend on.
+
+    Args:
+        base: what all frames of the film depend on: the film itself, settings, weights, …
+    """
+    passes: dict[int, list[Pass]] = {}
+    for one in schedule.passes:
+        passes.setdefault(one.shot.number, []).append(one)
+    sources = {source: _identity(source) for one in schedule.passes for source in one.references}
+
+    def of_shot(shot: ScheduledShot) -> list[Any]:
+        runs = [
+            [one.begin, one.end, one.backward, one.anchor, [sources[source] for source in one.references]]
+            for one in passes[shot.number]
+        ]
+        return [shot.start, shot.end, str(shot.dissolve), runs]
+
+    def key(unit: Unit) -> str:
+        content = [base, segment_frames, unit.begin, unit.end, [of_shot(shot) for shot in unit.shots]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:40]
+
+    return [key(unit) for unit in schedule.units]
+
+
+def _identity(reference: str) -> Sequence[Any]:
+    """Of an exemplar: the content of its file, and the time where it is a frame of a film."""
+    path, time = split_reference(reference)
+    if time is None and path.stat().st_size < _IMAGE_BYTES:
+        return [file_sha256(path)]
+    return [file_identity(path), str(time)]
