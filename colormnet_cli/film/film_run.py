@@ -25,7 +25,7 @@ from ..wording import listed
 from .borrowing import borrow, with_borrowed
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
-from .film_frames import FilmFrames
+from .frame_source import FrameSource
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
@@ -138,7 +138,7 @@ class FilmRun(Run):
         if done is not None:
             places[position] = done.checksums, done.counts
         first_pts = self._first_timestamp() if done is not None else 0
-        self._film = FilmFrames(self.plan, units.ranges(), places, first_pts, self._skipped)
+        self._film = FrameSource(self.plan, units.ranges(), places, first_pts, self._skipped)
         self._color(units, colorizer)
 
     def _color(self, units: UnitQueue, colorizer: FilmColorizer) -> None:

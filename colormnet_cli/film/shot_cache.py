@@ -20,7 +20,7 @@ from ..files import file_identity, file_sha256, sync_folder, write_whole
 from ..media.reference_path import split_reference
 from ..video.reader import FrameChecksum
 from ..video.segments import segment_path
-from .film_frames import Place
+from .frame_source import Place
 from .schedule import Pass, Schedule, ScheduledShot, Unit
 
 __all__ = ["ShotCache", "UnitEnd", "unit_keys"]

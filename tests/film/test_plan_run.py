@@ -147,6 +147,7 @@ def test_a_changed_picture_costs_its_shot(work: Workplace) -> None:
     assert changed(again, work.planes()) == []
 
 
+@pytest.mark.slow
 def test_a_shot_that_dissolves_is_colored_again_with_the_dissolve(work: Workplace) -> None:
     """The dissolve would keep colors of a picture that is gone."""
     work.run()
@@ -169,6 +170,7 @@ def test_nothing_changed_costs_nothing(work: Workplace) -> None:
     assert (work.folder / "out.mp4").read_bytes() == (work.folder / "again.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_other_settings_color_everything(work: Workplace) -> None:
     """Segments of another size or encoder would be mixed into one film."""
     work.run()
@@ -177,6 +179,7 @@ def test_other_settings_color_everything(work: Workplace) -> None:
     assert len(list((work.plan / "segments").iterdir())) == 5  # those of the last run alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 17, 30, 38, 45])
 def test_an_interrupted_film_ends_the_same(work: Workplace, stop: int) -> None:
     """A film that was interrupted within a shot or a dissolve would have other colors."""
@@ -189,6 +192,7 @@ def test_an_interrupted_film_ends_the_same(work: Workplace, stop: int) -> None:
     assert (work.folder / "out.mp4").read_bytes() == (work.folder / "whole.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_picture_changed_while_a_run_was_interrupted_costs_its_shot(work: Workplace) -> None:
     """The user would have to choose between the old picture and starting again."""
     with pytest.raises(Interrupted):
@@ -202,6 +206,7 @@ def test_a_picture_changed_while_a_run_was_interrupted_costs_its_shot(work: Work
     assert changed(result, work.planes()) == []
 
 
+@pytest.mark.slow
 def test_only_shots(work: Workplace) -> None:
     """--only-shots would color all of them, or none again."""
     work.run()

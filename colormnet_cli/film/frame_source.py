@@ -10,12 +10,12 @@ from ..video.reader import Frame, FrameChecksum, Reader
 from .checkpoint import CHECKSUMS
 from .plan import FilmPlan
 
-__all__ = ["FilmFrames", "Place"]
+__all__ = ["FrameSource", "Place"]
 
 Place = tuple[Sequence[FrameChecksum], Mapping[str, Any]]  # the frames before it, and the decode statistics up to it
 
 
-class FilmFrames:
+class FrameSource:
     """Reads a film.
 
     Args:
