@@ -51,7 +51,7 @@ class MemoryBank:
         rows = config.long_term + permanent + (config.n_s - 1) * elements
 
         def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
+            return torch.empty(shape, dtype=dtype, device=device)  # free rows are never read, and take no pages yet
 
         self._compared = room(rows, 2 * key_dim + 1)  # s·k², s·k, s, over √Ck: see similarity
         self._values = room(rows, value_dim, dtype=dtype)

@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, h, w] to [N, C', h, w]."""
         out = self.conv2(self.conv1(x.relu()).relu_())
-        return out + (x if self.shortcut is None else self.shortcut(x))
+        return out.add_(x if self.shortcut is None else self.shortcut(x))
 
     def forward_joined(self, frame: Tensor, color: Tensor) -> Tensor:
         """The same for x = [frame [B, F, h, w] | color [B, 2, G, h, w]] concatenated, to [B, 2, C', h, w]."""
@@ -49,11 +49,12 @@ class ResidualBlock(nn.Module):
     def forward_skip(self, skip: Tensor, coarse: Tensor, factor: int) -> Tensor:
         """The same for x = skip [B, C, H, W] + upsampled coarse [B, 2, C, H/factor, W/factor], to [B, 2, C', H, W]."""
         B, two = coarse.shape[:2]
-        up = F.interpolate(coarse.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
-        x = skip[:, None] + up.unflatten(0, (B, two))
+        x = F.interpolate(coarse.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
+        x = x.unflatten(0, (B, two)).add_(skip[:, None])
         out = self.conv2(self.conv1(x.flatten(0, 1).relu()).relu_()).unflatten(0, (B, two))
         if self.shortcut is None:
-            return out + x
+            return out.add_(x)
+        del x
         shared = self.shortcut(skip)[:, None]  # bias included, once
         apart = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)
         return out.add_(shared).add_(apart.unflatten(0, (B, two)))
