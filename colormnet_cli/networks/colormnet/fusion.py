@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .ops import conv3x3_of_upsampled
+from .ops import conv3x3_of_upsampled, parts_of
 
 __all__ = ["CBAM", "FeatureFusion", "GatedUpdate", "ResidualBlock", "joined", "per_channel"]
 
@@ -50,10 +50,14 @@ class ResidualBlock(nn.Module):
         """The same for x = skip [B, C, H, W] + upsampled coarse [B, 2, C, H/factor, W/factor], to [B, 2, C', H, W]."""
         B, two = coarse.shape[:2]
         x = F.interpolate(coarse.flatten(0, 1), scale_factor=factor, mode="bilinear", align_corners=False)
-        x = x.unflatten(0, (B, two)).add_(skip[:, None])
-        out = self.conv2(self.conv1(x.flatten(0, 1).relu()).relu_()).unflatten(0, (B, two))
+        x = x.unflatten(0, (B, two)).add_(skip[:, None]).flatten(0, 1)
         if self.shortcut is None:
-            return out.add_(x)
+            if parts_of(x, x.shape[1]) == 1:
+                return self(x).unflatten(0, (B, two))
+            for part in x.split(1):  # one map after the other, in its place
+                part.copy_(self(part))
+            return x.unflatten(0, (B, two))
+        out = self.conv2(self.conv1(x.relu()).relu_()).unflatten(0, (B, two))
         del x
         shared = self.shortcut(skip)[:, None]  # bias included, once
         apart = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)

@@ -9,7 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["attend", "channel_norm", "conv3x3_of_upsampled", "upsample"]
+__all__ = ["attend", "channel_norm", "conv3x3_of_upsampled", "parts_of", "upsample"]
+
+_PART = 2**24  # bytes of a map that are computed at once on a CPU
+
+
+def parts_of(x: Tensor, channels: int) -> int:
+    """In how many parts to compute maps of so many channels at the size of x [B, C, H, W], to hold less at once.
+
+    1 on a GPU, where each part would be a kernel more, and with gradients, for which everything is held anyway.
+    """
+    if not x.is_cpu or torch.is_grad_enabled():
+        return 1
+    return -(-x[:, 0].numel() * channels * x.element_size() // _PART)
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
-from .ops import channel_norm, conv3x3_of_upsampled
+from .ops import channel_norm, conv3x3_of_upsampled, parts_of
 from .transformer import VisionTransformer
 from .trunk import Trunk
 
@@ -42,25 +42,48 @@ class CrossChannelAttention(nn.Module):
         self.out = nn.Conv2d(2 * dim, dim, 1)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Queries from source, keys and values from target: [B, C, H, W] each, to [B, C, H, W]."""
+        """Queries from source, keys and values from target: [B, C, H, W] each, to [B, C, H, W].
+
+        Nothing but a sum over them connects the heads: those of large maps are computed a few at a time.
+        """
+        step = max(1, self.heads // parts_of(source, self.to_q.out_channels))
+        out = self._of_heads(source, target, range(step))
+        for first in range(step, self.heads, step):
+            out += self._of_heads(source, target, range(first, min(first + step, self.heads)))
+        return out
+
+    def _of_heads(self, source: Tensor, target: Tensor, heads: range) -> Tensor:
+        """What those heads add to the result, the first one also the bias."""
         B, _, H, W = source.shape
-        q = self._per_head(self.to_q_dw(self.to_q(source)))  # (B, heads, 2C/heads, HW)
-        k = self._per_head(self.to_k_dw(self.to_k(target)))
-        # q is normalised after the product, where it is small; k before, or fp16 overflows in large pictures.
+        q = _project(source, self.to_q, self.to_q_dw, self._channels(heads)).flatten(2).unflatten(1, (len(heads), -1))
+        k = _project(target, self.to_k, self.to_k_dw, self._channels(heads)).flatten(2).unflatten(1, (len(heads), -1))
+        # q [B, heads, 2C/heads, HW] is normalized after the product, where it is small; k before, or fp16 overflows in
+        # large pictures.
         length = _length(k).to(k.dtype).clamp_min(torch.finfo(k.dtype).tiny)  # in fp16 the least length would be zero
-        scores = (q @ (k / length).transpose(-1, -2)).float() / _length(q) * self.temperature
+        scores = (q @ (k / length).transpose(-1, -2)).float() / _length(q) * self.temperature[heads.start : heads.stop]
         del q, k  # the largest maps of a frame: v may have their room
-        v = self.to_v_dw(self.to_v(target))  # (B, 2C, H, W)
+        v = _project(target, self.to_v, self.to_v_dw, self._channels(heads))  # (B, 2C, H, W), of all heads
         attention = scores.softmax(dim=-1).to(v.dtype)
         # A linear map follows: fold the attention into it, and touch the pixels once.
-        out = self.out.weight.view(1, -1, self.heads, attention.shape[-1]).transpose(1, 2)  # (1, heads, C, 2C/heads)
+        out = self.out.weight[:, self._channels(heads)].view(1, -1, len(heads), attention.shape[-1]).transpose(1, 2)
         folded = (out @ attention).transpose(1, 2).flatten(2)  # (B, C, 2C)
+        bias = self.out.bias if heads.start == 0 else None
         if B == 1:
-            return F.conv2d(v, folded[0, :, :, None, None], self.out.bias)
-        return (folded @ v.flatten(2)).unflatten(2, (H, W)) + self.out.bias.view(-1, 1, 1)  # type: ignore[union-attr]
+            return F.conv2d(v, folded[0, :, :, None, None], bias)
+        x = (folded @ v.flatten(2)).unflatten(2, (H, W))
+        return x if bias is None else x + bias.view(-1, 1, 1)
 
-    def _per_head(self, x: Tensor) -> Tensor:
-        return x.flatten(2).unflatten(1, (self.heads, -1))
+    def _channels(self, heads: range) -> slice:
+        """Theirs among the projections' 2C."""
+        dim = self.to_q.out_channels // self.heads
+        return slice(dim * heads.start, dim * heads.stop)
+
+
+def _project(x: Tensor, pointwise: nn.Conv2d, depthwise: nn.Conv2d, channels: slice) -> Tensor:
+    """Some channels of a projection and its depthwise conv: [B, C, H, W] to [B, channels, H, W]."""
+    x = F.conv2d(x, pointwise.weight[channels], pointwise.bias[channels])  # type: ignore[index]
+    weight, bias = depthwise.weight[channels], depthwise.bias[channels]  # type: ignore[index]
+    return F.conv2d(x, weight, bias, padding=1, groups=len(weight))
 
 
 def _length(x: Tensor) -> Tensor:
@@ -86,7 +109,7 @@ class Fusion(nn.Module):
         """The transformer's map [B, source, h, w] and the ResNet's [B, C, factor·h, factor·w] to [B, C, ...]."""
         e = conv3x3_of_upsampled(pretrained, self.encode, self.factor)
         attended = self.attention(channel_norm(e, self.norm1), channel_norm(local, self.norm2))
-        return channel_norm(attended + e, self.norm3).relu()
+        return channel_norm(attended.add_(e), self.norm3).relu_()
 
 
 class PVGFE(nn.Module):

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from colormnet_cli.networks.colormnet import ops
 from colormnet_cli.networks.colormnet.fusion import FeatureFusion, ResidualBlock
 from colormnet_cli.networks.colormnet.ops import attend, conv3x3_of_upsampled
 from colormnet_cli.networks.colormnet.pvgfe import CrossChannelAttention
@@ -64,6 +65,22 @@ def test_folded_channel_attention(batch: int) -> None:
     scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-1, -2) * module.temperature
     plain = module.out((scores.softmax(-1) @ v).flatten(1, 2).unflatten(2, (5, 6)))
     assert torch.allclose(module(source, target), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(1, 2), (1, 4), (2, 6)])
+@torch.inference_mode()
+def test_large_maps_in_parts(batch: int, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a film at a high resolution gets other colors because its maps are computed in parts."""
+    torch.manual_seed(0)
+    attention, block = CrossChannelAttention(12, heads=6), ResidualBlock(8, 8)
+    maps = torch.randn(2, batch, 12, 5, 6)
+    skip, coarse = torch.randn(batch, 8, 6, 10), torch.randn(batch, 2, 8, 3, 5)
+    expected = attention(*maps), block.forward_skip(skip, coarse, factor=2)
+    monkeypatch.setattr(ops, "_PART", batch * 24 * 5 * 6 * 4 // parts)
+    assert ops.parts_of(maps[0], 24) == parts
+    assert ops.parts_of(skip, 8) > 1
+    found = attention(*maps), block.forward_skip(skip, coarse, factor=2)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(found, expected, strict=True))
 
 
 @torch.inference_mode()
