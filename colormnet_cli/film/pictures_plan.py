@@ -13,11 +13,12 @@ from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
 from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
-from ..media.image_header import size_by_header
+from ..media.image_header import has_alpha_and_pages, size_by_header
 from ..media.picture import check_size, open_picture
 from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
 from ..timecode import Timecode
 from ..video.stream_plan import StreamPlan
+from ..wording import many
 from .plan import as_colors, exemplar_reader
 from .progress_folder import progress_folder
 from .schedule import Schedule
@@ -42,6 +43,7 @@ class PicturesPlan:
     settings: PicturesSettings
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
+    warnings: tuple[str, ...] = ()
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
     @property
@@ -70,6 +72,7 @@ class PicturesPlan:
             "height": self.size[0],
             "working_width": self.working_size[1],
             "working_height": self.working_size[0],
+            "warnings": list(self.warnings),
         }
 
 
@@ -98,7 +101,8 @@ def plan_pictures(
     size, first = _common_size(pictures, settings.strict)
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
-    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplar, schedule)
+    losses = _losses(pictures)
+    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplar, schedule, losses)
     _check_output(plan)
     return plan
 
@@ -131,6 +135,20 @@ def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[tuple[int, int
     if size is None:
         raise MediaError(f"None of the {len(pictures)} pictures in {pictures[0].parent} can be read; {problem}")
     return size, first
+
+
+def _losses(pictures: Sequence[Path]) -> tuple[str, ...]:
+    """What of the pictures does not come along."""
+    found = [(path, *has_alpha_and_pages(path)) for path in pictures]
+    sentences = []
+    for lost, paths in {
+        "transparency, which is left out": [path for path, alpha, _ in found if alpha],
+        "several pages or frames: only the first one is colorized": [path for path, _, pages in found if pages],
+    }.items():
+        if paths:
+            others = f" and {many(len(paths) - 1, 'other')}" if len(paths) > 1 else ""
+            sentences.append(f"{paths[0].name}{others} {'have' if others else 'has'} {lost}.")
+    return tuple(sentences)
 
 
 def _check_output(plan: PicturesPlan) -> None:

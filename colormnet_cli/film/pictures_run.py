@@ -57,6 +57,8 @@ class PicturesRun(Run):
 
     def color(self) -> None:
         """Read, colorize and write the pictures that are not done."""
+        for warning in self.plan.warnings:
+            self.warn(warning)
         self._restore()
         self.resumed_at = self.frames
         while True:

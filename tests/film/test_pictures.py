@@ -35,6 +35,22 @@ def lightness(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return color.rgb2lab(pixels / np.iinfo(pixels.dtype).max)[..., 0]
 
 
+def test_what_is_left_out_of_images_is_named(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+    """Transparency and all pages but the first were lost without a word."""
+    folder = folder_of(tmp_path / "in", 4)
+    for name in ("scan1", "scan3"):
+        rgba = np.dstack([gray_frame(1)] * 3 + [np.full((HEIGHT, WIDTH), 9, np.uint8)])
+        cv2.imwrite(str(folder / f"{name}.png"), rgba)
+    (folder / "scan2.png").unlink()
+    cv2.imwritemulti(str(folder / "scan2.tif"), [gray_frame(2), gray_frame(3)])
+    expected = (
+        "scan1.png and 1 other have transparency, which is left out.",
+        "scan2.tif has several pages or frames: only the first one is colorized.",
+    )
+    assert plan_pictures(folder, [exemplar]).to_dict()["warnings"] == list(expected)
+    assert colorize_pictures(folder, [exemplar], model=lively, device="cpu").warnings == expected
+
+
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_each_picture_is_what_the_colorizer_says_of_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """The order of the frames is the film's; one picture's colours on another would be nonsense."""

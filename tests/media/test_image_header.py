@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from colormnet_cli.media.image_file import read_image
-from colormnet_cli.media.image_header import size_by_header
+from colormnet_cli.media.image_header import has_alpha_and_pages, size_by_header
+from support.films import make_film
 from support.scans import gray_frame
 
 # EXIF of one entry, in either byte order: Orientation 6, to be turned by a quarter
@@ -61,3 +62,39 @@ def test_what_is_no_such_picture_says_nothing(tmp_path: Path) -> None:
         (tmp_path / "odd").write_bytes(content)
         assert size_by_header(tmp_path / "odd") is None
     assert size_by_header(tmp_path / "none.png") is None
+
+
+def test_transparency_and_pages_are_seen(tmp_path: Path) -> None:
+    """What is not colorized must be named: all but the first page of a TIFF was lost without a word."""
+    gray, alpha = gray_frame(0, 21, 34), np.dstack([gray_frame(0, 21, 34)] * 3 + [np.full((21, 34), 9, np.uint8)])
+    images = {
+        "gray.png": (gray, False), "gray.jpg": (gray, False), "gray.tif": (gray, False), "gray.webp": (gray, False),
+        "alpha.png": (alpha, True), "alpha.tif": (alpha, True), "alpha.webp": (alpha, True),
+    }  # fmt: skip
+    for name, (pixels, has_alpha) in images.items():
+        lossy = [cv2.IMWRITE_WEBP_QUALITY, 80] if name == "gray.webp" else []
+        assert cv2.imwrite(str(tmp_path / name), pixels, lossy)
+        assert has_alpha_and_pages(tmp_path / name) == (has_alpha, False), name
+    assert cv2.imwrite(str(tmp_path / "lossless.webp"), alpha, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    assert has_alpha_and_pages(tmp_path / "lossless.webp") == (True, False)
+    assert cv2.imwritemulti(str(tmp_path / "pages.tif"), [gray, gray, gray])
+    assert has_alpha_and_pages(tmp_path / "pages.tif") == (False, True)
+    for name in ("moving.webp", "moving.png"):
+        codec = {"moving.webp": "libwebp_anim", "moving.png": "apng"}[name]
+        make_film(tmp_path / name, codec=codec, frames=3, pix_fmt="yuv420p" if "webp" in name else "rgb24")
+        assert has_alpha_and_pages(tmp_path / name)[1], name
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0\x08", b"\x89PNG\r\n\x1a\n\0\0", b"RIFF\0\0\0\0WEBPVP8X", b"GIF89a"])
+def test_a_damaged_header_is_left_to_the_decoder(tmp_path: Path, content: bytes) -> None:
+    """Its sentence says what is wrong with the file."""
+    (tmp_path / "a.tif").write_bytes(content)
+    assert has_alpha_and_pages(tmp_path / "a.tif") == (False, False)
+    assert size_by_header(tmp_path / "a.tif") is None
+
+
+def test_a_tiff_that_points_to_itself_ends(tmp_path: Path) -> None:
+    """A damaged file must not be read for ever."""
+    entry = struct.pack("<HHII", 256, 4, 1, 7)
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 8))
+    assert has_alpha_and_pages(tmp_path / "a.tif") == (False, True)
