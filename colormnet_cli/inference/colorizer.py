@@ -66,10 +66,12 @@ class Colorizer:
         return self.engine.frame
 
     @torch.inference_mode()
-    def set_exemplar(self, lab: Tensor, first_frame: bool = False) -> None:
+    def set_exemplar(self, lab: Tensor, first_frame: bool = False, shown: Tensor | None = None) -> None:
         """Give a color image [3, H, W], before the first step; several may be given, each of its own size.
 
-        `first_frame`: it is the film's first frame in color, and that frame's answer is the exemplar's ab.
+        Args:
+            first_frame: it is the film's first frame in color, and that frame's answer is the exemplar's ab.
+            shown: opacity [1, H, W] in 0..1: what is transparent is not remembered.
         """
         _check_image(lab, 3, "an exemplar", "Lab: L in 0..100, a and b in Lab units")
         if self.frame:
@@ -77,10 +79,15 @@ class Colorizer:
                 f"an exemplar must come before the first step, but {self.frame} frames are done; reset first"
             )
         lab = lab.to(self.device, torch.float32)
+        if shown is not None and (first_frame or shown.shape[-2:] != lab.shape[-2:]):
+            raise ValueError("`shown` has the exemplar's size, and is not for the film's first frame")
         if first_frame and self.engine.first is not None:
             raise ValueError("two exemplars were given as the film's first frame; only one can be")
         with self._cudnn(benchmark=False):  # their sizes come once
-            self.engine.set_first(lab) if first_frame else self.engine.add_exemplar(lab)
+            if first_frame:
+                self.engine.set_first(lab)
+            else:
+                self.engine.add_exemplar(lab, None if shown is None else shown.to(self.device, torch.float32))
 
     def step(self, L: Tensor) -> Tensor:
         """Colorize the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""

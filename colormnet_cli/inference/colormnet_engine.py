@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.colormnet import Features, Key, pad, padding
@@ -18,6 +19,7 @@ from .preview_state import PreviewState
 __all__ = ["ColorMNetEngine", "PreviewEngine"]
 
 _AB_SCALE = 110  # the network's color is ab / 110
+_FAR = 100.0  # in each of a key's dimensions; its square is finite in half precision
 _GRAY = 50.0  # lightness of padding: zero once normalized
 
 
@@ -42,11 +44,15 @@ class ColorMNetEngine(Engine):
     def has_exemplar(self) -> bool:
         return self.film is not None or self.first is not None or bool(self._exemplars)
 
-    def add_exemplar(self, lab: Tensor) -> None:
-        L, ab = self._padded(lab[None, :1], _GRAY), self._padded(lab[None, 1:] / _AB_SCALE, 0)
+    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+        ab = lab[None, 1:] if shown is None else lab[None, 1:] * shown
+        L, ab = self._padded(lab[None, :1], _GRAY), self._padded(ab / _AB_SCALE, 0)
         f = self.model.features(L)
         value, detail = self.model.value(L, ab, f), self.state_type.detail_of(self.model, L, ab, f)
-        self._exemplars.append(EncodedExemplar(self.model.key(f), value, detail))
+        key = self.model.key(f)
+        if shown is not None:
+            key = _without_hidden(key, self._padded(shown[None], 0))
+        self._exemplars.append(EncodedExemplar(key, value, detail))
 
     def steps(self, L: Tensor, batch: int) -> Tensor:
         height, width = L.shape[-2:]
@@ -177,3 +183,14 @@ def _fill(bank: MemoryBank, config: MemoryConfig) -> dict[str, int]:
     sizes = {"long": config.long_term, "recent": recent}
     bank.load_state_dict({**state, **filled, **sizes, "life": life, "use": life * random(count)})
     return {"long_term": bank.long, "exemplars": bank.permanent, "recent": bank.recent, "bound": count}
+
+
+def _without_hidden(key: Key, shown: Tensor) -> Key:
+    """An exemplar's key in which transparent elements are so far from everything that they are never recalled.
+
+    shown: opacity [1, 1, H, W].
+    """
+    h, w = key.key.shape[-2:]
+    hidden = F.adaptive_avg_pool2d(shown, (h, w)) < 0.5
+    far = key.key.masked_fill(hidden, _FAR)
+    return key._replace(key=far, shrinkage=key.shrinkage.masked_fill(hidden, 1.0))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UsageError
 from ..networks.colormnet import padding
 from ..networks.deep_exemplar import Exemplar, Match
 from .engine import Engine, Rehearsal, to_device
@@ -38,7 +39,11 @@ class DeepExemplarEngine(Engine):
     def has_exemplar(self) -> bool:
         return self.exemplar is not None
 
-    def add_exemplar(self, lab: Tensor) -> None:
+    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+        if shown is not None:
+            raise UsageError(
+                "The network deep-exemplar takes no partly transparent exemplar: fill it, or choose another network."
+            )
         new = self.model.exemplar(_padded(lab[None]))
         known = (self.exemplar, new) if self.exemplar else (new,)
         self.exemplar = Exemplar(*(torch.cat(parts, dim=2) for parts in zip(*known, strict=True)))

@@ -69,8 +69,8 @@ class Engine(ABC):
         """Whether the film can begin."""
 
     @abstractmethod
-    def add_exemplar(self, lab: Tensor) -> None:
-        """An exemplar [3, H, W] of any size, before the first frame."""
+    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+        """An exemplar [3, H, W] of any size, before the first frame; `shown`: its opacity [1, H, W] if not opaque."""
 
     def set_first(self, lab: Tensor) -> None:
         """An exemplar [3, H, W] that is the film's first frame, whose answer is its ab."""

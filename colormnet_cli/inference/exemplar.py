@@ -25,10 +25,14 @@ _WHOLE, _WORST = (
 
 @dataclass(frozen=True, eq=False)
 class Exemplar:
-    """A color image: `lab` float32 [3, H, W] (L in 0..100), and its source as the user wrote it."""
+    """A color image: `lab` float32 [3, H, W] (L in 0..100), and its source as the user wrote it.
+
+    Where it is transparent it has no color to give: `shown` is its opacity [1, H, W] in 0..1, None if it is opaque.
+    """
 
     lab: Tensor
     source: str = "exemplar"
+    shown: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.lab.ndim != 3 or self.lab.shape[0] != 3 or 0 in self.lab.shape:

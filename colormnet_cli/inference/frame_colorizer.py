@@ -120,4 +120,8 @@ class FrameColorizer:
         multiple = self.colorizer.engine.side_multiple
         first = first_frame_among(self.exemplars, L, self.ref_is_first)
         for i, exemplar in enumerate(self.exemplars):
-            self.colorizer.set_exemplar(exemplar.at_size(size, i == first, multiple), first_frame=i == first)
+            lab = exemplar.at_size(size, i == first, multiple)
+            if exemplar.shown is None:
+                self.colorizer.set_exemplar(lab, first_frame=i == first)
+            else:  # one that shows part of the first frame is not its answer
+                self.colorizer.set_exemplar(lab, shown=resize(exemplar.shown, (lab.shape[-2], lab.shape[-1])))

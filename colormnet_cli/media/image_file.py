@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import MediaError
 from ..files import cannot_write, write_whole
 
-__all__ = ["read_image", "to_pixels", "to_rgb", "write_png"]
+__all__ = ["read_image", "read_opacity", "to_pixels", "to_rgb", "write_png"]
 
 
 def read_image(path: str | Path) -> NDArray[Any]:
@@ -43,6 +43,25 @@ def read_image(path: str | Path) -> NDArray[Any]:
         raise MediaError(f"The picture {path} holds {bgr.dtype} samples; save it with 8 or 16 bit a channel.")
     pixels: NDArray[Any] = np.ascontiguousarray(bgr[..., ::-1])
     return pixels
+
+
+def read_opacity(path: str | Path) -> NDArray[Any] | None:
+    """The alpha channel of a picture [H, W], float32 in 0..1; None where it is opaque, or has none.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    try:
+        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    except OSError as error:
+        raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
+    except cv2.error as error:
+        raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
+    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
+        return None
+    alpha: NDArray[Any] = pixels[..., 3].astype(np.float32) / (255 if pixels.dtype == np.uint8 else 65535)
+    return None if alpha.min() == 1 else alpha
 
 
 def to_rgb(pixels: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:

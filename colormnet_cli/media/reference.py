@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from ..errors import MediaError
 from ..inference.exemplar import Exemplar
 from ..timecode import Timecode
 from .clips import FILMS
-from .image_file import read_image, to_rgb
+from .image_file import read_image, read_opacity, to_rgb
 from .reference_path import split_reference
 
 __all__ = ["is_gray", "read_exemplar"]
@@ -33,10 +34,16 @@ def read_exemplar(reference: str | Path) -> Exemplar:
         UsageError: what follows the @ is not a time.
     """
     path, time = split_reference(reference)
-    lab = rgb_to_lab(to_rgb(_bounded(_read(path, time))))
+    pixels, opacity = _read(path, time), None if time is not None else read_opacity(path)
+    lab, shown = rgb_to_lab(to_rgb(_bounded(pixels))), None
+    if opacity is not None and opacity.shape == pixels.shape[:2]:
+        if opacity.max() < 0.5:
+            raise MediaError(f"The exemplar {reference} is transparent everywhere: paint some of it opaque.")
+        shown = torch.from_numpy(_bounded(opacity))[None]
+        lab[1:] *= shown
     if is_gray(lab):
         raise MediaError(f"The exemplar {reference} is gray: it has no colors to give; choose an image in color.")
-    return Exemplar(lab, str(reference))
+    return Exemplar(lab, str(reference), shown)
 
 
 def is_gray(lab: Tensor) -> bool:
