@@ -109,7 +109,7 @@ class Fusion(nn.Module):
         """The transformer's map [B, source, h, w] and the ResNet's [B, C, factor·h, factor·w] to [B, C, ...]."""
         e = conv3x3_of_upsampled(pretrained, self.encode, self.factor)
         attended = self.attention(channel_norm(e, self.norm1), channel_norm(local, self.norm2))
-        return channel_norm(attended.add_(e), self.norm3).relu_()
+        return channel_norm(attended + e, self.norm3).relu_()
 
 
 class PVGFE(nn.Module):
