@@ -23,10 +23,10 @@ from support.networks import make_small_ddcolor, make_small_deep_exemplar, make_
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-FRAMES, BATCH = 50, 3  # the last batch is a smaller one
-FEWER = 14  # three consolidations, the last of which drops elements: enough where fp16 is seen for longer
+FRAMES, BATCH = 50, 4  # the last batch is a smaller one
+FEWER = 9  # four consolidations, the last two of which drop elements: enough where fp16 is seen for longer
 SIZE = (16, 32)
-MEMORY = cm.MemoryConfig(gamma=2, n_s=4, n_e=2, m=4, long_term=8)  # condenses and drops many times
+MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=2, long_term=4)  # condenses and drops many times
 # Where a film waits for the device, by function:
 ONCE = {"_mix", "_difference"}  # constants are copied to it at the first frame; each new graph is checked
 AT_AN_EXEMPLAR = {"steps", "set_exemplar"}  # it is copied to the device
@@ -72,7 +72,7 @@ def test_a_film(precision: str, graphs: bool, network: str) -> None:
         colorizer.engine.net.enabled, colorizer.engine.net.capture = graphs, stand_in
         exemplars = [Exemplar(torch.empty(3, *SIZE, device="cpu"))]
         frames = FrameColorizer(colorizer, exemplars, size=min(SIZE), ref_is_first=False, batch=BATCH)
-        count = FRAMES if precision == "fp16" and (graphs or network == "ColorMNet") else FEWER
+        count = FRAMES if precision == "fp16" and network == "ColorMNet" else FEWER
         for first in range(0, count, BATCH):
             Ls = [upload_luma(luma, PlaneFormat(), colorizer.device) for _ in range(min(BATCH, count - first))]
             chroma = download_chroma(Ls, frames.steps(Ls), PlaneFormat())
@@ -128,7 +128,7 @@ def test_networks_without_a_memory(precision: str) -> None:
         ddcolor, deep_exemplar, consistency = (on_cuda(network, precision) for network in networks)
         assert ddcolor(torch.empty(1, 3, 32, 64)).device.type == "cuda"
         exemplar, last, state = deep_exemplar.exemplar(torch.empty(1, 3, 32, 64)), None, None
-        for _ in range(FRAMES if precision == "fp16" else FEWER):
+        for _ in range(FEWER):
             L = torch.empty(1, 1, 32, 64)
             ab = deep_exemplar(L, exemplar, last)
             last = torch.cat((L, ab), dim=1)
