@@ -24,7 +24,7 @@ from support.networks import make_small_ddcolor, make_small_deep_exemplar, make_
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 FRAMES, BATCH = 50, 4  # the last batch is a smaller one
-FEWER = 9  # four consolidations, the last two of which drop elements: enough where fp16 is seen for longer
+FEWER = 7  # three consolidations, the last of which drops elements: enough where fp16 is seen for longer
 SIZE = (16, 32)
 MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=2, long_term=4)  # condenses and drops many times
 # Where a film waits for the device, by function:
