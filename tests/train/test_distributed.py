@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +83,44 @@ def test_a_process_that_dies_ends_the_others_with_one_sentence() -> None:
     )
     assert "Another process of this run has ended" in run.stdout
     assert run.returncode == 0
+
+
+_ONE = """
+import sys
+import torch
+import torch.distributed as dist
+from pathlib import Path
+from colormnet_cli.networks.preview import new_network
+from colormnet_cli.train.data import batches, training_data
+from colormnet_cli.train.distributed import Distributed
+from colormnet_cli.train.trainer import Trainer
+from support.training import SMALL
+device, backend, folder = torch.device(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+dist.init_process_group(backend, rank=0, world_size=1)
+processes = Distributed(0, 2, 0)  # as one of two, which sends everything through the backend
+processes.barrier()
+print(processes.mean(torch.ones((), device=device)))
+trainer = Trainer(new_network(SMALL.network), SMALL, device, processes)
+loader = batches(training_data(SMALL, folder).training, SMALL, step=0)
+print(*(trainer.step(step, [next(loader)]).loss for step in range(2)))
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), pytest.param("cuda", "nccl", marks=pytest.mark.gpu)])
+def test_steps_through_the_backend(tmp_path: Path, device: str, backend: str) -> None:
+    """Training on several GPUs would end at the first barrier, mean or step."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", _ONE, device, backend, str(tmp_path)], env={**os.environ, **shared, "PYTHONPATH": path},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    mean, *losses = map(float, run.stdout.split())
+    assert mean == 0.5  # of its 1 and no other
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
