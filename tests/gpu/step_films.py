@@ -15,6 +15,7 @@ from typing import Any
 import colormnet_cli as cm
 from colormnet_cli.bench.film import time_film
 from colormnet_cli.film import checkpoint
+from colormnet_cli.film.progress_folder import progress_folder
 from colormnet_cli.inference.device import resolve_precision
 from colormnet_cli.video.encoder_support import encoder_support
 
@@ -68,7 +69,7 @@ def kill_and_resume(setup: Setup) -> dict[str, Any]:
         "it was not resumed": receipt["resumed_at"] == 0,
         f"the mean difference is above {_LIMIT}": found["mean"] > _LIMIT,
         "the luma differs": not found["same_luma"],
-        "the progress folder was left": len(list((setup.folder / "long").glob("*.colormnet-part"))) > 0,
+        "the progress folder was left": progress_folder(killed).exists(),
     }
     failed = "; ".join(problem for problem, true in problems.items() if true)
     return {
@@ -96,15 +97,15 @@ def _finished(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def _wait_for(process: subprocess.Popen[str], output: Path, frames: int) -> int:
     """Until a checkpoint covers so many frames; how many it covers."""
-    progress = output.with_name(output.name + ".colormnet-part") / "progress.json"
+    progress = progress_folder(output) / "progress.json"
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"the run that was to be killed ended before, with exit code {process.returncode}")
         if progress.exists():
-            saved = json.loads(progress.read_text())["checkpoint"]
-            if saved is not None and saved["frames"] >= frames:
-                return saved["frames"]
+            saved = [item["checkpoint"]["frames"] for item in json.loads(progress.read_text())["checkpoints"]]
+            if max(saved, default=0) >= frames:
+                return max(saved)
         time.sleep(0.002)
     raise RuntimeError(f"no checkpoint covered {frames} frames within {_SECONDS:.0f} s")
 

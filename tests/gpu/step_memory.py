@@ -43,7 +43,7 @@ def graphs_do_not_fit(setup: Setup) -> dict[str, Any]:
         model = setup.model()
     colorizer = _run(setup, model, size, graphs=True, stand_in=not setup.on_cuda)
     held = torch.cuda.max_memory_reserved(setup.device) if setup.on_cuda else 0
-    return {**figures, "under_cap": held, "failed": "graphs are still on" if colorizer.net.enabled else ""}
+    return {**figures, "under_cap": held, "failed": "graphs are still on" if colorizer.engine.net.enabled else ""}
 
 
 def film_does_not_fit(setup: Setup) -> dict[str, Any]:
@@ -85,9 +85,9 @@ def _run(
 ) -> cm.Colorizer:
     """A few frames with a full memory; `stand_in`: on a CPU, a capture for which there is no memory."""
     colorizer = cm.Colorizer(model, None, setup.device, resolve_precision("auto", setup.device))
-    colorizer.net.enabled = graphs and (setup.on_cuda or stand_in)
+    colorizer.engine.net.enabled = graphs and (setup.on_cuda or stand_in)
     if stand_in:
-        colorizer.net.capture = _no_memory
+        colorizer.engine.net.capture = _no_memory
     pool, _ = start_film(colorizer, size, size, _AHEAD * 5)
     for part in pool.split(_AHEAD) * 2:
         if not colorizer.steps(part).isfinite().all():

@@ -41,13 +41,13 @@ def test_memory_for_a_film_but_not_for_its_graphs(
 ) -> None:
     """Fails where a film that fits without graphs ends with an out-of-memory error."""
     single, graphs = small_colorizer(DEVICE), small_colorizer(DEVICE)
-    single.net.enabled = False
+    single.engine.net.enabled = False
     Ls = small_lightness(12)
     expected = [single.step(L) for L in Ls]
     found = [graphs.step(Ls[0])]
     no_more_memory()  # a graph's memory is new
     found += [graphs.step(L) for L in Ls[1:]]
-    assert not graphs.net.enabled
+    assert not graphs.engine.net.enabled
     assert [record.message.count("need more memory") for record in caplog.records] == [1]
     assert float((torch.stack(found) - torch.stack(expected)).abs().mean()) <= 1e-3
 
@@ -88,10 +88,10 @@ def test_a_graph_that_gives_other_results(monkeypatch: pytest.MonkeyPatch, caplo
         return spoiled, result
 
     single, graphs = small_colorizer(DEVICE), small_colorizer(DEVICE)
-    single.net.enabled, graphs.net.capture = False, faulty
+    single.engine.net.enabled, graphs.engine.net.capture = False, faulty
     for L in small_lightness(8):
         assert float((single.step(L) - graphs.step(L)).abs().mean()) <= 1e-3
-    assert not graphs.net.enabled
+    assert not graphs.engine.net.enabled
     assert [record.message.count("gives results that are") for record in caplog.records] == [1]
 
 
@@ -109,5 +109,5 @@ def test_more_than_two_thousand_frames(preview: bool, caplog: pytest.LogCaptureF
     assert np.isfinite(chroma).all()
     assert min(chroma) > 0.1
     assert held[-1] == held[1]
-    assert colorizer.net.enabled
+    assert colorizer.engine.net.enabled
     assert not caplog.records
