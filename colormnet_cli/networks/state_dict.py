@@ -61,19 +61,30 @@ def load_state(model: Network, state: Mapping[str, Tensor]) -> None:
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape or not finite; it says which.
     """
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    named = isinstance(state, Mapping) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(f"The weights are no table of tensors by name; give a {type(model).__name__} checkpoint.")
+    odd = next((name for name, tensor in state.items() if not _is_plain(tensor)), None)
+    if odd is not None:
+        raise CheckpointError(
+            f"The tensor {odd} is not stored as plain numbers, but as sparse, quantized or complex ones."
+        )
     own = model.own_shapes()
     published = bool(state.keys() - own.keys())
     if published:
         state = {name: tensor for name, tensor in state.items() if name not in model.unread}
     _require_fit(state, model.published_shapes() if published else own)
-    named = model.from_published(state) if published else state
+    filled = model.from_published(state) if published else state
     if not any(tensor.is_meta for tensor in model.state_dict().values()):
-        model.load_state_dict(named)
+        model.load_state_dict(filled)
         return
     types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
-    model.load_state_dict({name: tensor.to(types[name]) for name, tensor in named.items()}, assign=True)
+    model.load_state_dict({name: tensor.to(types[name]) for name, tensor in filled.items()}, assign=True)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    plain = tensor.layout == torch.strided and not (tensor.is_nested or tensor.is_meta)
+    return plain and not (tensor.is_quantized or tensor.is_complex())
 
 
 def _require_fit(state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
 import torch
+from torch import Tensor
 
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
 __all__ = ["blank", "blank_from_content", "network_from_content", "network_name", "save_network"]
 
+MAX_SIZE, MAX_LENGTH = 16384, 64  # of a size, and of a list of sizes, in a weight file
 # Where a network is (imported when a file of it is loaded), and the first part of a name in its published checkpoint.
 _NETWORKS: dict[str, tuple[str, str | None]] = {
     "ColorMNet": ("colormnet", "key_encoder."),
@@ -39,21 +42,8 @@ def network_from_content(content: Any) -> Network:
     Raises:
         CheckpointError: it is neither.
     """
-    name = network_name(content)
-    if _is_ours(content):
-        try:
-            with torch.device("meta"):  # its weights come from the file
-                network = _class(name).of_sizes(content["config"])
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The weight file's network sizes are not ours ({error}); was it written by a later version?"
-            ) from error
-        state = content["state"]
-    else:
-        state = _published(content)
-        with torch.device("meta"):
-            network = _class(name).of_published(state)
-    load_state(network, state)
+    network = blank_from_content(content)
+    load_state(network, content["state"] if _is_ours(content) else _published(content))
     return network
 
 
@@ -71,10 +61,46 @@ def network_name(content: Any) -> str:
 
 
 def blank_from_content(content: Any) -> Network:
-    """The network that a file's content is of, on the meta device; its tensors are not looked at."""
-    kind = _class(network_name(content))
-    with torch.device("meta"):
-        return kind.of_sizes(content["config"]) if _is_ours(content) else kind.of_published(content)
+    """The network that a file's content is of, on the meta device; the values of its tensors are not looked at.
+
+    Raises:
+        CheckpointError: the content is not of a network.
+    """
+    ours = _is_ours(content)
+    state = content["state"] if ours else _published(content)
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise CheckpointError(
+            f"The weights are no table of tensors by name; give a {network_name(content)} checkpoint."
+        )
+    try:
+        kind = _class(network_name(content))
+        if ours:
+            _check_sizes(content["config"], len(state))
+        with torch.device("meta"):  # its weights come from the file
+            return kind.of_sizes(content["config"]) if ours else kind.of_published(state)
+    except MemoryError:
+        raise
+    except Exception as error:  # sizes that contradict each other fail anywhere
+        raise CheckpointError(
+            f"The weight file's network sizes are not ours ({error}); was it written by a later version?"
+        ) from error
+
+
+def _check_sizes(sizes: Any, tensors: int) -> None:
+    """Raise a ValueError for sizes with which a network would take memory or time without end to build.
+
+    Args:
+        tensors: how many the file has; each block of a network has some.
+    """
+    if not isinstance(sizes, Mapping):
+        raise ValueError("they are no table")
+    for name, value in sizes.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        most = tensors if re.search("depth|layers|blocks", str(name)) else MAX_SIZE
+        if len(values) > MAX_LENGTH or not all(isinstance(one, (int, float, str)) for one in values):
+            raise ValueError(f"{str(name)[:40]} is no size")
+        if not all(isinstance(one, str) or 0 <= one <= most for one in values):
+            raise ValueError(f"{str(name)[:40]} is {str(value)[:40]}, and {most} is the most that fits")
 
 
 def blank(name: str) -> Network:

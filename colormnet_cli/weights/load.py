@@ -103,8 +103,8 @@ def blank_network(model: LockEntry | Path) -> Network:
     content = _read_tensors(path, mmap=True)
     try:
         return blank_from_content(content)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has an unknown network configuration ({error})") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _read_tensors(path: Path, mmap: bool = False) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import time
+from contextlib import suppress
 
 import pytest
 import torch
@@ -13,9 +15,9 @@ import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError, WeightsError
 from colormnet_cli.inference.engine import check_colorizes_films
 from colormnet_cli.networks.colormnet import ColorMNet
-from colormnet_cli.networks.weight_file import save_network
+from colormnet_cli.networks.weight_file import blank_from_content, network_from_content, save_network
 from colormnet_cli.weights import blank_network, load_model, lock, model_from_file
-from support.networks import make_small_ddcolor
+from support.networks import make_small_ddcolor, make_small_deep_exemplar, make_small_model
 
 
 @pytest.fixture
@@ -157,3 +159,44 @@ def test_a_mistyped_name_or_file_gets_a_suggestion(film, monkeypatch):
     for typed, meant in (("prevew", "preview"), ("flim.pt", "film.pt"), (film.with_name("flm.pt"), film)):
         with pytest.raises(WeightsError, match=f"; did you mean '{meant}'[?]$"):
             load_model(typed)
+
+
+ABSURD = [10**9, -1, 0, 1e300, float("nan"), None, "x" * 50, [], [10**9] * 3, {"a": 1}]
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("make", [make_small_model, make_small_ddcolor, make_small_deep_exemplar])
+def test_absurd_sizes_are_refused_in_a_sentence(tmp_path, make):
+    """A depth of 10**9 did not end within 40 s, and others were internal errors."""
+    path = tmp_path / "film.pt"
+    save_network(make(), path)
+    content = torch.load(path, weights_only=True)
+    sizes = content["config"]
+    configs = [{**sizes, name: value} for name in sizes for value in ABSURD]
+    for config in [*configs, None, 5, [], {"unknown": 1}, {5: 5}, "x", {**sizes, "more": [1] * 10**5}]:
+        begin = time.monotonic()
+        for build in (network_from_content, blank_from_content):
+            with suppress(CheckpointError):  # a few of them fit
+                build({**content, "config": config})
+        assert time.monotonic() - begin < 5, config
+    name = list(sizes)[-1]
+    torch.save({**content, "config": {**sizes, name: 10**9}}, path)
+    for load in (load_model, blank_network):
+        with pytest.raises(CheckpointError, match=rf"film\.pt: .*{name} is 1000000000, and \d+ is the most that fits"):
+            load(path)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_tensors_that_are_no_plain_numbers_are_refused(small_model, film):
+    """Sparse tensors were an internal error."""
+    content = torch.load(film, weights_only=True)
+    name = next(name for name, tensor in content["state"].items() if tensor.ndim == 2)
+    tensor = content["state"][name]
+    for odd in (tensor.to_sparse(), tensor.to_sparse_csr(), tensor.to(torch.complex64), tensor.to("meta")):
+        torch.save({**content, "state": {**content["state"], name: odd}}, film)
+        with pytest.raises(CheckpointError, match=f"The tensor {name} is not stored as plain numbers"):
+            load_model(film)
+    for state in ({**content["state"], 5: tensor}, {**content["state"], name: 5}, [tensor], tensor):
+        torch.save({**content, "state": state}, film)
+        with pytest.raises(CheckpointError, match="no table of tensors by name"):
+            load_model(film)
