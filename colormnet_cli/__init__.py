@@ -5,6 +5,8 @@ A frame's way through the program, in the order in which to read it:
 - `film/colorize.py` is the front: `plan_video` (film/plan.py) checks everything, `colorize` does it.
 - `film/film_run.py` has the loop over a film: `video/reader.py` decodes on a thread ahead of it, `video/segments.py`
   encodes on a thread behind it, `video/mux.py` joins segments, sound and subtitles at the end.
+- `film/film_colorizer.py` gives each frame to the passes of the network that color it; `film/schedule.py` says which:
+  one pass without a plan, others for the shots of a plan folder (`shots/`).
 - `film/transfer.py` and `inference/frame_colorizer.py` are between them: luma plane to lightness, working resolution,
   guided upsampling to full size, chroma planes.
 - `inference/colorizer.py` is what all networks have in common that colorize films; `inference/engine.py` says what each
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
     from .settings import ColorizeSettings as ColorizeSettings
+    from .settings import ColorSource as ColorSource
     from .settings import EncodingSettings as EncodingSettings
     from .settings import MemoryConfig as MemoryConfig
     from .settings import PicturesSettings as PicturesSettings
@@ -67,6 +70,7 @@ _EXPORTS = {
     "BlindConsistency": "networks.blind_consistency",
     "ColorMNet": "networks.colormnet",
     "ColorMNetConfig": "networks.colormnet",
+    "ColorSource": "settings",
     "ColorizeSettings": "settings",
     "Colorizer": "inference.colorizer",
     "DDColor": "networks.ddcolor",
@@ -96,6 +100,7 @@ __all__ = [
     "CheckpointError",
     "ColorMNet",
     "ColorMNetConfig",
+    "ColorSource",
     "ColorizeSettings",
     "Colorizer",
     "ColormnetError",
