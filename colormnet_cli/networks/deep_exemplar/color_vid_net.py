@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .shortcuts import add_conv3x3_of_doubled, instance_norm
+
 __all__ = ["ColorVidNet"]
 
 
@@ -42,7 +44,7 @@ class ColorVidNet(nn.Module):
         x = self.stage7(self.stage6(self.stage5(x)))
         x = self.stage8(self.join8(x, n3))
         x = self.stage9(self.join9(x, n2))
-        x = F.leaky_relu(self.conv10(self.join10(x, n1)), 0.2)
+        x = F.leaky_relu(self.conv10(self.join10(x, n1)), 0.2, inplace=True)
         return 128 * self.ab(x).float().tanh()
 
 
@@ -58,7 +60,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
             x = conv(x).relu_()
-        return F.instance_norm(x)
+        return instance_norm(x)
 
 
 class Join(nn.Module):
@@ -70,7 +72,7 @@ class Join(nn.Module):
         self.short = nn.Conv2d(skip_width, width, 3, padding=1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return (self.up(F.interpolate(x, scale_factor=2, mode="nearest")) + self.short(skip)).relu_()
+        return add_conv3x3_of_doubled(x, self.up, self.short(skip)).relu_()
 
 
 def _down(width: int) -> nn.Conv2d:

@@ -33,7 +33,7 @@ class VGG19(nn.ModuleDict):
             if stage > 1:
                 x = F.max_pool2d(x, 2)
             for i in range(1, depth + 1):
-                x = self[f"conv{stage}_{i}"](x).relu()
+                x = self[f"conv{stage}_{i}"](x).relu_()
                 if i == 2:
                     taps.append(x)
         return taps

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .shortcuts import InstanceNorm, instance_norm
+
 __all__ = ["WarpNet", "normalized"]
 
 
@@ -49,8 +51,8 @@ class ResidualBlock(nn.Module):
         self.prelu = nn.PReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.prelu(F.instance_norm(self.conv1(x)))
-        return self.prelu(x + F.instance_norm(self.conv2(y)))
+        y = self.prelu(instance_norm(self.conv1(x)))
+        return self.prelu(x + instance_norm(self.conv2(y)))
 
 
 class _Double(nn.Module):
@@ -62,7 +64,7 @@ class _Double(nn.Module):
 
 def _step(width_in: int, width: int, stride: int = 1) -> tuple[nn.Module, ...]:
     """A convolution with its padding, norm and activation: four modules, since the published names count them."""
-    return nn.ReflectionPad2d(1), nn.Conv2d(width_in, width, 3, stride), nn.InstanceNorm2d(width), nn.PReLU()
+    return nn.ReflectionPad2d(1), nn.Conv2d(width_in, width, 3, stride), InstanceNorm(), nn.PReLU()
 
 
 def _conv(width_in: int, width: int) -> nn.Conv2d:

@@ -12,14 +12,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 import colormnet_cli as cm
 from colormnet_cli.errors import CheckpointError
 from colormnet_cli.networks.deep_exemplar import Exemplar, match
+from colormnet_cli.networks.deep_exemplar.shortcuts import add_conv3x3_of_doubled, instance_norm
 from colormnet_cli.networks.weight_file import network_from_content, save_network
 from support.golden import GOLDEN, deep_exemplar_state, unpack_frames
 from support.networks import make_small_deep_exemplar
+from support.plain_deep_exemplar import plain_frame
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +186,49 @@ def test_of_several_exemplars_the_best_wins() -> None:
     assert torch.equal(joined.lab, torch.where(better, first.lab, second.lab))
 
 
+@pytest.mark.parametrize("size", [(32, 48), (40, 56)])
+def test_the_network_equals_the_plain_one(size: tuple[int, int]) -> None:
+    """Fails where a shortcut for speed changes a color; the second size pads VGG's last maps on both sides."""
+    net = make_small_deep_exemplar().double()
+    L, exemplar, last = (random_lab(*size, seed=seed).double() for seed in (1, 2, 3))
+    expected = plain_frame(net, L[:, :1], exemplar, last, temperature=0.01)
+    # `match` is of float32 whatever the network is in
+    matched = net.match(L[:, :1], net.exemplar(exemplar), temperature=0.01)
+    found = net.refine(L[:, :1], matched, last)
+    torch.testing.assert_close(found.double(), expected, atol=2e-2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5)])
+def test_shortcuts_equal_their_plain_forms(batch: int, size: tuple[int, int]) -> None:
+    """Fails where an edge, a phase of the doubled map or another picture of the batch is mixed up."""
+    generator = torch.Generator().manual_seed(0)
+    conv = torch.nn.Conv2d(4, 6, 3, padding=1).double()
+    x = torch.randn(batch, 4, *size, generator=generator).double()
+    large = F.interpolate(x, scale_factor=2, mode="nearest")
+    total = torch.randn(batch, 6, *large.shape[2:], generator=generator).double()
+    expected = total + conv(large)
+    torch.testing.assert_close(add_conv3x3_of_doubled(x, conv, total), expected)
+    torch.testing.assert_close(instance_norm(large), F.instance_norm(large))
+
+
+def test_a_frame_costs_less_than_the_plain_one() -> None:
+    """Fails where a shortcut is lost, or each frame pays for the exemplar again."""
+    with torch.device("meta"):
+        net, lab = cm.DeepExemplar(), torch.empty(1, 3, 216, 384)
+        exemplar = Exemplar(torch.empty(1, 256, 5184), torch.empty(1, 3, 5184))
+        with FlopCounterMode(display=False) as plain:
+            plain_frame(net, lab[:, :1], lab, lab)
+        with FlopCounterMode(display=False) as ours:
+            net(lab[:, :1], exemplar, lab)
+    assert plain.get_total_flops() / 1e9 == pytest.approx(462.3, abs=0.5)
+    assert ours.get_total_flops() / 1e9 == pytest.approx(321.7, abs=0.5)
+
+
 _MATCH = """
 import resource, torch
 from colormnet_cli.networks.deep_exemplar import Exemplar, match
+from colormnet_cli.networks.deep_exemplar.shortcuts import add_conv3x3_of_doubled, instance_norm
 def run(h, w):
     theta, phi = torch.rand(1, 256, h, w), torch.rand(1, 256, h * w)
     for temperature in (None, 0.01):
