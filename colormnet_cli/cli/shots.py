@@ -20,7 +20,7 @@ def register(app: CommandLine) -> None:
 
 
 def shots(
-    film: Annotated[Path, o.argument("FILM", "The black-and-white film.")],
+    film: Annotated[Path, o.argument("FILM", "The black-and-white film, or a folder of images.")],
     session: Session,
     output: Annotated[
         Path | None,

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ..errors import MediaError, NotFiniteError, OutputError, UsageError
 from ..files import FileStamp, file_identity, sync_folder
-from ..shots.table import note_borrowed
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
@@ -22,7 +21,6 @@ from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
 from ..wording import listed
-from .borrowing import borrow, with_borrowed
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource
@@ -30,11 +28,9 @@ from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
-from .schedule import Schedule
 from .segment_encoders import SegmentEncoders, default_encoders
 from .segment_table import SegmentTable
 from .shot_cache import ShotCache, UnitEnd, unit_keys
-from .shot_schedule import make_schedule
 from .transfer import ChromaPlanes, download_chroma, upload_luma
 from .unit_queue import UnitQueue
 
@@ -55,35 +51,6 @@ class FilmRun(Run):
         self.cache = None if plan.shots is None else ShotCache(plan.shots.folder / "segments")
         self._colored: dict[int, UnitEnd] = {}  # the units that this run has colored, by their first frames
         super().__init__(plan, *args, **keywords)
-
-    def scheduled(self) -> Schedule:
-        """Shots of a plan without exemplars borrow those of the shots most like them."""
-        plan, schedule = self.plan, self.plan.schedule
-        if plan.shots is None:
-            return schedule
-        self._lenders = borrow(schedule.shots, plan.shots, self.colorizer) if plan.borrowing else {}
-        try:
-            note_borrowed(plan.shots.folder / "shots.csv", {n: [lender] for n, lender in self._lenders.items()})
-        except OSError as error:
-            self.warn(f"shots.csv cannot be written ({error.strerror}): it does not say which shots borrow colors.")
-        if self._lenders:
-            pairs = (f"{number} from {lender}" for number, lender in self._lenders.items())
-            self.warn(f"Shots without a colored picture borrow colors: {', '.join(pairs)}.")
-        return make_schedule(with_borrowed(schedule.shots, self._lenders), plan.settings)
-
-    def shots_done(self) -> tuple[dict[str, Any], ...]:
-        if self.plan.shots is None:
-            return ()
-        return tuple(
-            {
-                "shot": shot.number,
-                "start_frame": shot.start,
-                "end_frame": shot.end,
-                "references": [reference.source for reference in shot.references],
-                "borrowed_from": self._lenders.get(shot.number),
-            }
-            for shot in self.schedule.shots
-        )
 
     def source_identity(self) -> Mapping[str, Any]:
         return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}

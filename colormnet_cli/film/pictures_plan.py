@@ -16,13 +16,22 @@ from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import has_alpha_and_pages, size_by_header
 from ..media.picture import check_size, open_picture
 from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
+from ..shots.folder import Plan, read_plan
 from ..timecode import Timecode
 from ..video.stream_plan import StreamPlan
 from ..wording import many
 from .plan import as_colors, exemplar_reader
 from .progress_folder import progress_folder
 from .schedule import Schedule
-from .shot_schedule import check_shapes, make_schedule, one_shot, references_of
+from .shot_schedule import (
+    borrowing_shots,
+    check_borrowing,
+    check_shapes,
+    make_schedule,
+    one_shot,
+    references_of,
+    shots_of_plan,
+)
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
@@ -44,7 +53,13 @@ class PicturesPlan:
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
+    shots: Plan | None = field(default=None, repr=False)  # the plan folder
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
+
+    @property
+    def borrowing(self) -> list[int]:
+        """Numbers of the shots without an exemplar: they get those of the shots most like them."""
+        return borrowing_shots(self.schedule)
 
     @property
     def frames(self) -> int:
@@ -95,16 +110,23 @@ def plan_pictures(
     target = default_output(folder) if output is None else Path(output)
     if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
-    shots = one_shot(colors, settings, lambda moment: _picture_at(moment, folder), len(pictures))
+    plan = None if colors.plan is None else read_plan(colors.plan, folder)
+    if plan is None:
+        shots = one_shot(colors, settings, lambda moment: _picture_at(moment, folder), len(pictures))
+    else:
+        shots = shots_of_plan(plan)
+        check_borrowing(shots, plan, settings)
     references = references_of(shots)
     exemplar = exemplar_reader(references)
     size, first = _common_size(pictures, settings.strict)
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
     losses = _losses(pictures)
-    plan = PicturesPlan(folder, target, pictures, size, first, references, settings, exemplar, schedule, losses)
-    _check_output(plan)
-    return plan
+    planned = PicturesPlan(
+        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, shots=plan
+    )
+    _check_output(planned)
+    return planned
 
 
 def _picture_at(moment: Timecode, folder: Path) -> int:

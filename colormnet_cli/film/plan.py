@@ -26,6 +26,7 @@ from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 from .schedule import Schedule
 from .shot_schedule import (
+    borrowing_shots,
     check_borrowing,
     check_shapes,
     make_schedule,
@@ -64,7 +65,7 @@ class FilmPlan:
     @property
     def borrowing(self) -> list[int]:
         """Numbers of the shots without an exemplar: they get those of the shots most like them."""
-        return [shot.number for shot in self.schedule.shots if not shot.references]
+        return borrowing_shots(self.schedule)
 
     @property
     def start(self) -> Timecode | None:

@@ -20,12 +20,15 @@ from ..inference.device import default_lookahead, peak_memory, release_memory, w
 from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig
+from ..shots.table import note_borrowed
 from ..wording import many
+from .borrowing import borrow, with_borrowed
 from .film_colorizer import FilmColorizer, film_state_in_precision
 from .fingerprint import exemplars_identity, fingerprint, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
+from .shot_schedule import make_schedule
 
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
@@ -116,12 +119,34 @@ class Run(ABC):
         """Write the output."""
 
     def scheduled(self) -> Schedule:
-        """The passes that color the frames."""
-        return self.plan.schedule
+        """The passes that color the frames; shots of a plan without exemplars borrow from the shots most like them."""
+        plan, schedule = self.plan, self.plan.schedule
+        if plan.shots is None:
+            return schedule
+        self._lenders = borrow(schedule.shots, plan.shots, self.colorizer) if plan.borrowing else {}
+        try:
+            note_borrowed(plan.shots.folder / "shots.csv", {n: [lender] for n, lender in self._lenders.items()})
+        except OSError as error:
+            self.warn(f"shots.csv cannot be written ({error.strerror}): it does not say which shots borrow colors.")
+        if self._lenders:
+            pairs = (f"{number} from {lender}" for number, lender in self._lenders.items())
+            self.warn(f"Shots without a colored picture borrow colors: {', '.join(pairs)}.")
+        return make_schedule(with_borrowed(schedule.shots, self._lenders), plan.settings)
 
     def shots_done(self) -> tuple[dict[str, Any], ...]:
         """What the receipt says of the shots of a plan."""
-        return ()
+        if self.plan.shots is None:
+            return ()
+        return tuple(
+            {
+                "shot": shot.number,
+                "start_frame": shot.start,
+                "end_frame": shot.end,
+                "references": [reference.source for reference in shot.references],
+                "borrowed_from": self._lenders.get(shot.number),
+            }
+            for shot in self.schedule.shots
+        )
 
     @abstractmethod
     def source_identity(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
 __all__ = [
+    "borrowing_shots",
     "check_borrowing",
     "check_shapes",
     "make_schedule",
@@ -86,6 +87,11 @@ def shots_of_plan(plan: Plan) -> list[ScheduledShot]:
 def references_of(shots: Sequence[ScheduledShot]) -> tuple[str, ...]:
     """All exemplars, each once."""
     return tuple(dict.fromkeys(reference.source for shot in shots for reference in shot.references))
+
+
+def borrowing_shots(schedule: Schedule) -> list[int]:
+    """Numbers of the shots without an exemplar."""
+    return [shot.number for shot in schedule.shots if not shot.references]
 
 
 def check_borrowing(shots: Sequence[ScheduledShot], plan: Plan, settings: RunSettings) -> None:

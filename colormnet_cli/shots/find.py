@@ -10,11 +10,10 @@ from pathlib import Path
 
 from ..errors import MediaError
 from ..settings import Progress
-from ..video.probe import VideoInfo, probe
-from ..video.reader import Frame, Reader
 from .detect import Boundary, detect
 from .looks import Look, look_at
 from .shot import Shot, Transition
+from .source import GrayFrame, Source, open_source
 from .stills import Samples
 
 __all__ = ["FilmShots", "FilmTimes", "find_shots", "read_shots", "shots_between"]
@@ -26,7 +25,7 @@ ProgressCallback = Callable[[Progress], None]
 class FilmTimes:
     """When the frames of a film are shown, whether at a constant rate or not."""
 
-    info: VideoInfo
+    source: Source
     pts: array[int]
     duration: int  # of the last frame, in the time base
 
@@ -39,7 +38,7 @@ class FilmTimes:
         if not 0 <= frame <= self.frames:
             raise ValueError(f"frame {frame} of a film of {self.frames} frames")
         pts = self.pts[frame] if frame < self.frames else self.pts[-1] + self.duration
-        return float((pts - self.pts[0]) * self.info.time_base)
+        return float((pts - self.pts[0]) * self.source.time_base)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def find_shots(film: str | Path, progress: ProgressCallback | None = None) -> Fi
         MediaError: it cannot be read.
     """
     film_pass = _Pass(film, progress)
-    rate = float(film_pass.info.rate)
+    rate = float(film_pass.source.rate)
     boundaries = [Boundary(0, Transition("start"))]
     stills: list[int] = []
     for boundary in detect(film_pass.looks(), rate):
@@ -109,7 +108,7 @@ class _Pass:
     """One pass over the frames of a film, which notes their timestamps and samples."""
 
     def __init__(self, film: str | Path, progress: ProgressCallback | None) -> None:
-        self.info = probe(film)
+        self.source = open_source(Path(film))
         self.samples = Samples()
         self._pts = array("q")
         self._duration = 0
@@ -117,22 +116,21 @@ class _Pass:
         self._began = time.monotonic()
 
     def looks(self) -> Iterator[Look]:
-        bits = self.info.layout.bits
-        for frame in Reader(self.info).frames():
-            look = look_at(frame.luma, bits)
+        for frame in self.source.frames():
+            look = look_at(frame.luma, self.source.bits)
             self._note(frame)
             self.samples.add(frame.number, look)
             yield look
         if not self._pts:
-            raise MediaError(f"{self.info.path} has no frame that can be decoded.")
+            raise MediaError(f"{self.source.path} has no frame that can be decoded.")
 
     def times(self) -> FilmTimes:
-        return FilmTimes(self.info, self._pts, self._duration or self.info.frame_duration)
+        return FilmTimes(self.source, self._pts, self._duration)
 
-    def _note(self, frame: Frame) -> None:
+    def _note(self, frame: GrayFrame) -> None:
         self._pts.append(frame.pts)
         self._duration = frame.duration
-        done, total, elapsed = frame.number + 1, self.info.frames, time.monotonic() - self._began
+        done, total, elapsed = frame.number + 1, self.source.count, time.monotonic() - self._began
         if done % 10 == 0 or done == total:
             fps = done / elapsed if elapsed > 0.5 else 0.0
             left = max(0, total - done) / fps if total and fps else None

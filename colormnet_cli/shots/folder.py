@@ -19,17 +19,17 @@ from zlib import crc32
 
 from .._version import __version__
 from ..errors import MediaError, OutputError
-from ..files import cannot_write, check_folder, file_identity, not_found, write_whole
+from ..files import cannot_write, check_folder, not_found, write_whole
 from ..media.image_file import read_image
 from ..media.image_header import size_by_header
 from ..settings import Progress
 from ..timecode import format_time
-from ..video.probe import probe
 from .detect import Boundary
 from .find import FilmTimes, find_shots, read_shots
 from .page import contact_sheet
 from .pictures import write_stills
 from .shot import Transition
+from .source import open_source
 from .table import PlannedShot, read_table, table_text
 
 if sys.version_info >= (3, 11):
@@ -159,7 +159,7 @@ def _write_new(
     if boundaries is None:
         found = find_shots(film, progress)
     else:
-        found = read_shots(film, boundaries(probe(film).rate), progress)
+        found = read_shots(film, boundaries(open_source(film).rate), progress)
     rows = [PlannedShot(number, shot) for number, shot in enumerate(found.shots, 1)]
     stills = {row.number: still for row, still in zip(rows, found.stills, strict=True)}
     before = _stills_of(old) or stills
@@ -172,7 +172,7 @@ def _write_new(
             write_whole(folder / "plan.toml", toml.encode(errors="replace"))
         for number in before.keys() - stills.keys():
             _still(folder, number).unlink(missing_ok=True)
-        write_stills(found.times.info, {_still(folder, n): frame for n, frame in stills.items()}, progress)
+        write_stills(found.times.source, {_still(folder, n): frame for n, frame in stills.items()}, progress)
         write_whole(folder / "shots.csv", table_text(rows).encode(errors="replace"))
         _write_rest(plan, colored, imported=boundaries is not None)
     return plan
@@ -204,7 +204,7 @@ def _complete(film: Path, folder: Path, old: Mapping[str, Any], progress: Callab
     colored = {name: frame if frame >= 0 else _frame_by_name(Path(name), stills) for name, frame in colored.items()}
     plan = replace(_assemble(folder, rows, stills, colored, description), kept=True)
     with _writing(folder):
-        write_stills(probe(film), due, progress)
+        write_stills(open_source(film), due, progress)
         _write_rest(plan, colored, imported=bool(old.get("detection", {}).get("imported")))
     return plan
 
@@ -328,25 +328,20 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 
 def _describe(film: Path, times: FilmTimes) -> dict[str, Any]:
-    info = times.info
-    identity = file_identity(film)
-    height, width = info.upright_size
+    height, width = times.source.size
     return {
         "name": film.name,
-        "size": identity["size"],
-        "ends": identity["ends"],
+        **times.source.identity(),
         "frames": times.frames,
         "width": width,
         "height": height,
-        "rate": str(info.rate),
+        "rate": str(times.source.rate),
     }
 
 
 def _check_film(film: Path, folder: Path, toml: Mapping[str, Any]) -> None:
-    if not film.exists():
-        raise MediaError(not_found(film))
-    made_of, identity = toml.get("film"), file_identity(film)
-    if made_of is not None and any(made_of.get(key) != identity[key] for key in ("size", "ends")):
+    made_of, identity = toml.get("film"), open_source(film).identity()
+    if made_of is not None and any(made_of.get(key) != value for key, value in identity.items()):
         raise MediaError(
             f"{film} is not the film of {folder}, or has changed since: make the plan anew (`overwrite=True`; colored "
             "pictures stay)."

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ..errors import MediaError, UsageError
 from ..files import cannot_write, check_output, write_whole
-from ..video.probe import probe
 from .detect import Boundary
 from .shot import Kind, Shot, Transition
+from .source import open_source
 
 __all__ = ["check_edl", "edl_text", "read_boundaries", "write_edl"]
 
@@ -78,7 +78,7 @@ def edl_text(shots: Sequence[Shot], rate: Fraction, title: str) -> str:
 def check_edl(path: Path, film: Path, *, overwrite: bool) -> None:
     """Check that an EDL of this film can be written, before the film is read."""
     check_output(path, [film], overwrite)
-    _base(probe(film).rate)
+    _base(open_source(film).rate)
 
 
 def write_edl(path: Path, shots: Sequence[Shot], rate: Fraction, title: str) -> None:

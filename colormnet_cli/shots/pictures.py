@@ -7,24 +7,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..media.image_file import write_png
 from ..settings import Progress
-from ..video.pixel_formats import convert_luma
-from ..video.probe import VideoInfo
-from ..video.reader import Reader
+from .source import Source
 
 __all__ = ["write_stills"]
 
 
 def write_stills(
-    info: VideoInfo, stills: Mapping[Path, int], progress: Callable[[Progress], None] | None = None
+    source: Source, stills: Mapping[Path, int], progress: Callable[[Progress], None] | None = None
 ) -> None:
     """Write frames as PNG: [H, W, 3] of 8 bits, full range, R = G = B, upright, one pixel for each of the film's.
 
     Args:
-        info: the film.
+        source: the film.
         stills: the number of each file's frame.
         progress: called now and then.
 
@@ -37,11 +34,9 @@ def write_stills(
     last, began = max(wanted, default=-1), time.monotonic()
     if last < 0:
         return
-    for frame in Reader(info).frames():
+    for frame in source.frames():
         for path in wanted.get(frame.number, ()):
-            luma = convert_luma(frame.luma, (info.layout.bits, 8), (info.full_range, True))
-            upright = info.orientation.upright(torch.from_numpy(luma)).numpy()
-            write_png(path, np.repeat(upright[..., None], 3, axis=2))
+            write_png(path, np.repeat(source.picture(frame)[..., None], 3, axis=2))
         if progress is not None and frame.number % 10 == 0:
             done, elapsed = frame.number + 1, time.monotonic() - began
             fps = done / elapsed if elapsed > 0.5 else 0.0
