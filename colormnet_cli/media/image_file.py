@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..errors import MediaError
 from ..files import cannot_write, write_whole
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 __all__ = ["read_image", "read_opacity", "to_pixels", "to_rgb", "write_png"]
+
+
+class _NativeStderr:
+    """Keeps what libpng and libjpeg write to file descriptor 2 off the terminal while images are decoded.
+
+    Nothing is done where Python's own stderr is descriptor 2: lines of other threads would be lost.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._kept = threading.Lock(), 0, -1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1 and self._kept < 0 and _own_stderr():
+                self._kept = os.dup(2)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 2)
+                os.close(null)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._kept >= 0:
+                os.dup2(self._kept, 2)
+                os.close(self._kept)
+                self._kept = -1
+
+
+def _own_stderr() -> bool:
+    """Whether Python's stderr is another descriptor than 2, as in the command."""
+    try:
+        return sys.stderr.fileno() != 2
+    except (AttributeError, OSError, ValueError):  # replaced by an object without one, or closed
+        return False
+
+
+_NATIVE_STDERR = _NativeStderr()
 
 
 def read_image(path: str | Path) -> NDArray[Any]:
@@ -32,7 +75,8 @@ def read_image(path: str | Path) -> NDArray[Any]:
     except OSError as error:
         raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
     try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+        with _NATIVE_STDERR:
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
     except cv2.error as error:
         raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
     if bgr is None:
@@ -53,7 +97,8 @@ def read_opacity(path: str | Path) -> NDArray[Any] | None:
     """
     try:
         data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        with _NATIVE_STDERR:
+            pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     except OSError as error:
         raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
     except cv2.error as error:
@@ -66,6 +111,8 @@ def read_opacity(path: str | Path) -> NDArray[Any] | None:
 
 def to_rgb(pixels: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
     """[H,W,3] uint8 or uint16 → float32 [3,H,W] in 0…1, on the device."""
+    import torch  # not to be waited for where a film is only planned
+
     signed = pixels if pixels.dtype == np.uint8 else pixels.view(np.int16)  # not every device knows uint16
     codes = torch.from_numpy(np.ascontiguousarray(signed)).to(device)
     if pixels.dtype != np.uint8:
@@ -75,6 +122,8 @@ def to_rgb(pixels: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
 
 def to_pixels(rgb: Tensor, bits: int) -> NDArray[Any]:
     """Float [3,H,W] in 0…1 on any device → [H,W,3] uint8 or uint16, rounded."""
+    import torch
+
     top = 2**bits - 1
     codes = (rgb.clamp(0, 1) * top).round().to(torch.uint8 if bits == 8 else torch.int32).permute(1, 2, 0)
     pixels: NDArray[Any] = codes.cpu().numpy().astype(np.uint8 if bits == 8 else np.uint16, copy=False)

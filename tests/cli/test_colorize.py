@@ -266,3 +266,19 @@ def test_tags_cannot_control_the_terminal(world, tmp_path):
         assert code == 0, err
         assert r"EVIL\u001b[31M" in out + err  # Matroska has names in upper case
         assert "\x1b" not in out + err
+
+
+def test_image_libraries_write_nothing_to_the_terminal(world, tmp_path):
+    """Lines of libpng and libjpeg came between ours, and broke the progress bar."""
+    folder = tmp_path / "scans"
+    shutil.copytree(world / "scans", folder)
+    png = bytearray((folder / "2.png").read_bytes())
+    png[-20] ^= 1
+    (folder / "2.png").write_bytes(png)
+    jpeg = cv2.imencode(".jpg", cv2.imread(str(folder / "1.png")))[1].tobytes()
+    (folder / "3.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    rest = ["--ref", str(world / "photo.jpg"), "--model", str(world / "small.pt"), "--device", "cpu"]
+    code, _, err = run(["frames", str(folder), *rest], tmp_path)
+    assert code == 0, err
+    assert not re.search("(?m)^libpng|^Corrupt JPEG", err)
+    assert "Wrote" in err
