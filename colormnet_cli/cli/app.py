@@ -98,9 +98,10 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
-    if sys.stderr is sys.__stderr__:  # a descriptor of its own, so that lines of C libraries can be told from ours
-        own = os.dup(sys.stderr.fileno())
-        sys.stderr = open(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)  # noqa: SIM115
+    original = sys.__stderr__
+    if original is not None and sys.stderr is original:  # a descriptor of its own: lines of C libraries can be left out
+        own = os.dup(original.fileno())
+        sys.stderr = open(own, "w", encoding=original.encoding, errors="backslashreplace", buffering=1)  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # an encoding may lack a character
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -115,6 +115,11 @@ class ProgressFolder:
         """The one from which a run is resumed."""
         return self._saved[0].checkpoint if self._saved else None
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether someone has removed the folder, or its files, during the run."""
+        return not (self.path / MARKER).exists()
+
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run is resumed."""
         saved = _Saved(checkpoint, None)

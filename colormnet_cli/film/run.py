@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import Interrupted, NotFiniteError
+from ..errors import Interrupted, NotFiniteError, OutputError
 from ..files import FileStamp, cannot_write
 from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
@@ -252,7 +252,7 @@ class Run(ABC):
         try:
             yield
         except KeyboardInterrupt as error:
-            done = self.folder.checkpoint.frames if self.folder.checkpoint else 0
+            done = self.folder.checkpoint.frames if self.folder.checkpoint and not self.folder.is_removed else 0
             total = f" of {self.about}{self.plan.frames}" if self.plan.frames else ""
             where = f"resumes at {self.unit} {done}" if done else "starts again"
             at = f"{self.unit} {self.frames}{total}"
@@ -260,6 +260,10 @@ class Run(ABC):
         except OSError as error:
             if not isinstance(error.errno, int):
                 raise
+            if self.folder.is_removed:
+                raise OutputError(
+                    f"The folder {self.folder.path}, which holds the progress of this run, was removed: start again."
+                ) from error
             kept = "; what is done is kept, and the same command resumes it" if self.folder.checkpoint else ""
             raise cannot_write(self.plan.output, error, kept) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,6 +262,34 @@ def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
         run()
     assert run(resume=False).resumed_at == 0
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
+
+
+def test_another_lookahead_is_named_as_such(run: Any) -> None:
+    """The message blamed another device or precision, which nobody had changed."""
+    with pytest.raises(Interrupted):
+        run(stop_at=43)
+    with pytest.raises(UsageError, match="another lookahead: give the command as it was"):
+        run(lookahead=2)
+
+
+@pytest.mark.parametrize("ended_by", ["itself", "Ctrl-C"])
+def test_progress_that_was_removed_is_not_said_to_be_kept(tmp_path: Path, run: Any, ended_by: str) -> None:
+    """\"What is done is kept\" was said of a folder that someone had deleted during the run."""
+
+    def remove(progress: Any) -> None:
+        folder = tmp_path / "out.mp4.colormnet-part"
+        if progress.frame >= 20 and folder.exists():
+            shutil.rmtree(folder)
+        if ended_by == "Ctrl-C" and not folder.exists():
+            raise KeyboardInterrupt
+
+    if ended_by == "Ctrl-C":
+        with pytest.raises(Interrupted, match="the same command starts again"):
+            run(progress=remove)
+    else:
+        with pytest.raises(OutputError, match=r"out\.mp4\.colormnet-part, which holds the progress .* was removed"):
+            run(progress=remove)
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_another_modification_time_does_not_prevent_resuming(tmp_path: Path, run: Any, photo: Path) -> None:
