@@ -174,11 +174,16 @@ def state_in_precision(state: dict[str, Any], precision: str) -> dict[str, Any] 
 
 
 def _prepared(model: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """The model itself, its weights in channels_last, if it is on the device and in the precision; else a copy."""
+    """The model itself, its weights in channels_last, if it is on the device and in the precision; else a copy.
+
+    A copy is for inference alone, with BatchNorm folded into its convolutions. The model itself keeps its tensors.
+    """
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     if model.device != device or model.dtype != dtype or model.training:
-        model = copy.deepcopy(model).eval().requires_grad_(False).to(device, dtype)
+        model = copy.deepcopy(model).eval().requires_grad_(False)
+        model.fold_batch_norm()  # while the weights have their own precision
+        model.to(device, dtype)
     for parameter in model.parameters():  # not by `to`, which fake tensors of an estimate refuse
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

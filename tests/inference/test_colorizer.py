@@ -7,9 +7,10 @@ import io
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import colormnet_cli as cm
+from colormnet_cli.film.fingerprint import model_sha256
 from colormnet_cli.networks.colormnet import pad
 from support.networks import make_small_model
 
@@ -232,6 +233,27 @@ def test_the_users_model_is_left_alone(small_model: cm.ColorMNet) -> None:
     before = {name: tensor.clone() for name, tensor in small_model.state_dict().items()}
     colorizer_for(small_model, precision="bf16").step(film(1)[0])
     assert all(torch.equal(tensor, before[name]) for name, tensor in small_model.state_dict().items())
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_batch_norm_is_folded_where_the_model_is_copied(preview: bool) -> None:
+    """Fails where a GPU's copy answers otherwise, or folding changes the user's model and with it a film's progress."""
+    model = make_small_model(preview=preview)
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                tensor.add_(0.3 * torch.rand(tensor.shape, generator=generator))
+    digest = model_sha256(model)
+    model.train()  # so that it is copied, on the CPU as well
+    folded = colorizer_for(model)
+    model.eval()
+    plain = colorizer_for(model)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in plain.model.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.model.modules())
+    for L in film(8):
+        torch.testing.assert_close(folded.step(L), plain.step(L), rtol=0, atol=1e-3)
+    assert model_sha256(model) == digest
 
 
 def test_padding_is_centred_and_gray() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..state_dict import Network
 from .config import ColorMNetConfig
@@ -71,6 +73,14 @@ class ColorMNet(Network):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+    def fold_batch_norm(self) -> None:
+        """See `Network`."""
+        for module in list(self.modules()):
+            for (first, conv), (second, norm) in pairwise(list(module.named_children())):
+                if isinstance(norm, nn.BatchNorm2d):
+                    setattr(module, first, fuse_conv_bn_eval(cast(nn.Conv2d, conv), norm))
+                    setattr(module, second, nn.Identity())
 
     def features(self, L: Tensor) -> Features:
         """PVGFE: [B, 1, H, W] to f16, f8, f4."""

@@ -91,12 +91,12 @@ def _stage(block: type[BasicBlock | Bottleneck], width_in: int, width: int, dept
 
 
 class _Pointwise(nn.Conv2d):
-    """A 1×1 conv without bias that may skip pixels."""
+    """A 1×1 conv that may skip pixels."""
 
     def forward(self, input: Tensor) -> Tensor:
         # oneDNN 3.13 writes past its buffer (a crash) in this conv's gradient on an AVX-512 CPU, where it skips pixels
         # of a large channels_last map of under 16 channels. Without the pixels it is the same conv, and safe.
         if input.is_cpu and self.in_channels < 16 and torch.is_grad_enabled():
             down, across = self.stride
-            return F.conv2d(input[:, :, ::down, ::across], self.weight)
+            return F.conv2d(input[:, :, ::down, ::across], self.weight, self.bias)
         return super().forward(input)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import colormnet_cli as cm
 from colormnet_cli.inference.memory import MemoryBank, similarity
@@ -65,6 +66,16 @@ def test_clip(name: str, golden_model: cm.ColorMNet) -> None:
     assert len(differences) == len(clip.answers)
     assert max(d.max() for d in differences) <= TOLERANCE
     assert sizes == clip.sizes
+
+
+@pytest.mark.slow
+def test_clip_with_folded_batch_norm(golden_model: cm.ColorMNet) -> None:
+    """Fails where a GPU, where BatchNorm is folded into convolutions, colors otherwise than the published network."""
+    folded = copy.deepcopy(golden_model)
+    folded.fold_batch_norm()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    differences, _ = Clip("first_frame").differences(folded)
+    assert max(d.max() for d in differences) <= TOLERANCE
 
 
 @pytest.mark.slow
