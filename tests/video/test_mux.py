@@ -10,6 +10,9 @@ import av
 import pytest
 
 from colormnet_cli.errors import OutputError
+from colormnet_cli.settings import ColorizeSettings
+from colormnet_cli.video.encode import choose_encoder
+from colormnet_cli.video.mux import try_mux
 from colormnet_cli.video.probe import open_input, probe
 from colormnet_cli.video.stream_packets import CopiedStream
 from colormnet_cli.video.stream_plan import StreamPlan, _Planner
@@ -88,6 +91,14 @@ def test_a_stream_that_only_the_trailer_refuses_is_found_by_planning(camera: Pat
     assert plan is not None
     assert plan.action == "drop"
     assert plan.note is not None
+
+
+def test_a_container_is_not_advised_in_its_own_place(tmp_path: Path) -> None:
+    """\".mkv does not take dnxhd: choose another codec, or .mkv" sent users in a circle."""
+    source = make_film(tmp_path / "film.mp4", codec="libx264", width=1280, height=720, frames=1)
+    spec, _ = choose_encoder(probe(source), tmp_path / "out.mov", ColorizeSettings(codec="dnxhr"))
+    with pytest.raises(OutputError, match=r"^\.mkv does not take dnxhd video .*: choose another codec, or \.mov\.$"):
+        try_mux(probe(source), replace(spec, container="matroska"), ())
 
 
 @pytest.mark.parametrize(("ending", "lost"), [("mp4", "camera_operator"), ("mkv", "")])

@@ -72,6 +72,9 @@ def test_too_many_channels_for_the_encoder_are_reported_in_the_plan(tmp_path: Pa
     """Found only when muxing, it would cost hours of coloring."""
     source = add_sound(make_film(tmp_path / "film.mp4", codec="libx264", frames=2), tmp_path / "film.mkv", 9)
     assert any("cannot hold its channels" in warning for warning in color(source, tmp_path / "out.mp4").warnings)
+    notes = [note for note in color(source, tmp_path / "out.mkv", audio="aac").warnings if "its channels" in note]
+    assert len(notes) == 1
+    assert ".mkv" not in notes[0]  # ".mkv may" was said of .mkv itself
 
 
 @pytest.mark.parametrize(("ending", "language"), [("mp4", "deu"), ("mov", "ger"), ("mkv", "deu")])
