@@ -7,18 +7,22 @@ that pays for faulting every page in at every layer: the largest single item of 
 from __future__ import annotations
 
 import ctypes
-import functools
 import logging
 import sys
 
 __all__ = ["keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_MANY = 50_000_000  # parameters: the published networks have more, the preview a twentieth
 
 
-@functools.cache
-def keep_freed_memory() -> bool:
-    """Keep freed blocks of up to 1 GB for the next layer, for the whole process; returns whether that could be set."""
+def keep_freed_memory(parameters: int) -> bool:
+    """Keep freed blocks for the next layer, for the whole process; returns whether that could be set.
+
+    Args:
+        parameters: of the network. One of many computes so long on a map that faulting it in is under 2 % of its time:
+            there, blocks above 32 MB are given back, since what lies unused between them is 0.2 GB at 480p.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -26,4 +30,5 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library, musl for one
         logging.getLogger(__name__).debug("this C library has no mallopt: large blocks are mapped afresh")
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    largest = 2**25 if parameters > _MANY else 2**30
+    return bool(mallopt(_M_MMAP_THRESHOLD, largest) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

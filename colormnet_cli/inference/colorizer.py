@@ -46,7 +46,7 @@ class Colorizer:
         self.memory, self.precision = memory or MemoryConfig(), precision
         self.device = model.device if device is None else torch.device(device)
         if self.device.type == "cpu":
-            keep_freed_memory()
+            keep_freed_memory(sum(parameter.numel() for parameter in model.parameters()))
         self.model = _prepared(model, self.device, DTYPES[precision])
         self.engine = kind(self.model, self.memory)
         self.reset()
