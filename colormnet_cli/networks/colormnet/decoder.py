@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from .config import ColorMNetConfig
 from .fusion import FeatureFusion, GatedUpdate, ResidualBlock, joined, per_channel
-from .ops import upsample
+from .ops import parts_of, upsample
 from .pvgfe import Features
 
 __all__ = ["Decoder"]
@@ -77,4 +78,7 @@ class Decoder(nn.Module):
         g16 = self.fuser(f.f16, joined(readout, hidden))
         g8 = self.up8(f.f8, g16)
         g4 = self.up4(f.f4, g8)
-        return g16, g8, g4, per_channel(self.predict, g4.relu())
+        maps = g4.flatten(0, 1)
+        step = -(-len(maps) // parts_of(maps, maps.shape[1]))
+        logits = torch.cat([self.predict(part.relu()) for part in maps.split(step)])
+        return g16, g8, g4, logits.unflatten(0, g4.shape[:2])

@@ -58,15 +58,28 @@ def conv3x3_of_upsampled(x: Tensor, conv: nn.Conv2d, factor: int, *, bias: bool 
     added = conv.bias if bias else None
     if factor == 1:
         return F.conv2d(x, conv.weight, added, padding=1)
-    h, w = x.shape[-2:]
     out = conv.out_channels
-    taps = conv.weight.permute(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # ordered (dx, dy, out)
+    step = 16 * -(-out // (16 * parts_of(x, 3 * out * factor**2)))  # whole vectors
+    if step >= out:
+        return _upsampled_taps(x, conv.weight, added, factor)
+    size = (len(x), out, factor * x.shape[2], factor * x.shape[3])
+    result = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+    for first in range(0, out, step):
+        some = slice(first, first + step)
+        result[:, some] = _upsampled_taps(x, conv.weight[some], None if added is None else added[some], factor)
+    return result
+
+
+def _upsampled_taps(x: Tensor, weight: Tensor, bias: Tensor | None, factor: int) -> Tensor:
+    h, w = x.shape[-2:]
+    out = len(weight)
+    taps = weight.permute(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # ordered (dx, dy, out)
     x = F.conv2d(x, taps)
     x = F.interpolate(x, size=(h, factor * w), mode="bilinear", align_corners=False)
     x = _shifted_sum(x, 3 * out, dim=3)
     x = F.interpolate(x, size=(factor * h, factor * w), mode="bilinear", align_corners=False)
     x = _shifted_sum(x, out, dim=2)
-    return x if added is None else x.add_(added[:, None, None])
+    return x if bias is None else x.add_(bias[:, None, None])
 
 
 def _shifted_sum(x: Tensor, channels: int, dim: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .config import ColorMNetConfig
 from .fusion import FeatureFusion, GatedUpdate
+from .ops import parts_of
 from .trunk import Trunk
 
 __all__ = ["Key", "KeyProjection", "ValueEncoder"]
@@ -71,8 +72,10 @@ class ValueEncoder(nn.Module):
         """
         pictures = torch.stack((ab, ab.flip(1)), dim=2)  # (B, 2, 2, H, W): a with b, b with a
         pictures = torch.cat((lightness[:, None].expand(-1, 2, -1, -1, -1), pictures), dim=2)
-        coarse = self.trunk(pictures.flatten(0, 1))[-1].unflatten(0, pictures.shape[:2])
-        return self.fuser(f16, coarse)
+        both = pictures.flatten(0, 1)
+        parts = parts_of(both, self.trunk.conv1.out_channels // self.trunk.conv1.stride[0] ** 2)
+        coarse = torch.cat([self.trunk(part)[-1] for part in both.split(-(-len(both) // parts))])
+        return self.fuser(f16, coarse.unflatten(0, pictures.shape[:2]))
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         """The hidden state [B, 2, Ch, h, w] renewed by what was just remembered."""

@@ -75,12 +75,17 @@ def test_large_maps_in_parts(batch: int, parts: int, monkeypatch: pytest.MonkeyP
     attention, block = CrossChannelAttention(12, heads=6), ResidualBlock(8, 8)
     maps = torch.randn(2, batch, 12, 5, 6)
     skip, coarse = torch.randn(batch, 8, 6, 10), torch.randn(batch, 2, 8, 3, 5)
-    expected = attention(*maps), block.forward_skip(skip, coarse, factor=2)
+    conv = nn.Conv2d(12, 40, 3, padding=1)
+
+    def computed() -> tuple[torch.Tensor, ...]:
+        upsampled = conv3x3_of_upsampled(maps[0], conv, factor=2)
+        return attention(*maps), block.forward_skip(skip, coarse, factor=2), upsampled
+
+    expected = computed()
     monkeypatch.setattr(ops, "_PART", batch * 24 * 5 * 6 * 4 // parts)
     assert ops.parts_of(maps[0], 24) == parts
     assert ops.parts_of(skip, 8) > 1
-    found = attention(*maps), block.forward_skip(skip, coarse, factor=2)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(found, expected, strict=True))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(computed(), expected, strict=True))
 
 
 @torch.inference_mode()
