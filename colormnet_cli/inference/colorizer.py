@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..networks.state_dict import Network
 from ..settings import MemoryConfig
-from .allocator import keep_freed_memory
+from .allocator import keep_freed_memory, return_freed_memory
 from .device import DTYPES
 from .engine import engine_of, to_device
 
@@ -88,6 +88,8 @@ class Colorizer:
                 self.engine.set_first(lab)
             else:
                 self.engine.add_exemplar(lab, None if shown is None else shown.to(self.device, torch.float32))
+        if self.device.type == "cpu":
+            return_freed_memory()
 
     def step(self, L: Tensor) -> Tensor:
         """Colorize the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""
