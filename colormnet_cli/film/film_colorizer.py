@@ -116,8 +116,8 @@ class FilmColorizer:
     def _colored_backward(self, one: Pass, begin: int) -> StoredColor:
         """The backward pass down to frame `begin`: the film has reached this one."""
         path = self.folder / f"pass-{self.schedule.passes.index(one):06d}-{begin}.color"
-        if path.exists():
-            return StoredColor(path)
+        if (stored := StoredColor.intact(path)) is not None:
+            return stored
         last = one.end if one.anchor is not None else None if one.end is None else one.end - 1
         assert last is not None  # for the type checker: a backward pass has an end
         frames = self._start(one)

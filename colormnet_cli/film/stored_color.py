@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,13 +20,25 @@ class StoredColor:
     """ab of frames at the working size, in half precision: 1.6 MB a frame at 480p.
 
     Args:
-        path: NumPy's format: the color [N, 2, h, w]; the numbers of the N frames are in a file beside it.
+        path: NumPy's format: the color [N, 2, h, w]; the numbers of the N frames, and the CRC-32 of the color of each,
+            are in a file beside it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._color = np.load(path, mmap_mode="r")
-        self._rows = {int(number): row for row, number in enumerate(np.load(_numbers_path(path)))}
+        numbers, self._crcs = np.load(_numbers_path(path)).T
+        self._rows = {int(number): row for row, number in enumerate(numbers)}
+
+    @staticmethod
+    def intact(path: Path) -> StoredColor | None:
+        """From the files of an earlier run; None where they are not there, or damaged."""
+        try:
+            stored = StoredColor(path)
+            same = stored._crcs.tolist() == _crcs(stored._color)
+        except (OSError, ValueError, EOFError):
+            return None
+        return stored if same else None
 
     def has(self, frame: int) -> bool:
         """Whether the frame was colored."""
@@ -72,8 +85,8 @@ def color_backward(
             color[rows] = steps(working).half().cpu().numpy()[::-1]
             report(len(numbers) - rows.start, len(numbers))
         color.flush()
+        _write_numbers(_numbers_path(path), list(zip(numbers, _crcs(color), strict=True)))
         del gray, color
-        _write_numbers(_numbers_path(path), numbers)
         os.replace(part, path)
     finally:
         lightness.unlink(missing_ok=True)
@@ -94,7 +107,11 @@ def _write_lightness(path: Path, frames: Iterator[tuple[int, Tensor]]) -> tuple[
     return numbers, (last.shape[-2], last.shape[-1]), last.device
 
 
-def _write_numbers(path: Path, numbers: list[int]) -> None:
+def _crcs(color: NDArray[np.float16]) -> list[int]:
+    return [zlib.crc32(np.ascontiguousarray(frame).data) for frame in color]
+
+
+def _write_numbers(path: Path, numbers: list[tuple[int, int]]) -> None:
     array: NDArray[np.int64] = np.array(numbers, np.int64)
     with open(path, "wb") as file:
         np.save(file, array)
