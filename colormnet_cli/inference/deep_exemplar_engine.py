@@ -40,11 +40,12 @@ class DeepExemplarEngine(Engine):
         return self.exemplar is not None
 
     def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
-        if shown is not None:
-            raise UsageError(
-                "The network deep-exemplar takes no partly transparent exemplar: fill it, or choose another network."
-            )
         new = self.model.exemplar(_padded(lab[None]))
+        if shown is not None:  # frames cannot match what is transparent
+            opaque = F.avg_pool2d(_padded(shown[None]), 4).flatten() >= 0.5
+            if not opaque.any():
+                raise UsageError("The exemplar is transparent everywhere: give one with colors.")
+            new = Exemplar(*(part[:, :, opaque] for part in new))
         known = (self.exemplar, new) if self.exemplar else (new,)
         self.exemplar = Exemplar(*(torch.cat(parts, dim=2) for parts in zip(*known, strict=True)))
 

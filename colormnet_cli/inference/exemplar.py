@@ -51,21 +51,24 @@ class Exemplar:
         return resize(self.lab, frame if first_frame else working_size(own, min(frame), multiple))
 
 
-def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bool | None = None) -> int | None:
+def first_frame_among(
+    exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bool | None = None, multiple: int = 1
+) -> int | None:
     """Which exemplar is the film's first frame; None if none is.
 
     Args:
         L: lightness of the film's first frame [1, H, W].
         ref_is_first: True: the first exemplar is; False: none is; None: decided by comparing their lightness.
+        multiple: to which L's sides were rounded.
 
     Raises:
         MediaError: the user says it is, but the aspect ratio differs.
     """
     if ref_is_first is None:
-        return next((i for i, exemplar in enumerate(exemplars) if is_first_frame(exemplar, L)), None)
+        return next((i for i, exemplar in enumerate(exemplars) if is_first_frame(exemplar, L, multiple)), None)
     if not ref_is_first:
         return None
-    if not _same_aspect(exemplars[0].lab, L):
+    if not _same_aspect(exemplars[0].lab, L, multiple):
         sizes = [f"{x.shape[-1]}×{x.shape[-2]}" for x in (exemplars[0].lab, L)]
         raise MediaError(
             f"The exemplar {exemplars[0].source} is {sizes[0]} and cannot be the first frame of a film of {sizes[1]}; "
@@ -74,7 +77,7 @@ def first_frame_among(exemplars: Sequence[Exemplar], L: Tensor, ref_is_first: bo
     return 0
 
 
-def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
+def is_first_frame(exemplar: Exemplar, L: Tensor, multiple: int = 1) -> bool:
     """Whether the exemplar is the film's first frame in color, decided by comparing their lightness.
 
     A black-and-white film may be the lightness or the luma of a color film, which differ for saturated colors: each is
@@ -84,11 +87,12 @@ def is_first_frame(exemplar: Exemplar, L: Tensor) -> bool:
 
     Args:
         L: lightness of the film's first frame [1, H, W], any size.
+        multiple: to which its sides were rounded.
     """
     if L.ndim != 3 or L.shape[0] != 1:
         raise ValueError(f"L must be a tensor [1, H, W], got {list(L.shape)}")
     lab, theirs = exemplar.lab.cpu().double(), L.cpu().double()
-    if not _same_aspect(lab, theirs):
+    if not _same_aspect(lab, theirs, multiple):
         return False
     shorter = min(min(lab.shape[-2:]), min(theirs.shape[-2:]))
     size = working_size((theirs.shape[-2], theirs.shape[-1]), min(shorter, _COMPARED))
@@ -105,10 +109,11 @@ def _in_gray(lab: Tensor) -> Iterator[Tensor]:
         yield rgb_to_lab(luma.expand(3, -1, -1))[0]
 
 
-def _same_aspect(a: Tensor, b: Tensor) -> bool:
-    """Up to the pixel or two that resizing costs."""
+def _same_aspect(a: Tensor, b: Tensor, multiple: int) -> bool:
+    """Up to the pixel or two that resizing costs, or what rounding b's sides to multiples does."""
     aspects = [x.shape[-1] / x.shape[-2] for x in (a, b)]
-    return max(aspects) <= 1.02 * min(aspects)
+    rounding = 1.02 + (multiple - 1) / min(b.shape[-2:])
+    return max(aspects) <= rounding * min(aspects)
 
 
 def _residual(x: Tensor, y: Tensor) -> float:

@@ -110,15 +110,16 @@ class FrameColorizer:
         """
         if self.colorizer.frame == 0:
             L = working[0] if first is None else self.resampler.orientation.upright(first)
-            self._set_exemplars(L, (working.shape[-2], working.shape[-1]))
+            rounded = self.colorizer.engine.side_multiple if first is None else 1
+            self._set_exemplars(L, (working.shape[-2], working.shape[-1]), rounded)
         engine = self.colorizer.engine
         given = int(self.colorizer.frame == 0 and engine.first is not None)  # the first frame has the exemplar's color
         abs_ = self.colorizer.steps(working, self.batch)
         return abs_ if engine.vividness == 1 else torch.cat((abs_[:given], engine.vividness * abs_[given:]))
 
-    def _set_exemplars(self, L: Tensor, size: tuple[int, int]) -> None:
+    def _set_exemplars(self, L: Tensor, size: tuple[int, int], rounded: int) -> None:
         multiple = self.colorizer.engine.side_multiple
-        first = first_frame_among(self.exemplars, L, self.ref_is_first)
+        first = first_frame_among(self.exemplars, L, self.ref_is_first, rounded)
         for i, exemplar in enumerate(self.exemplars):
             lab = exemplar.at_size(size, i == first, multiple)
             if exemplar.shown is None:

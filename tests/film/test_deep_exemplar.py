@@ -14,6 +14,7 @@ from colormnet_cli.evaluation.benchmark import benchmark
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.colorize import for_network
 from colormnet_cli.film.film_run import FilmRun
+from colormnet_cli.settings import ColorSource
 from support.clips import write_frames
 from support.films import assert_same_frames, make_film
 from support.networks import make_small_deep_exemplar
@@ -35,7 +36,7 @@ def run(tmp_path: Path, net: cm.DeepExemplar, photo: Path, monkeypatch: pytest.M
 
     colorize = FilmRun._colorize
 
-    def go(name: str = "out.mp4", stop_at: int | None = None) -> cm.Receipt:
+    def go(name: str = "out.mp4", stop_at: int | None = None, colors: Any = (photo, photo)) -> cm.Receipt:
         def stopping(self: FilmRun, frames: Any, batch: Any) -> Any:
             if batch[0].number == stop_at:
                 raise KeyboardInterrupt
@@ -43,7 +44,7 @@ def run(tmp_path: Path, net: cm.DeepExemplar, photo: Path, monkeypatch: pytest.M
 
         monkeypatch.setattr(FilmRun, "_colorize", stopping)
         settings = cm.ColorizeSettings(size=32)
-        return cm.colorize_video(film, [photo, photo], tmp_path / name, model=net, settings=settings, device="cpu")
+        return cm.colorize_video(film, colors, tmp_path / name, model=net, settings=settings, device="cpu")
 
     return go
 
@@ -67,6 +68,16 @@ def test_a_film_and_an_interrupted_one(run: Any, tmp_path: Path) -> None:
     )
     assert receipt.frames == 30
     assert_same_frames(tmp_path / "film.mp4", tmp_path / "out.mkv")
+
+
+def test_pictures_of_later_frames(run: Any, tmp_path: Path, photo: Path) -> None:
+    """Fails where colors cannot be propagated backward and forward with it, or an interrupted run differs."""
+    colors = ColorSource(references_at=(("f9", str(photo)), ("f20", str(photo))))
+    run("whole.mp4", colors=colors)
+    with pytest.raises(cm.Interrupted, match="resumes at frame 8"):
+        run(stop_at=14, colors=colors)
+    assert run(colors=colors).resumed_at == 8
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_a_folder(tmp_path: Path, net: cm.DeepExemplar, photo: Path) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 import colormnet_cli as cm
 from colormnet_cli.color.guided_upsampling import upsample_ab
 from colormnet_cli.color.resize import resize
+from colormnet_cli.errors import UsageError
 from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.inference.engine import _ENGINES, engine_of
 from colormnet_cli.networks.deep_exemplar import Exemplar
@@ -131,6 +132,21 @@ def test_deep_exemplar_is_its_network_frame_after_frame() -> None:
             ab = net(L[None], joined, last)
             assert torch.equal(colorizer.step(L), ab[0])
             last = torch.cat((L[None], ab), dim=1)
+
+
+def test_transparent_parts_of_an_exemplar_give_no_color() -> None:
+    """Fails where a frame takes colors that the exemplar does not show, or nothing is said of an empty one."""
+    net, lab = make_small_deep_exemplar(), random_lab(48, 64, seed=2)
+    opacity = torch.zeros(1, 48, 64)
+    opacity[..., :32] = 1
+    colorizer = cm.Colorizer(net)
+    colorizer.set_exemplar(lab, shown=opacity)
+    whole = net.exemplar(lab[None])
+    expected = whole.lab.unflatten(2, (12, 16))[..., :8].flatten(2)
+    assert torch.equal(colorizer.engine.exemplar.lab, expected)
+    assert colorizer.step(film(1)[0]).isfinite().all()
+    with pytest.raises(UsageError, match="transparent everywhere"):
+        cm.Colorizer(net).set_exemplar(lab, shown=0 * opacity)
 
 
 def test_an_exemplar_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
