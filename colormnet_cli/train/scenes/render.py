@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
 from .animation import Animation, Trajectory
-from .objects import Scene, SceneObject
+from .objects import Part, Scene, SceneObject
 from .textures import Array
 
-__all__ = ["render"]
+__all__ = ["backdrop_matrix", "part_matrices", "render"]
 
 
 def render(scene: Scene, animation: Animation, times: Array) -> Array:
     """The frames at ``times``: RGB [T, size, size, 3] in 0..1."""
-    size, (height, width) = scene.size, scene.backdrop.shape[:2]
+    size = scene.size
     frames = np.empty((len(times), size, size, 3), np.float32)
-    centered = np.array([[1, 0, (size - width) / 2], [0, 1, (size - height) / 2], [0, 0, 1]])
     canvas = np.empty((size, size, 4), np.float32)
     for frame, t in zip(frames, map(float, times), strict=True):
         view, before = (_view(animation, t - k, size, 1.0) for k in (0, 1))
-        cv2.warpAffine(scene.backdrop, (view @ centered)[:2], (size, size), dst=frame, borderMode=cv2.BORDER_REFLECT)
+        matrix = backdrop_matrix(scene, animation, t)[:2]
+        cv2.warpAffine(scene.backdrop, matrix, (size, size), dst=frame, borderMode=cv2.BORDER_REFLECT)
         shift = (view - before)[:2] @ np.array([size / 2, size / 2, 1]) * animation.shutter
         cv2.cvtColor(_motion_blur(frame, shift), cv2.COLOR_RGB2RGBA, dst=canvas)
         for thing, trajectory in zip(scene.objects, animation.trajectories, strict=True):
@@ -28,6 +30,28 @@ def render(scene: Scene, animation: Animation, times: Array) -> Array:
         cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=frame)
         _light(frame, animation, t)
     return np.clip(frames, 0, 1, out=frames)
+
+
+def backdrop_matrix(scene: Scene, animation: Animation, t: float) -> Array:
+    """The 3×3 matrix from the backdrop's pixels to the frame's."""
+    size, (height, width) = scene.size, scene.backdrop.shape[:2]
+    centered = np.array([[1, 0, (size - width) / 2], [0, 1, (size - height) / 2], [0, 0, 1]])
+    return np.asarray(_view(animation, t, size, 1.0) @ centered)
+
+
+def part_matrices(scene: Scene, animation: Animation, t: float) -> Iterator[tuple[Array, Array]]:
+    """Every part, from back to front: its sprite, and the 3×3 matrix from the sprite's center to the frame."""
+    for thing, trajectory in zip(scene.objects, animation.trajectories, strict=True):
+        place = _view(animation, t, scene.size, thing.depth) @ _transform(trajectory.at(t))
+        for part in thing.parts:
+            yield part.sprite, np.asarray(place @ _joint(part, animation, t))
+
+
+def _joint(part: Part, animation: Animation, t: float) -> Array:
+    """The 3×3 matrix from a part's center to its object's."""
+    angle = part.swing * np.sin(animation.limb_rate * t + part.phase)
+    (x, y), cos, sin = part.joint, np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin, x - sin * part.drop], [sin, cos, y + cos * part.drop], [0, 0, 1]])
 
 
 def _transform(parameters: Array) -> Array:
@@ -51,10 +75,7 @@ def _draw(frame: Array, thing: SceneObject, animation: Animation, trajectory: Tr
     place, before = (_view(animation, s, size, thing.depth) @ _transform(trajectory.at(s)) for s in (t, t - 1))
     shift = (place[:2, 2] - before[:2, 2]) * animation.shutter
     for part in thing.parts:
-        angle = part.swing * np.sin(animation.limb_rate * t + part.phase)
-        (x, y), cos, sin = part.joint, np.cos(angle), np.sin(angle)
-        joint = np.array([[cos, -sin, x - sin * part.drop], [sin, cos, y + cos * part.drop], [0, 0, 1]])
-        _paste(frame, part.sprite, place @ joint, shift)
+        _paste(frame, part.sprite, place @ _joint(part, animation, t), shift)
 
 
 def _paste(frame: Array, sprite: Array, matrix: Array, shift: Array) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .animation import make_animation
-from .objects import make_scene
+from .animation import Animation, make_animation
+from .flow import flows
+from .objects import Scene, make_scene
 from .render import render
 from .textures import Array
 
-__all__ = ["synthetic_clip"]
+__all__ = ["synthetic_clip", "synthetic_clip_with_flow"]
 
 
 def synthetic_clip(
@@ -26,18 +27,38 @@ def synthetic_clip(
     same objects in another arrangement (an exemplar that is not the first frame of its video), ``vivid`` the share of
     clips in strong colors.
     """
+    return _make(seed, index, frames, size, jump, cut, vivid)[0]
+
+
+def synthetic_clip_with_flow(
+    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1, vivid: float = 0.4
+) -> tuple[Array, Array, Array]:
+    """The same clip, and how its pixels move: see `flows`."""
+    lab, scene, animations, times, mirrored = _make(seed, index, frames, size, jump, cut, vivid)
+    flow, seen = flows(scene, animations, times)
+    if mirrored:
+        flow, seen = flow[..., ::-1] * np.array([-1, 1], np.float32)[:, None, None], seen[..., ::-1]
+    return lab, np.ascontiguousarray(flow), np.ascontiguousarray(seen)
+
+
+def _make(
+    seed: int, index: int, frames: int, size: int, jump: int, cut: float, vivid: float
+) -> tuple[Array, Scene, tuple[Animation, ...], Array, bool]:
+    """Lab, and what was rendered: the scene, each frame's animation and time, and whether the frames are mirrored."""
     rng = np.random.default_rng((seed, index))
     scene = make_scene(rng, size, vivid)
     times = _frame_times(rng, frames, jump)
-    animation = make_animation(rng, scene, float(times.max()))
+    animation = first = make_animation(rng, scene, float(times.max()))
     if rng.random() < cut:
-        other = make_animation(rng, scene, float(times.max()))
-        rgb = np.concatenate([render(scene, other, times[:1]), render(scene, animation, times[1:])])
+        first = make_animation(rng, scene, float(times.max()))
+        rgb = np.concatenate([render(scene, first, times[:1]), render(scene, animation, times[1:])])
     else:
         rgb = render(scene, animation, times)
     lab = _to_lab(rng, rgb)
     _degrade(rng, lab[:, 0])
-    return np.ascontiguousarray(lab[..., ::-1] if rng.random() < 0.5 else lab)
+    mirrored = bool(rng.random() < 0.5)
+    lab = np.ascontiguousarray(lab[..., ::-1] if mirrored else lab)
+    return lab, scene, (first, *[animation] * (frames - 1)), times, mirrored
 
 
 def _frame_times(rng: np.random.Generator, frames: int, jump: int) -> Array:

@@ -1,0 +1,33 @@
+"""The movement of synthetic clips: exact, as the scenes know it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from colormnet_cli.train.exemplar_losses import warped_back
+from colormnet_cli.train.scenes import synthetic_clip, synthetic_clip_with_flow
+
+
+@pytest.mark.parametrize("index", [0, 3, 6, 10, 13, 17])
+def test_moved_back_the_frame_before_is_the_frame(index: int) -> None:
+    """Fails where colors would be held in the wrong places: a wrong sign, axis, mirror or order of layers."""
+    kind = {"frames": 4, "size": 96, "jump": 2, "cut": 0.2}
+    lab, flow, seen = synthetic_clip_with_flow(1, index, **kind)
+    assert np.array_equal(lab, synthetic_clip(1, index, **kind))
+    ab, flow, seen = torch.from_numpy(lab[:, 1:]), torch.from_numpy(flow), torch.from_numpy(seen)
+    assert (flow.shape, seen.shape) == ((3, 2, 96, 96), (3, 1, 96, 96))
+    assert 0.3 < seen.mean() <= 1
+
+    def error(before: torch.Tensor) -> float:
+        return float(((before - ab[1:]).abs() * seen).sum() / seen.sum())
+
+    still, moved, opposite = error(ab[:-1]), error(warped_back(ab[:-1], flow)), error(warped_back(ab[:-1], -flow))
+    assert moved < 0.4 * still < 0.4 * opposite
+
+
+def test_what_comes_from_behind_was_not_seen() -> None:
+    """Fails where what an object uncovers, or what enters the frame, would be held to the object's color."""
+    hidden = [1 - synthetic_clip_with_flow(1, index, frames=3, size=64, jump=3)[2].mean() for index in range(12)]
+    assert max(hidden) > 0.1
