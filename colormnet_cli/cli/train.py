@@ -30,7 +30,7 @@ def train(
     session: Session,
     out: Annotated[Path, option(None, "Folder for checkpoints, weights and the log.", metavar="RUN", parser=path)],
     config: Annotated[
-        Literal["full", "preview"],
+        Literal["full", "preview", "deep-exemplar"],
         option(None, "Network and training settings; other options override them."),
     ] = "full",
     data: Annotated[
@@ -45,7 +45,7 @@ def train(
         str | None,
         option(
             OPTIMIZATION,
-            "Initial weights: random, pretrained (ImageNet and DINOv2), colormnet, preview, or a file.",
+            "Initial weights: random, pretrained (ImageNet and DINOv2), a model's name, or a file.",
             metavar="NAME|PATH",
             parser=filled,
         ),
@@ -78,7 +78,7 @@ def train(
     as_json: Json = False,
     progress: Form = "auto",
 ) -> None:
-    """Train ColorMNet, or fine-tune it on your own films.
+    """Train ColorMNet or Deep Exemplar, or fine-tune it on your own films.
 
     Examples:  [bold]colormnet train --data DAVIS --init pretrained --out runs/davis[/bold]
 

@@ -19,12 +19,14 @@ from ..errors import ColormnetError, MediaError, TrainingError, UsageError
 from ..media.clips import read_picture
 from .clip_loss import draw_memory
 from .film_frames import Film, find_films, split_validation
-from .scenes import synthetic_clip
+from .scenes import synthetic_clip, synthetic_clip_with_flow
 from .train_settings import TrainSettings
 
 __all__ = ["Batch", "FilmClips", "SyntheticClips", "TrainingData", "batches", "check_batch", "training_data"]
 
-Batch = tuple[Tensor, Tensor]  # Lab [B, T, 3, H, W] and the frames that each frame reads [B, T, 3]
+# Lab [B, T, 3, H, W]; then the frames that each frame reads [B, T, 3], or for networks without a memory the flow
+# [B, T - 1, 2, H, W] and what was seen before [B, T - 1, 1, H, W], see `scenes.flow`
+Batch = tuple[Tensor, ...]
 Image = NDArray[Any]  # RGB [H, W, 3]
 
 _VALIDATION_FRAMES = 24
@@ -47,6 +49,10 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
     if settings.synthetic == bool(settings.data):
         raise UsageError("Give either data, as folders of frames or videos, or synthetic clips to train on.")
     size = settings.crops[-1][1]
+    if settings.data and settings.temporal_loss and not settings.reads_memory:
+        raise UsageError(
+            "The temporal loss needs synthetic clips, whose movement is known: for films, set temporal_loss to 0."
+        )
     if settings.synthetic:  # odd seeds are those of validation, so that no clip is used for both
         clips = (
             synthetic_clip(1, index, frames=_VALIDATION_FRAMES, size=size, jump=2, cut=0.0)
@@ -68,10 +74,11 @@ class SyntheticClips(Dataset[Batch]):
     def __getitem__(self, k: int) -> Batch:
         settings, step = self.settings, k // self.settings.batch
         size, jump = settings.at(settings.crops, step), settings.at(settings.jumps, step)
-        lab = synthetic_clip(
-            2 * settings.seed, k, frames=settings.frames, size=size, jump=jump, cut=settings.cut, vivid=settings.vivid
-        )
-        return torch.from_numpy(lab), _memory_picks(settings, k)
+        kind: dict[str, Any] = {"frames": settings.frames, "size": size, "jump": jump}
+        kind |= {"cut": settings.cut, "vivid": settings.vivid}
+        if not settings.reads_memory:
+            return tuple(map(torch.from_numpy, synthetic_clip_with_flow(2 * settings.seed, k, **kind)))
+        return torch.from_numpy(synthetic_clip(2 * settings.seed, k, **kind)), _memory_picks(settings, k)
 
 
 class FilmClips(Dataset[Batch]):
@@ -91,7 +98,11 @@ class FilmClips(Dataset[Batch]):
         images = _crop(rng, images, settings.at(settings.crops, step), settings.crop_scale)
         if self.augments(step):
             images = [_augment(rng, image) for image in images]
-        return _to_lab(images), _memory_picks(settings, k)
+        lab = _to_lab(images)
+        if settings.reads_memory:
+            return lab, _memory_picks(settings, k)
+        later = lab[1:, :1]  # nothing is known of a film's movement
+        return lab, torch.zeros_like(later).expand(-1, 2, -1, -1).contiguous(), torch.zeros_like(later)
 
     def augments(self, step: int) -> bool:
         """Whether each frame of a clip is rotated, sheared and tinted separately."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, UsageError
-from ..networks.colormnet import ColorMNet
 from ..networks.colormnet.config import ColorMNetConfig
 from ..networks.colormnet.published_names import our_name
-from ..networks.preview import new_network
-from ..weights import LockEntry, UrlSource, ensure, model_from_file, weights_path
+from ..networks.state_dict import Network
+from ..weights import LockEntry, UrlSource, ensure, network_from_file, weights_path
+from .networks import network_of
 from .train_settings import TrainSettings
 
 __all__ = ["PRETRAINED", "initial_model", "load_pretrained"]
@@ -42,7 +42,7 @@ PRETRAINED = {
 }  # fmt: skip
 
 
-def initial_model(settings: TrainSettings) -> ColorMNet:
+def initial_model(settings: TrainSettings) -> Network:
     """The network that training starts from, by ``settings.init``: random, colormnet, pretrained, or a weight file.
 
     Raises:
@@ -54,11 +54,11 @@ def initial_model(settings: TrainSettings) -> ColorMNet:
         if settings.init == "pretrained":
             load_pretrained(model)
         return model
-    model = model_from_file(weights_path(settings.init))
+    model = network_from_file(weights_path(settings.init))
     return model if model.config == settings.network else _adapt(model, settings)
 
 
-def _adapt(trained: ColorMNet, settings: TrainSettings) -> ColorMNet:
+def _adapt(trained: Network, settings: TrainSettings) -> Network:
     """A network that differs slightly from the trained one: tensors that fit are copied, the others stay random."""
     model = _random(settings)
     ours, theirs = model.state_dict(), trained.state_dict()
@@ -74,21 +74,21 @@ def _adapt(trained: ColorMNet, settings: TrainSettings) -> ColorMNet:
     return model
 
 
-def _random(settings: TrainSettings) -> ColorMNet:
+def _random(settings: TrainSettings) -> Network:
     """Random weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = new_network(settings.network)
+        model = network_of(settings)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:
                 parameter.fill_(1.0)  # the default 1e-5 is for pretrained transformers; a random one would not learn
-            elif name.startswith("decoder.predict."):  # the first predictions are close to gray, or to the raw readout
+            elif name.startswith(("decoder.predict.", "color.ab.")):  # first predictions: gray, or the raw readout
                 parameter.mul_(0.0 if name.endswith("bias") else 0.1)
     return model
 
 
-def load_pretrained(model: ColorMNet) -> None:
+def load_pretrained(model: Network) -> None:
     """Load ImageNet's ResNets and DINOv2's transformer into a network of the full size; the rest stays as it is.
 
     Raises:

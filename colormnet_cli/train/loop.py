@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from ..errors import CheckpointError, Interrupted, MediaError, OutputError, TrainingError, UsageError
-from ..networks.preview import new_network
 from .data import Batch, TrainingData, batches, check_batch, training_data
 from .distributed import Distributed, init_distributed
 from .init_weights import initial_model
 from .logger import RunLogger
+from .networks import network_of
 from .run_state import read_checkpoint, write_checkpoint, write_settings, write_weights
 from .train_settings import TrainSettings
 from .trainer import StepResult, Trainer
@@ -105,7 +105,7 @@ class _Run:
         saved = read_checkpoint(self.checkpoint) if resume else None
         if saved is None and self.checkpoint.exists():
             raise OutputError(f"{folder} holds a run already: resume it, or choose another folder.")
-        model = new_network(settings.network) if saved else initial_model(settings)
+        model = network_of(settings) if saved else initial_model(settings)
         self.settings = settings.with_overrides(network=model.config)
         self.trainer = Trainer(model, self.settings, device, processes)
         if saved:

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import CheckpointError
 from ..files import cannot_write, write_whole
-from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.state_dict import Network
 from ..networks.weight_file import save_network
 from .train_settings import TrainSettings
 
@@ -28,7 +28,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     write_file(path, buffer.getbuffer())
 
 
-def write_weights(path: Path, model: ColorMNet, dtype: torch.dtype | None = None) -> None:
+def write_weights(path: Path, model: Network, dtype: torch.dtype | None = None) -> None:
     """Write a weight file, floating-point tensors as ``dtype``. Raises OutputError."""
     buffer = io.BytesIO()
     save_network(model, buffer, dtype)

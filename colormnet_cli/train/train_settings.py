@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from ..inference.device import DTYPES
 from ..networks.colormnet import ColorMNetConfig
+from ..networks.deep_exemplar import DeepExemplarConfig
 from ..networks.preview import PreviewConfig
 
 __all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]
@@ -20,6 +22,8 @@ _SMALLEST_SYNTHETIC = 32  # pixels: in smaller frames the smallest shapes would 
 _MINIMUM = {
     **dict.fromkeys(("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"), 1),
     **dict.fromkeys(("warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed"), 0),
+    **dict.fromkeys(("l1_loss", "perceptual_loss", "contextual_loss", "smoothness_loss"), 0),
+    **dict.fromkeys(("adversarial_loss", "temporal_loss"), 0),
     "workers": 0,
     "frames": 2,
 }
@@ -37,7 +41,7 @@ class TrainSettings:
         ValueError: a value is of another type, or out of range.
     """
 
-    network: ColorMNetConfig = field(default_factory=ColorMNetConfig)
+    network: ColorMNetConfig | DeepExemplarConfig = field(default_factory=ColorMNetConfig)
     init: str = "random"  # random, colormnet, pretrained (ImageNet and DINOv2), or a weight file
 
     # data
@@ -72,6 +76,14 @@ class TrainSettings:
     fade_loss: float = 0.0  # weight of missing chroma
     chroma_loss: float = 0.0  # errors are weighted by 1 + this · |ab|
 
+    # the weights of Deep Exemplar's losses; 0: not computed
+    l1_loss: float = 2.0  # smooth L1 of ab
+    perceptual_loss: float = 0.001  # of VGG's relu5_1, against the true frame
+    contextual_loss: float = 0.2  # of VGG's relu2_2 to relu5_2, against the exemplar
+    smoothness_loss: float = 5.0  # of ab, where lightness is smooth
+    adversarial_loss: float = 0.2  # against a discriminator
+    temporal_loss: float = 0.02  # of ab along the movement; synthetic clips only
+
     # the run
     seed: int = 0
     precision: str = "fp32"  # fp32, fp16 or bf16 (autocast; the parameters stay float32)
@@ -88,7 +100,7 @@ class TrainSettings:
                 object.__setattr__(self, name, tuple(tuple(x) if isinstance(x, list) else x for x in value))
         if isinstance(self.network, dict):
             object.__setattr__(self, "network", _network(self.network))
-        if not isinstance(self.network, ColorMNetConfig):
+        if not isinstance(self.network, (ColorMNetConfig, DeepExemplarConfig)):
             raise ValueError(f"network must be a table of sizes, got {self.network!r}")
         self._check_ranges()
 
@@ -129,6 +141,11 @@ class TrainSettings:
             if not valid:
                 raise ValueError(message)
 
+    @property
+    def reads_memory(self) -> bool:
+        """Whether the network is ColorMNet or the preview; Deep Exemplar has no memory."""
+        return isinstance(self.network, ColorMNetConfig)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and for checkpoints."""
         return {**asdict(self), "network": self.network.to_dict()}
@@ -153,6 +170,8 @@ def _check_types(settings: type, values: Mapping[str, Any], prefix: str = "") ->
 
 
 def _has_type(value: Any, hint: Any) -> bool:
+    if isinstance(hint, UnionType):  # of networks
+        return True
     if hint in _TYPES:
         if isinstance(value, bool) or hint is bool:
             return isinstance(value, bool) and hint is bool
@@ -172,15 +191,20 @@ def _type_name(hint: Any) -> str:
     return _TYPES[hint]
 
 
-def _network(sizes: dict[str, Any]) -> ColorMNetConfig:
+def _network(sizes: dict[str, Any]) -> ColorMNetConfig | DeepExemplarConfig:
     """The network's configuration from JSON."""
-    config = PreviewConfig if {"detail_dim", "exemplar_weight"} & sizes.keys() else ColorMNetConfig
+    config: Any = ColorMNetConfig
+    if {"detail_dim", "exemplar_weight"} & sizes.keys():
+        config = PreviewConfig
+    elif "width" in sizes:
+        config = DeepExemplarConfig
     _check_types(config, sizes, prefix="network.")
     for name, size in sizes.items():
         minimum = 0 if name in ("local_radius", "vit_taken", "detail_dim") else 1
         if not isinstance(size, (bool, str)) and min(size if isinstance(size, (list, tuple)) else [size]) < minimum:
             raise ValueError(f"network.{name} must be at least {minimum}, got {size}")
-    return config(**sizes)
+    found: ColorMNetConfig | DeepExemplarConfig = config(**sizes)
+    return found
 
 
 _PREVIEW_NETWORK = PreviewConfig(
@@ -234,6 +258,17 @@ PRESETS = {
         half_weights=True,
         checkpoint_every=50,
         validate_every=200,
+    ),
+    "deep-exemplar": TrainSettings(
+        network=DeepExemplarConfig(),
+        crops=((0.0, 224),),
+        frames=4,
+        jumps=((0.0, 3),),
+        cut=0.5,  # the paper's exemplars are other scenes
+        lr=1e-4,
+        schedule="cosine",
+        weight_decay=0.0,
+        clip_norm=10.0,
     ),
 }
 

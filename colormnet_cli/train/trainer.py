@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -14,10 +13,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import TrainingError
 from ..inference.device import DTYPES
-from ..networks.colormnet.colormnet import ColorMNet
-from .clip_loss import ClipLoss
+from ..networks.state_dict import Network
 from .data import Batch
 from .distributed import Distributed
+from .networks import clip_loss, step_arguments
 from .train_settings import TrainSettings
 
 __all__ = ["StepResult", "Trainer", "learning_rate"]
@@ -43,18 +42,16 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
 class Trainer:
     """A network in training, on one device of one process."""
 
-    def __init__(self, model: ColorMNet, settings: TrainSettings, device: torch.device, processes: Distributed):
+    def __init__(self, model: Network, settings: TrainSettings, device: torch.device, processes: Distributed):
         self.model, self.settings, self.device, self.processes = model, settings, device, processes
         model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
+        self.clip_loss = clip_loss(model, settings).to(device)
+        self.parameters = [p for p in self.clip_loss.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, settings.lr, weight_decay=settings.weight_decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         ema = get_ema_multi_avg_fn(settings.ema_decay)
         self.ema = AveragedModel(model, multi_avg_fn=ema, use_buffers=True) if settings.ema_decay else None
-        self.loss: nn.Module = ClipLoss(
-            model, raw_loss=settings.raw_loss, chroma_loss=settings.chroma_loss, fade_loss=settings.fade_loss
-        )
+        self.loss = self.clip_loss
         if processes.world_size > 1:
             ids = [processes.local_rank] if device.type == "cuda" else None
             # Some steps leave parameters unused: where the value encoder updates the hidden state in every frame, the
@@ -62,9 +59,9 @@ class Trainer:
             self.loss = DistributedDataParallel(self.loss, device_ids=ids, find_unused_parameters=True)
 
     @property
-    def averaged(self) -> ColorMNet:
+    def averaged(self) -> Network:
         """The network to validate and to save: the averaged weights, or the model itself without averaging."""
-        return self.model if self.ema is None else cast(ColorMNet, self.ema.module)
+        return self.model if self.ema is None else cast(Network, self.ema.module)
 
     def step(self, step: int, batches: Sequence[Batch]) -> StepResult:
         """Do one optimizer step on this process's share of a batch, in ``accumulate`` parts.
@@ -74,23 +71,21 @@ class Trainer:
         """
         settings = self.settings
         lr = self._prepare(step)
-        update_hidden = np.random.default_rng((settings.seed, 5, step)).random(settings.frames)
-        renew = torch.from_numpy(update_hidden < settings.hidden_renewal)
-        keys_only = step < settings.matching_share * settings.steps
+        arguments = step_arguments(settings, step)
         loss, error = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for part, batch in enumerate(batches):
-            lab, picks = (x.to(self.device, non_blocking=True) for x in batch)
+            moved = [x.to(self.device, non_blocking=True) for x in batch]
             last = part == len(batches) - 1  # until then, gradients stay in their process
             self.loss.require_backward_grad_sync = last  # type: ignore[assignment]
             with torch.autocast(self.device.type, DTYPES[settings.precision], settings.precision != "fp32"):
-                result = self.loss(lab, picks, renew, keys_only)
+                result = self.loss(*moved, *arguments)
             self.scaler.scale(result.loss / len(batches)).backward()
             loss += result.loss.detach() / len(batches)
             error += result.error / len(batches)
         mean_loss = self.processes.mean(loss)
         _require_finite("loss", mean_loss, step)
         self.scaler.unscale_(self.optimizer)
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf))
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm or math.inf))
         if settings.precision != "fp16":  # there the scaler skips such a step and lowers its scale
             _require_finite("gradient", norm, step)
         self.scaler.step(self.optimizer)
@@ -116,15 +111,23 @@ class Trainer:
         """Everything that the next steps depend on."""
         return {
             "model": self.model.state_dict(),
+            "loss": self._opponents(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "rng": torch.random.get_rng_state(),
         }
 
+    def _opponents(self) -> dict[str, torch.Tensor]:
+        """What of the loss is trained beside the network."""
+        return {name: x for name, x in self.clip_loss.state_dict().items() if not name.startswith("model.")}
+
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state_dict. KeyError, RuntimeError or ValueError where it is that of another network."""
         self.model.load_state_dict(saved["model"])
+        if (opponents := saved.get("loss", {})).keys() != self._opponents().keys():
+            raise ValueError("what is trained against the network is another")
+        self.clip_loss.load_state_dict(opponents, strict=False)
         self.optimizer.load_state_dict(saved["optimizer"])
         if saved["scaler"] and self.scaler.is_enabled():  # otherwise fp16 starts here, or has ended
             self.scaler.load_state_dict(saved["scaler"])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..color.lab import lab_to_rgb
 from ..inference.colorizer import Colorizer
-from ..networks.colormnet.colormnet import ColorMNet
+from ..networks.state_dict import Network
 
 __all__ = ["Validation", "validate"]
 
@@ -24,7 +24,7 @@ class Validation(NamedTuple):
 
 
 @torch.inference_mode()
-def validate(model: ColorMNet, clips: Sequence[Tensor], device: torch.device) -> Validation:
+def validate(model: Network, clips: Sequence[Tensor], device: torch.device) -> Validation:
     """Colorize Lab clips [T, 3, H, W] from their first frames, with the memory that is used for videos."""
     psnrs, chromas, images = [], [], []
     for lab in clips:

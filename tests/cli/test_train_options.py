@@ -23,7 +23,7 @@ def settings(out: Path, *assignments: str, resume: bool = False, **given: Any) -
     ("assignment", "message"),
     [
         ("ema_dekay=0.9", "--set ema_dekay=0.9 names no setting: did you mean ema_decay"),
-        ("=3", "names no setting: known are accumulate, affine"),
+        ("=3", "names no setting: known are accumulate, adversarial_loss, affine"),
         ("network.keydim=3", "did you mean network.key_dim"),
         ("network.zzz=3", "known are network.coarse_step"),
         ("optimizer.lr=3", "names no setting"),

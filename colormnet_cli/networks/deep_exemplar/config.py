@@ -18,6 +18,11 @@ class DeepExemplarConfig:
         if self.width < 2 or self.width % 2:
             raise ValueError(f"width must be even and positive, got {self.width}")
 
+    @property
+    def pad_multiple(self) -> int:
+        """What the sides of pictures are multiples of."""
+        return 8
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a weight file."""
         return asdict(self)

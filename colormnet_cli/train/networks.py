@@ -1,0 +1,42 @@
+"""What training knows of each network: how it is made, and its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..networks.deep_exemplar import DeepExemplar, DeepExemplarConfig
+from ..networks.preview import new_network
+from ..networks.state_dict import Network
+from .clip_loss import ClipLoss
+from .exemplar_clip_loss import ExemplarClipLoss
+from .train_settings import TrainSettings
+
+__all__ = ["clip_loss", "network_of", "step_arguments"]
+
+
+def network_of(settings: TrainSettings) -> Network:
+    """With random weights."""
+    config: Any = settings.network
+    return DeepExemplar(**config.to_dict()) if isinstance(config, DeepExemplarConfig) else new_network(config)
+
+
+def clip_loss(model: Any, settings: TrainSettings) -> nn.Module:
+    """The network with its loss, which takes the tensors of a batch and `step_arguments`."""
+    if isinstance(model, DeepExemplar):
+        return ExemplarClipLoss(model, settings)
+    model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
+    weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
+    return ClipLoss(model, **weights)
+
+
+def step_arguments(settings: TrainSettings, step: int) -> tuple[Any, ...]:
+    """What the loss gets at a step beside a batch."""
+    if not settings.reads_memory:
+        return ()
+    update_hidden = np.random.default_rng((settings.seed, 5, step)).random(settings.frames)
+    renew = torch.from_numpy(update_hidden < settings.hidden_renewal)
+    return renew, step < settings.matching_share * settings.steps
