@@ -57,10 +57,15 @@ class ColorSource:
     references: tuple[str, ...] = ()  # color images, or frames of films (film.mp4@12.5)
     references_at: tuple[tuple[str, str], ...] = ()  # (time, image): colored pictures of frames of the film itself
     plan: Path | None = None  # a folder made by `colormnet shots`, instead of both
+    auto: bool = False  # colors that a network chooses: stills of a film's shots are colored without an exemplar
 
     def __post_init__(self) -> None:
         if self.plan is not None and (self.references or self.references_at):
             raise UsageError("Give references or a plan (`plan`), not both: name further images in its shots.csv.")
+        if self.auto and (self.references or self.references_at):
+            raise UsageError(
+                "Give references or `auto`, not both: put pictures of your own into the folder colored/ of a plan."
+            )
 
 
 @dataclass(frozen=True)
@@ -190,8 +195,8 @@ class Progress:
     """One report of a running job."""
 
     # seeking the start; coloring; propagating color backward; muxing the output; evaluating;
-    # finding shots; writing stills
-    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills"]
+    # finding shots; writing stills; coloring stills
+    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills", "automatic"]
     frame: int  # frames done of `total`, including those of an earlier, interrupted run
     total: int | None  # None where the container does not say; estimated where it gives only a duration
     fps: float  # frames per second over the last few seconds of this run; 0 where not known yet

@@ -31,6 +31,7 @@ _PHASES = {
     "join": "writing",
     "shots": "finding shots",
     "stills": "writing stills",
+    "automatic": "coloring stills",
 }
 
 

@@ -16,7 +16,7 @@ from ..media.image_file import read_image, to_rgb
 from ..shots.folder import Plan
 from .schedule import ScheduledShot, ShotReference
 
-__all__ = ["borrow", "most_alike", "with_borrowed"]
+__all__ = ["borrow", "lightness_of_still", "most_alike", "with_borrowed"]
 
 _SIZE = 128  # shorter side at which stills are compared
 
@@ -26,7 +26,7 @@ def borrow(shots: Sequence[ScheduledShot], plan: Plan, colorizer: Colorizer) -> 
     return most_alike(
         [shot.number for shot in shots if not shot.references],
         [shot.number for shot in shots if plan.references.get(shot.number)],
-        lambda number: colorizer.compared(_lightness(plan, number)),
+        lambda number: colorizer.compared(lightness_of_still(plan, number)),
         colorizer.likeness,
     )
 
@@ -56,7 +56,7 @@ def with_borrowed(shots: Sequence[ScheduledShot], lenders: Mapping[int, int]) ->
     return [replace(shot, references=lent(shot)) if shot.number in lenders else shot for shot in shots]
 
 
-def _lightness(plan: Plan, number: int) -> Tensor:
-    """Of a shot's still, small: [1, h, w]."""
+def lightness_of_still(plan: Plan, number: int) -> Tensor:
+    """Of a shot, small enough to be compared: [1, h, w]."""
     L = rgb_to_lab(to_rgb(read_image(plan.still(number))))[:1]
     return resize(L, working_size((L.shape[-2], L.shape[-1]), _SIZE)).clamp(0, 100).to(torch.float32)

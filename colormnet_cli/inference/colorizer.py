@@ -138,7 +138,7 @@ class Colorizer:
 
     @torch.inference_mode()
     def likeness(self, one: Any, other: Any) -> float:
-        """How well the content of one picture is found in another by the network's features; more is more alike."""
+        """How well the content of one picture is found in another by the network's features: 1 if all of it is."""
         return self.engine.likeness(one, other)
 
     # Resuming

@@ -113,10 +113,11 @@ class ColorMNetEngine(Engine):
         return self.model.key(self.model.features(self._padded(L, _GRAY)))
 
     def likeness(self, one: Key, other: Key) -> float:
-        """The mean similarity S of each element of `one` with the most similar element of `other`."""
+        """By S of each element of `one` with the most similar one of `other`, against S with all of them."""
         keys, shrinkage = (part.flatten(2)[0].T.float() for part in (other.key, other.shrinkage))
         asked, selection = (part.flatten(2)[0].T.float() for part in (one.key, one.selection))
-        return float(similarity(keys, shrinkage, asked, selection).amax(dim=1).mean())
+        scores = similarity(keys, shrinkage, asked, selection)  # from 0, equal, down
+        return 1 - float(scores.amax(dim=1).mean() / scores.mean().clamp(max=-1e-6))
 
     # For estimates and benchmarks
 

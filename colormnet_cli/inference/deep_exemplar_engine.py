@@ -28,6 +28,7 @@ class DeepExemplarEngine(Engine):
     default_size = 216
     side_multiple = 8
     vividness = 1.25
+    alike = 0.6
     stages: ClassVar[Mapping[str, str]] = {"features": "features", "matching": "read", "refine": "decoder"}
 
     def reset(self) -> None:
@@ -87,8 +88,10 @@ class DeepExemplarEngine(Engine):
         return F.normalize(features, dim=0)
 
     def likeness(self, one: Tensor, other: Tensor) -> float:
-        """The mean cosine of each pixel of `one` with the most similar pixel of `other`."""
-        return float((one.T @ other).amax(dim=1).mean())
+        """By the cosine of each pixel of `one` with the most similar one of `other`, against that with all of them."""
+        cosines = one.T @ other
+        usual = cosines.mean()
+        return float((cosines.amax(dim=1).mean() - usual) / (1 - usual).clamp(min=1e-6))
 
     def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
         Ls = torch.empty(lookahead, 1, *size)

@@ -22,6 +22,7 @@ __all__ = ["Engine", "Rehearsal", "check_colorizes_films", "engine_of", "to_devi
 _ENGINES = {
     "ColorMNet": ("colormnet_engine", "ColorMNetEngine"),
     "PreviewNet": ("colormnet_engine", "PreviewEngine"),
+    "DDColor": ("ddcolor_engine", "DDColorEngine"),
     "DeepExemplar": ("deep_exemplar_engine", "DeepExemplarEngine"),
 }
 
@@ -47,6 +48,8 @@ class Engine(ABC):
 
     default_size: ClassVar[int] = DEFAULT_SIZE  # working resolution, the shorter side, where none is given
     side_multiple: ClassVar[int] = 1  # films are resized to multiples of it; other sizes work too
+    takes_exemplars: ClassVar[bool] = True  # a film begins with at least one
+    alike: ClassVar[float] = 0.85  # likeness from which two pictures show the same scene
     vividness: ClassVar[float] = 1.0  # by which the network's color is multiplied in a film
     # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory
     stages: ClassVar[Mapping[str, str]] = {}
@@ -96,7 +99,7 @@ class Engine(ABC):
 
     @abstractmethod
     def likeness(self, one: Any, other: Any) -> float:
-        """How well the content of one picture is found in another by the network's features; more is more alike."""
+        """How well the content of one picture is found in another by the network's features: 1 if all of it is."""
 
     # For estimates and benchmarks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +15,22 @@ from ..files import write_whole
 from ..timecode import format_time, parse_time
 from .shot import Shot, Transition
 
-__all__ = ["AUTO", "COLUMNS", "PlannedShot", "note_borrowed", "parse_table", "read_table", "table_text"]
+__all__ = [
+    "AUTO",
+    "COLUMNS",
+    "PlannedShot",
+    "note_automatic",
+    "note_borrowed",
+    "parse_table",
+    "read_table",
+    "table_text",
+]
 
 COLUMNS = (
     "shot", "start_frame", "end_frame", "start", "end", "transition", "references", "borrowed_from", "note",
 )  # fmt: skip
 REQUIRED = COLUMNS[:3]
+AUTOMATIC = "colored automatically"  # in the column note
 AUTO = "(auto)"  # behind shots in the column borrowed_from that were found by the network
 _DELIMITERS = ",;\t"
 _SEPARATORS = re.compile(r"[;,\s]+")
@@ -115,24 +125,43 @@ def note_borrowed(path: Path, lenders: Mapping[int, Sequence[int]]) -> None:
     Args:
         lenders: by number of the borrowing shot.
     """
+
+    def noted(number: int, cell: str) -> str:
+        if named := lenders.get(number):
+            return f"{';'.join(map(str, named))} {AUTO}"
+        return "" if AUTO in cell else cell
+
+    _edit(path, "borrowed_from", noted)
+
+
+def note_automatic(path: Path, numbers: Collection[int]) -> None:
+    """Note in shots.csv, where there is no other note, which shots have a picture that no person made."""
+
+    def noted(number: int, cell: str) -> str:
+        if number in numbers:
+            return cell or AUTOMATIC
+        return "" if cell == AUTOMATIC else cell
+
+    _edit(path, "note", noted)
+
+
+def _edit(path: Path, column: str, changed: Callable[[int, str], str]) -> None:
+    """Change the cells of a column: a function of the shot's number and the cell. The column is added if need be."""
     text = path.read_bytes().decode("utf-8-sig")
     delimiter = _delimiter(text)
     table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     head = next(row for row in table if any(cell.strip() for cell in row))
     names = [name.strip().lower().replace(" ", "_") for name in head]
-    if "borrowed_from" not in names:
-        head.append("borrowed_from")
-        names.append("borrowed_from")
-    shot, borrowed = names.index("shot"), names.index("borrowed_from")
     before = [list(row) for row in table]
+    if column not in names:
+        head.append(column)
+        names.append(column)
+    shot, at = names.index("shot"), names.index(column)
     for row in table:
         if row is head or len(row) <= shot or not row[shot].strip().isdecimal():
             continue
         row += [""] * (len(names) - len(row))
-        if named := lenders.get(int(row[shot])):
-            row[borrowed] = f"{';'.join(map(str, named))} {AUTO}"
-        elif AUTO in row[borrowed]:
-            row[borrowed] = ""
+        row[at] = changed(int(row[shot]), row[at])
     if table != before:
         out = io.StringIO()
         csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(table)

@@ -46,7 +46,27 @@ def film(frames: int, height: int = 40, width: int = 56) -> Tensor:
 
 def test_every_engine_is_tested() -> None:
     """Fails where a network was added that no test here runs."""
-    assert NETWORKS.keys() == _ENGINES.keys()
+    assert NETWORKS.keys() | {"DDColor"} == _ENGINES.keys()
+
+
+def test_ddcolor_needs_no_exemplar_and_takes_none() -> None:
+    """A picture without a reference could not be colored, or a reference would be ignored in silence."""
+    torch.manual_seed(1)
+    colorizer = cm.Colorizer(make_small_ddcolor(), device="cpu")
+    L = film(3)
+    ab = colorizer.steps(L)
+    assert ab.shape == (3, 2, 40, 56)
+    assert torch.equal(colorizer.step(L[1]), ab[1])  # each frame on its own
+    with pytest.raises(cm.UsageError, match="without an exemplar"):
+        cm.Colorizer(make_small_ddcolor()).set_exemplar(random_lab(33, 70, seed=1))
+
+
+def test_likeness_is_1_for_the_same_picture_and_less_for_another(network: Network) -> None:
+    """Shots would borrow colors from any other shot."""
+    colorizer = cm.Colorizer(network, MEMORY, device="cpu")
+    one, other = (colorizer.compared(random_lab(64, 96, seed)[:1]) for seed in (1, 2))
+    assert colorizer.likeness(one, one) == pytest.approx(1, abs=1e-3)
+    assert colorizer.likeness(one, other) < 0.95
 
 
 @pytest.mark.parametrize("size", [(40, 56), (35, 51), (20, 17)])

@@ -1,0 +1,120 @@
+"""Colored pictures for the shots of a plan that have none, made without an exemplar."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+from ..color.gamut import lab_to_rgb_keeping_lightness
+from ..color.lab import rgb_to_lab
+from ..errors import MediaError
+from ..files import write_whole
+from ..inference.colorizer import Colorizer
+from ..inference.frame_colorizer import FrameColorizer
+from ..media.image_file import read_image, to_pixels, to_rgb, write_png
+from ..media.reference import read_exemplar
+from ..settings import Progress
+from ..shots.folder import Plan, read_plan
+from ..shots.table import PlannedShot, note_automatic
+from .borrowing import lightness_of_still
+
+__all__ = ["automatic_pictures", "color_stills"]
+
+_MOST = 3  # earlier stills that color one
+_RECORD = "automatic.json"  # in the plan folder: the pictures made here, with their checksums
+
+
+def automatic_pictures(folder: Path) -> set[str]:
+    """Names in colored/ of the pictures that were made here, and that nobody has changed since."""
+    try:
+        made: Mapping[str, int] = json.loads((folder / _RECORD).read_text())
+    except (OSError, ValueError):
+        return set()
+    return {name for name, checksum in made.items() if _checksum(folder / "colored" / name) == checksum}
+
+
+def color_stills(
+    folder: Path,
+    automatic: Colorizer,
+    colorizer: Colorizer,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[int]:
+    """Color the stills of all shots that have no picture and name no other shot's; returns their numbers.
+
+    A still that looks like one that is colored already takes its colors, so that a place has the same colors whenever
+    it returns. A picture that a person made is never replaced.
+
+    Args:
+        folder: the plan folder.
+        automatic: with a network that needs no exemplar.
+        colorizer: with a network that takes exemplars.
+        overwrite: color also the stills again that were colored here before.
+        progress: called after every still.
+    """
+    plan, own = read_plan(folder), automatic_pictures(folder)
+    if overwrite:
+        for name in own:
+            (folder / "colored" / name).unlink()
+        plan, own = read_plan(folder), set()
+    due = [row for row in plan.shots if not plan.references.get(row.number) and not row.lenders]
+    missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
+    if missing is not None:
+        raise MediaError(f"{plan.folder} has no still of shot {missing}: draw it with `colormnet shots FILM`.")
+    known = {row.number: _picture(plan, row) for row in plan.shots if plan.references.get(row.number)}
+    compared = {number: colorizer.compared(lightness_of_still(plan, number)) for number in known}
+    made, began = {name: _checksum(folder / "colored" / name) for name in own}, time.monotonic()
+    for done, row in enumerate(due, 1):
+        mine = colorizer.compared(lightness_of_still(plan, row.number))
+        likeness = {number: colorizer.likeness(mine, other) for number, other in compared.items()}
+        alike = sorted((n for n in likeness if likeness[n] >= colorizer.engine.alike), key=lambda n: -likeness[n])[
+            :_MOST
+        ]
+        L = rgb_to_lab(to_rgb(read_image(plan.still(row.number))))[:1].clamp(0, 100)
+        exemplars = [known[number] for number in sorted(alike, key=likeness.__getitem__, reverse=True)[:_MOST]]
+        ab = _color(colorizer if exemplars else automatic, L, exemplars)
+        path = folder / "colored" / f"{row.name}.png"
+        write_png(path, to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
+        known[row.number], compared[row.number] = path, mine
+        made[path.name] = _checksum(path)
+        write_whole(folder / _RECORD, json.dumps(made, indent=1).encode())
+        if progress is not None:
+            progress(_progress(done, len(due), time.monotonic() - began))
+    numbers = {row.number for row in plan.shots if f"{row.name}.png" in made}
+    note_automatic(folder / "shots.csv", numbers)
+    return [row.number for row in due]
+
+
+def _picture(plan: Plan, row: PlannedShot) -> Path:
+    """The picture of a shot that is nearest to its still."""
+    still = plan.stills.get(row.number, row.shot.start_frame)
+    references = plan.references[row.number]
+    return min(references, key=lambda r: (r.frame is None, abs((r.frame or 0) - still))).path
+
+
+def _color(colorizer: Colorizer, L: Tensor, pictures: list[Path]) -> Tensor:
+    """ab [2, H, W] of a picture [1, H, W] on its own."""
+    colorizer.reset()
+    exemplars = [read_exemplar(str(picture)) for picture in pictures]
+    ab = FrameColorizer(colorizer, exemplars, ref_is_first=None if exemplars else False).step(L)
+    colorizer.reset()
+    return ab
+
+
+def _checksum(path: Path) -> int | None:
+    try:
+        return crc32(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _progress(done: int, total: int, elapsed: float) -> Progress:
+    fps = done / elapsed if elapsed > 0 else 0.0
+    return Progress("automatic", done, total, fps, elapsed, (total - done) / fps if fps else None, None)
