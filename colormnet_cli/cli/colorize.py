@@ -52,6 +52,7 @@ def colorize(
             parser=o.path,
         ),
     ] = None,
+    auto_model: o.AutoModel = "ddcolor",
     progress: o.Form = "auto",
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -67,6 +68,10 @@ def colorize(
     A whole film, by the colored pictures of its shots (see `colormnet shots`):
 
       [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4[/bold]
+
+    Without any reference, by stills that a network colors:
+
+      [bold]colormnet colorize old.mp4 --auto -o out.mp4[/bold]
     """
     if bool(films) == bool(batch):
         raise UsageError("Give films, or a list of films with --batch" + (", not both" if films else ""))
@@ -76,4 +81,4 @@ def colorize(
         jobs.append(Job(film, path, for_file(colors, film), settings, memory))
     check_jobs(jobs)
     with Reporter(session, progress) as reporter:
-        (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json))
+        (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json, auto_model))

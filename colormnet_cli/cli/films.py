@@ -12,11 +12,13 @@ from .jobs import Job
 from .reporter import Reporter
 from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
+from .stills import color_missing
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
+    from ..settings import Progress
     from .options import NetworkChoice
 
 __all__ = ["Request", "run", "show_plans"]
@@ -29,15 +31,21 @@ class Request:
     jobs: Sequence[Job]
     network: NetworkChoice
     as_json: bool
+    auto_model: str = ""  # for films whose stills are colored without a reference
 
 
-def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan]]:
-    """Plan every film before weights are loaded; one that cannot be planned does not stop the others."""
+def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan | None]]:
+    """Plan every film before weights are loaded; one that cannot be planned does not stop the others.
+
+    Films whose shots have to be found are only checked: they have no plan yet.
+    """
     reporter.step(f"Reading {request.jobs[0].source}" if len(request.jobs) == 1 else "Reading the films")
-    plans = []
+    plans: list[tuple[Job, FilmPlan | PicturesPlan | None]] = []
     for job in request.jobs:
         try:
-            plans.append((job, job.plan()))
+            if job.prepares_plan:
+                job.check()
+            plans.append((job, None if job.prepares_plan else job.plan()))
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
@@ -57,8 +65,9 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     try:
         if plans:
             ready = make_ready(session, reporter, request.network, request.jobs[0].settings.threads, threads)
-        for job, plan in plans:
+        for job, planned in plans:
             try:
+                plan = planned or _prepared_plan(session, reporter, request, job, ready)
                 receipts.append(_colorize_one(reporter, job, ready, plan))
             except ColormnetError as error:
                 if len(request.jobs) == 1:
@@ -74,6 +83,23 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
         elif request.as_json and receipts:
             session.result(named(receipts[0], ready).to_json())
     _report_failures(request, len(receipts))
+
+
+def _prepared_plan(session: Session, reporter: Reporter, request: Request, job: Job, ready: Ready) -> FilmPlan:
+    """Find the shots of a film, color their stills, and plan the film by them. What is there already is kept."""
+    from ..film.plan import plan_video
+    from ..shots.folder import make_plan
+
+    def report(at: Progress) -> None:
+        reporter.film(job.source.name, at, "stills" if at.phase == "automatic" else "frames")
+
+    folder = job.plan_folder
+    make_plan(job.source, folder, progress=report)
+    color_missing(session, reporter, ready, folder, request.auto_model, report)
+    make_plan(job.source, folder)  # the page that shows all pictures
+    planned = job.with_plan()
+    assert planned.output is not None
+    return plan_video(planned.source, planned.colors, planned.output, settings=planned.settings)  # type: ignore[arg-type]
 
 
 def _report_failures(request: Request, done: int) -> None:
@@ -106,6 +132,11 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
 
     network, weights = sizes_of(request.network.model)
     for job, planned in plans:
+        if planned is None:
+            raise UsageError(
+                f"--auto finds the shots of {job.source} first: run `colormnet shots` and `colormnet stills`, "
+                "then give --plan instead"
+            )
         reporter.step("Estimating")
         plan = for_network(planned, network)
         cost = forecast(plan, network, weights, choice=request.network, memory=job.memory)

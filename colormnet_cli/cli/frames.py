@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def frames(
         Path | None,
         o.option(None, "Folder to write; default: FOLDER-color.", "--output", "-o", metavar="PATH", parser=o.path),
     ] = None,
+    auto_model: o.AutoModel = "ddcolor",
     progress: o.Form = "auto",
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -38,7 +40,13 @@ def frames(
     """Colorize a folder of images as one film. Writes PNG files of the same names and bit depths.
 
     Example:  [bold]colormnet frames scans/ --ref ref.png[/bold]
+
+    Photographs, each on its own, without a reference:
+
+      [bold]colormnet frames photos/ --auto[/bold]
     """
+    if colors.auto:
+        network = replace(network, model=auto_model)
     job = Job(folder, output, for_file(colors, folder), settings, memory)
     check_references([job])
     with Reporter(session, progress) as reporter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,30 @@ class Job:
     def unit(self) -> str:
         return "image" if isinstance(self.settings, PicturesSettings) else "frame"
 
+    @property
+    def prepares_plan(self) -> bool:
+        """Whether shots are found and stills colored before the film can be planned."""
+        return self.colors.auto and isinstance(self.settings, ColorizeSettings)
+
+    @property
+    def plan_folder(self) -> Path:
+        """Where the shots of the film are planned."""
+        from ..shots.folder import default_folder
+
+        return self.colors.plan or default_folder(self.source)
+
+    def with_plan(self) -> Job:
+        """The same by the plan folder, which has been prepared."""
+        return replace(self, colors=ColorSource(plan=self.plan_folder))
+
+    def check(self) -> None:
+        """Check what can be known of a film before its plan is there; nothing is written."""
+        from ..film.plan import check_video
+
+        assert self.output is not None
+        assert isinstance(self.settings, ColorizeSettings)
+        check_video(self.source, self.output, self.settings)
+
     def plan(self) -> FilmPlan | PicturesPlan:
         """Check everything that can be checked; nothing is written."""
         if isinstance(self.settings, PicturesSettings):
@@ -57,6 +81,7 @@ def for_file(colors: ColorSource, file: Path) -> ColorSource:
         tuple(map(named, colors.references)),
         tuple((time, named(image)) for time, image in colors.references_at),
         None if colors.plan is None else Path(named(str(colors.plan))),
+        colors.auto,
     )
 
 
@@ -106,8 +131,8 @@ def check_references(jobs: Sequence[Job]) -> None:
     if without:
         which = f" for {', '.join(without)}" if len(jobs) > 1 else ""
         raise UsageError(
-            f"There is no reference image{which}: give one with --ref IMAGE, a frame with --ref FILM@TIME, or pictures "
-            "for all shots with --plan FOLDER"
+            f"There is no reference image{which}: give one with --ref IMAGE (or --ref FILM@TIME), pictures of all "
+            "shots with --plan FOLDER, or --auto for colors without a reference"
         )
     missing: dict[str, tuple[str, MediaError]] = {}
     for job in jobs:

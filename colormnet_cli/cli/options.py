@@ -27,6 +27,7 @@ __all__ = [
     "RANGE",
     "SESSION",
     "VARIABLES",
+    "AutoModel",
     "Device",
     "DryRun",
     "Form",
@@ -167,6 +168,11 @@ OPTIONS: dict[str, Any] = {
         "Folder made by `colormnet shots`, with colored pictures for the shots, instead of --ref.",
         metavar="FOLDER",
         parser=path,
+    ),
+    "auto": option(
+        None,
+        "Color without a reference: find shots, color a still of each (see --auto-model), color the film by them.",
+        "--auto",
     ),
     "only_shots": option(
         None, "Color only these shots of the plan again; the others stay as they were.", metavar="7,9-12", parser=filled
@@ -350,4 +356,15 @@ Form = Annotated[
 Json = Annotated[bool, option(MESSAGES, "Print the result as JSON on stdout.", "--json")]
 DryRun = Annotated[bool, option(MESSAGES, "Show what would be done, without doing it.", "--dry-run")]
 Device = Annotated[str, OPTIONS["device"]]
+AutoModel = Annotated[
+    str,
+    option(
+        NETWORK,
+        "Network that colors stills without a reference: a name from `colormnet weights list`, or a weight file.",
+        "--auto-model",
+        metavar="NAME|PATH",
+        parser=filled,
+        autocompletion=_models,
+    ),
+]
 Overwrite = Annotated[bool, OPTIONS["overwrite"]]

@@ -24,7 +24,7 @@ from ..shots.folder import Plan, read_plan
 from ..shots.table import PlannedShot, note_automatic
 from .borrowing import lightness_of_still
 
-__all__ = ["automatic_pictures", "color_stills"]
+__all__ = ["automatic_pictures", "color_stills", "needs_color"]
 
 _MOST = 3  # earlier stills that color one
 _RECORD = "automatic.json"  # in the plan folder: the pictures made here, with their checksums
@@ -37,6 +37,16 @@ def automatic_pictures(folder: Path) -> set[str]:
     except (OSError, ValueError):
         return set()
     return {name for name, checksum in made.items() if _checksum(folder / "colored" / name) == checksum}
+
+
+def needs_color(folder: Path) -> bool:
+    """Whether a shot of the plan has no picture, and names no other shot's."""
+    plan = read_plan(folder)
+    return any(_is_due(plan, row) for row in plan.shots)
+
+
+def _is_due(plan: Plan, row: PlannedShot) -> bool:
+    return not plan.references.get(row.number) and not row.lenders
 
 
 def color_stills(
@@ -64,7 +74,7 @@ def color_stills(
         for name in own:
             (folder / "colored" / name).unlink()
         plan, own = read_plan(folder), set()
-    due = [row for row in plan.shots if not plan.references.get(row.number) and not row.lenders]
+    due = [row for row in plan.shots if _is_due(plan, row)]
     missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
     if missing is not None:
         raise MediaError(f"{plan.folder} has no still of shot {missing}: draw it with `colormnet shots FILM`.")
@@ -102,7 +112,7 @@ def _picture(plan: Plan, row: PlannedShot) -> Path:
 def _color(colorizer: Colorizer, L: Tensor, pictures: list[Path]) -> Tensor:
     """ab [2, H, W] of a picture [1, H, W] on its own."""
     colorizer.reset()
-    exemplars = [read_exemplar(str(picture)) for picture in pictures]
+    exemplars = [read_exemplar(str(picture), allow_gray=True) for picture in pictures]
     ab = FrameColorizer(colorizer, exemplars, ref_is_first=None if exemplars else False).step(L)
     colorizer.reset()
     return ab

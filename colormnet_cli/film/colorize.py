@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from ..errors import UsageError
 from ..inference.device import resolve_device, resolve_precision
 from ..inference.engine import engine_of
 from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings, ProgressCallback
@@ -51,6 +52,8 @@ def colorize(
         ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
         Interrupted: Ctrl-C.
     """
+    if engine_of(model).takes_exemplars and not plan.references:
+        raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
     plan, own = for_network(plan, model), model.device
     where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
     kind: type[Run] = FilmRun if isinstance(plan, FilmPlan) else PicturesRun

@@ -22,7 +22,7 @@ from ..video.stream_plan import StreamPlan
 from ..wording import many
 from .plan import as_colors, exemplar_reader
 from .progress_folder import progress_folder
-from .schedule import Schedule
+from .schedule import Schedule, ScheduledShot
 from .shot_schedule import (
     borrowing_shots,
     check_borrowing,
@@ -54,6 +54,7 @@ class PicturesPlan:
     schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
+    any_size: bool = False  # pictures may differ in size
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
     @property
@@ -111,19 +112,21 @@ def plan_pictures(
     if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
     plan = None if colors.plan is None else read_plan(colors.plan, folder)
-    if plan is None:
+    if colors.auto:  # each picture on its own
+        shots = [ScheduledShot(number, number, number + 1, ()) for number in range(len(pictures))]
+    elif plan is None:
         shots = one_shot(colors, settings, lambda moment: _picture_at(moment, folder), len(pictures))
     else:
         shots = shots_of_plan(plan)
         check_borrowing(shots, plan, settings)
     references = references_of(shots)
-    exemplar = exemplar_reader(references)
-    size, first = _common_size(pictures, settings.strict)
+    exemplar, gray = exemplar_reader(references, allow_gray=plan is not None)
+    size, first = _common_size(pictures, settings.strict, any_size=colors.auto)
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
-    losses = _losses(pictures)
+    losses = (*_losses(pictures), *gray)
     planned = PicturesPlan(
-        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, shots=plan
+        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, colors.auto
     )
     _check_output(planned)
     return planned
@@ -136,7 +139,7 @@ def _picture_at(moment: Timecode, folder: Path) -> int:
     return moment.frame
 
 
-def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[tuple[int, int], Path]:
+def _common_size(pictures: Sequence[Path], strict: bool, any_size: bool = False) -> tuple[tuple[int, int], Path]:
     """(H, W) and path of the first picture that is not damaged; a picture of another size is a MediaError.
 
     Only headers are read, so that hours of work do not end at such a picture; one whose header differs is read whole.
@@ -152,6 +155,8 @@ def _common_size(pictures: Sequence[Path], strict: bool) -> tuple[tuple[int, int
             problem = problem or picture.problem
         elif size is None:
             first, size = path, picture.size
+            if any_size:
+                break
         else:
             check_size(picture, first, size)
     if size is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from ..video.mux import try_mux, writes_rotation
 from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
+from ..wording import listed, many
 from .schedule import Schedule
 from .shot_schedule import (
     borrowing_shots,
@@ -39,7 +40,7 @@ from .shot_schedule import (
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_colors", "exemplar_reader", "plan_video"]
+__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "plan_video"]
 
 _EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
@@ -160,16 +161,11 @@ def plan_video(
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
     references = references_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
-    check_output(output, inputs, settings.overwrite)
-    encoder, notes = choose_encoder(info, output, settings)
-    try_encoder(encoder)
-    streams = plan_streams(info, encoder.container, settings.audio, lossless=settings.archive)
-    notes += try_mux(info, encoder, streams)
+    encoder, streams, notes = _planned_output(info, output, inputs, settings)
     _check_start(info, start)  # last: it may have to read far
-    exemplar = exemplar_reader(references)  # last: it imports PyTorch
+    exemplar, gray = exemplar_reader(references, allow_gray=shots is not None)  # last: it imports PyTorch
     check_shapes(exemplar, scheduled, info.upright_size)
 
-    notes += [plan.note for plan in streams if plan.note is not None]
     return FilmPlan(
         info=info,
         output=output,
@@ -182,21 +178,44 @@ def plan_video(
         schedule=make_schedule(scheduled, settings),
         shots=shots,
         only_shots=only,
-        warnings=(*notes, *_losses(info)),
+        warnings=(*notes, *_losses(info), *gray),
     )
 
 
-def exemplar_reader(references: Sequence[str]) -> Callable[[str], Exemplar]:
-    """Read all exemplars once, so that none fails after hours; the function reads one by its reference.
+def check_video(source: Path, output: Path, settings: ColorizeSettings) -> None:
+    """Check what `plan_video` checks besides the exemplars, before these are there.
 
-    It keeps the last few: those of one shot.
+    Raises MediaError, OutputError or UsageError.
     """
-    from ..media.reference import read_exemplar
+    info = probe(source)
+    _planned_output(info, output, [source], settings)
 
-    read = lru_cache(_EXEMPLARS)(read_exemplar)
-    for reference in references:
-        read(reference)
-    return read
+
+def _planned_output(
+    info: VideoInfo, output: Path, inputs: Sequence[Path], settings: ColorizeSettings
+) -> tuple[EncoderSpec, tuple[StreamPlan, ...], list[str]]:
+    """The encoder, which was tried, the other streams, and what is to be said of both."""
+    check_output(output, inputs, settings.overwrite)
+    encoder, notes = choose_encoder(info, output, settings)
+    try_encoder(encoder)
+    streams = plan_streams(info, encoder.container, settings.audio, lossless=settings.archive)
+    notes += try_mux(info, encoder, streams)
+    return encoder, streams, [*notes, *(plan.note for plan in streams if plan.note is not None)]
+
+
+def exemplar_reader(references: Sequence[str], *, allow_gray: bool) -> tuple[Callable[[str], Exemplar], list[str]]:
+    """Read all exemplars once, so that none fails after hours.
+
+    Returns:
+        A function that reads one by its reference, and keeps the last few: those of one shot. And what is to be said of
+        exemplars without color, where these are allowed.
+    """
+    from ..media.reference import is_gray, read_exemplar
+
+    read = lru_cache(_EXEMPLARS)(partial(read_exemplar, allow_gray=allow_gray))
+    gray = [reference for reference in references if is_gray(read(reference).lab)]
+    which = f"{many(len(gray), 'picture')} of the plan" if len(gray) > 3 else listed(gray) if gray else ""
+    return read, [f"Shots stay gray where their pictures have no color: {which}."] if gray else []
 
 
 def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> ColorSource:
@@ -204,7 +223,7 @@ def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Co
     if not isinstance(references, ColorSource):
         several = (references,) if isinstance(references, (str, Path)) else references
         references = ColorSource(tuple(map(str, several)))
-    if not (references.references or references.references_at or references.plan):
+    if references == ColorSource():
         raise UsageError(
             "There is no exemplar: give at least one color image (`references`), or a folder made by "
             "`colormnet shots` (`plan`)."

@@ -26,8 +26,10 @@ _GRAY = 4.0  # Lab chroma below which a patch counts as gray: JPEG and scanners 
 _LARGEST = 2160  # shorter side to which larger exemplars are reduced when they are read
 
 
-def read_exemplar(reference: str | Path) -> Exemplar:
+def read_exemplar(reference: str | Path, *, allow_gray: bool = False) -> Exemplar:
     """Read a color image, or a frame of a film: ``film.mp4@12.5``, ``@00:01:02.5``, ``@f1500``.
+
+    allow_gray: an image without color is no mistake, as for the shots of a plan, among which are titles.
 
     Raises:
         MediaError: it is missing, unreadable, or has no color.
@@ -41,7 +43,7 @@ def read_exemplar(reference: str | Path) -> Exemplar:
             raise MediaError(f"The exemplar {reference} is transparent everywhere: paint some of it opaque.")
         shown = torch.from_numpy(_bounded(opacity))[None]
         lab[1:] *= shown
-    if is_gray(lab):
+    if not allow_gray and is_gray(lab):
         raise MediaError(f"The exemplar {reference} is gray: it has no colors to give; choose an image in color.")
     return Exemplar(lab, str(reference), shown)
 

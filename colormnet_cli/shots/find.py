@@ -12,9 +12,9 @@ from ..errors import MediaError
 from ..settings import Progress
 from .detect import Boundary, detect
 from .looks import Look, look_at
+from .samples import Samples
 from .shot import Shot, Transition
 from .source import GrayFrame, Source, open_source
-from .stills import Samples
 
 __all__ = ["FilmShots", "FilmTimes", "find_shots", "read_shots", "shots_between"]
 

@@ -276,3 +276,14 @@ def test_references_at_frames_need_no_plan(work: Workplace) -> None:
     cv2.imwrite(str(wide), np.full((40, 100, 3), (20, 90, 200), np.uint8))
     with pytest.raises(MediaError, match="cannot be frame 3"):
         work.run(colors=ColorSource(references_at=(("f3", str(wide)),)))
+
+
+def test_a_gray_picture_keeps_its_shot_gray(work: Workplace) -> None:
+    """A title among the shots would end the run, or take colors of other shots."""
+    shutil.copy(work.plan / "stills/0002.png", work.plan / "colored/0002.png")
+    receipt = work.run()
+    assert any("0002.png" in warning and "stay gray" in warning for warning in receipt.warnings)
+    plan = plan_video(work.film, ColorSource(plan=work.plan), work.folder / "x.mp4").shots
+    assert plan is not None
+    frame = work.planes()[plan.stills[2]]
+    assert np.abs(frame[SIZE[0] :].astype(int) - 128).mean() < 1  # the random network colors the frames around it
