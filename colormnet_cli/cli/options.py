@@ -206,6 +206,9 @@ OPTIONS: dict[str, Any] = {
         metavar="N|source",
         parser=_size,
     ),
+    "vividness": option(
+        NETWORK, "Factor for the chroma of the result; colors stay inside the gamut.", metavar="FACTOR", min=0, max=4
+    ),
     "lookahead": option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
     "threads": option(
         MORE_NETWORK, "CPU threads of the network; default: one for each core that is idle at the start.", **_COUNT

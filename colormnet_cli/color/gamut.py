@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .lab import lab_to_rgb, lab_to_rgb_linear
 
-__all__ = ["lab_to_rgb_keeping_lightness"]
+__all__ = ["lab_to_rgb_keeping_lightness", "vivid"]
 
 _STEPS = 14  # halvings: the chroma that is left is found to a 16,000th
 _BELOW, _ABOVE = -1e-6, 1 + 5e-4  # linear light that still counts as inside: the white of Lab is not quite 1, 1, 1
@@ -24,6 +24,19 @@ def lab_to_rgb_keeping_lightness(lab: Tensor) -> Tensor:
         colors = lab[:, outside].unsqueeze(-1)  # [3,N,1]
         rgb[:, outside] = lab_to_rgb(_inside(colors)).squeeze(-1)
     return rgb
+
+
+def vivid(lab: Tensor, factor: float) -> Tensor:
+    """ab of Lab [3,H,W] with its chroma multiplied; what would leave the gamut gets the most that lies inside.
+
+    A color that was outside already is not changed.
+    """
+    scaled = torch.cat([lab[:1], factor * lab[1:]])
+    outside = _outside(scaled) & ~_outside(lab) if factor > 1 else torch.zeros_like(lab[0], dtype=torch.bool)
+    ab = torch.where(_outside(lab) & (factor > 1), lab[1:], scaled[1:])
+    if outside.any():
+        ab[:, outside] = _inside(scaled[:, outside].unsqueeze(-1)).squeeze(-1)[1:]
+    return ab
 
 
 def _inside(lab: Tensor) -> Tensor:

@@ -199,6 +199,7 @@ class Run(ABC):
                 settings.guided,
                 plan.orientation,
                 self.colorizer.engine.side_multiple,
+                settings.vividness,
             ),
             self.colorizer,
             plan.exemplar,

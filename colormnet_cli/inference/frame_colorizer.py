@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..color.gamut import vivid
 from ..color.guided_upsampling import upsample_ab
 from ..color.orientation import Orientation
 from ..color.planes import working_size
@@ -27,6 +28,7 @@ class Resampler:
         guided: upsample ab along the edges of the full-size lightness; False: bilinear.
         orientation: of the stored frames; the network sees them upright.
         multiple: of which both sides are at the working size.
+        vividness: by which chroma is multiplied on the way back, as far as the gamut reaches.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class Resampler:
         guided: bool = True,
         orientation: Orientation | None = None,
         multiple: int = 1,
+        vividness: float = 1.0,
     ) -> None:
         self.size, self.guided, self.orientation, self.multiple = size, guided, orientation or Orientation(), multiple
+        self.vividness = vividness
 
     @torch.inference_mode()
     def down(self, Ls: Sequence[Tensor]) -> Tensor:
@@ -52,6 +56,9 @@ class Resampler:
         One by one, since a batch of full-size frames takes memory.
         """
         stored = self.orientation.stored
+        if self.vividness != 1:
+            pairs = zip(working, abs_, strict=True)
+            abs_ = torch.stack([vivid(torch.cat((L, ab)), self.vividness) for L, ab in pairs])
         frames = zip(abs_, working, Ls, strict=True)
         return [upsample_ab(stored(ab), stored(small), L, guided=self.guided) for ab, small, L in frames]
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from skimage import color
 
-from colormnet_cli.color.gamut import lab_to_rgb_keeping_lightness
-from colormnet_cli.color.lab import lab_to_rgb
+from colormnet_cli.color.gamut import lab_to_rgb_keeping_lightness, vivid
+from colormnet_cli.color.lab import lab_to_rgb, lab_to_rgb_linear, rgb_to_lab
 
 
 def random_lab(spread: float) -> torch.Tensor:
@@ -52,3 +52,22 @@ def test_what_fits_is_what_lab_to_rgb_gives() -> None:
     assert (rgb - rgb.mean(0)).abs().max() < 2e-4
     assert rgb[:, 0, 0].tolist() == [0, 0, 0]
     assert (rgb[:, 0, -1] * 255).round().tolist() == [255, 255, 255]
+
+
+def test_vivid_multiplies_chroma_as_far_as_the_gamut_reaches() -> None:
+    """Stronger colors would be clipped to other hues, or weaker ones get another lightness."""
+    generator = torch.Generator().manual_seed(0)
+    rgb = torch.rand(3, 20, 30, generator=generator)
+    lab = rgb_to_lab(rgb)
+    assert torch.allclose(vivid(lab, 0.5), 0.5 * lab[1:])
+    assert torch.equal(vivid(lab, 1.0), lab[1:])
+    stronger = vivid(lab, 2.0)
+    growth = stronger.norm(dim=0) / lab[1:].norm(dim=0)
+    assert growth.min() > 0.99
+    assert growth.max() < 2.001
+    assert (growth > 1.99).any()  # where there is room
+    hue = (stronger * lab[1:]).sum(0) / (stronger.norm(dim=0) * lab[1:].norm(dim=0))
+    assert hue.min() > 0.999
+    linear = lab_to_rgb_linear(torch.cat([lab[:1], stronger]))
+    assert linear.min() > -1e-3
+    assert linear.max() < 1 + 1e-3

@@ -157,3 +157,13 @@ def test_few_frames_are_in_memory_or_on_disk_at_once(film: Film) -> None:
     assert list(film.folder.iterdir()) == []
     film.colors(colorizer, begin=12)
     assert len(film.reads) == 9 + 9
+
+
+def test_vividness_is_that_of_the_whole_film(film: Film) -> None:
+    """Frames of an exemplar, or of a backward pass, would be paler than the others."""
+    shot = ScheduledShot(1, 0, FRAMES, (film.reference(6, 20, 10),))
+    plain = film.colors(film.colorizer(shot), end=FRAMES)
+    pale = film.colorizer(shot)
+    pale.resampler.vividness = 0.5
+    for one, other in zip(plain, film.colors(pale, end=FRAMES), strict=True):
+        assert torch.allclose(0.5 * one, other, atol=1e-4)
