@@ -13,10 +13,10 @@ __all__ = ["STAGES", "BenchResult", "FilmFigures", "MemoryFigures", "MemoryFill"
 # Stages of a frame, in order. The network's step is all but the first and the last two.
 STAGES = {
     "decode": "reading the film, on its own",
-    "features": "PVGFE and keys",
-    "read": "reading the memory (MFP)",
+    "features": "the frame's features (PVGFE) and keys",
+    "read": "reading the memory (MFP), or matching the references",
     "la": "local attention (LA)",
-    "decoder": "decoder and hidden state",
+    "decoder": "decoder and hidden state, or ColorVidNet",
     "remember": "value encoder and memory, a γ-th of it a frame",
     "other": "the rest of the network's step",
     "color": "lightness in, guided upsampling, chroma planes out",

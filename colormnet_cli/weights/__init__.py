@@ -2,7 +2,7 @@
 
 from .download import FetchProgress, OnFetch
 from .hub import hub_cache_folder, is_offline
-from .load import blank_network, load_model, locate, model_from_file, network_from_file, weights_path
+from .load import blank_network, load_model, locate, network_from_file, weights_path
 from .lock import HubSource, LockEntry, UrlSource, add_file, lock_path, read_lock, user_lock_path
 from .parts import files_of
 from .resolve import Notice, cache_folder, candidates, ensure, find, require_storage
@@ -26,7 +26,6 @@ __all__ = [
     "load_model",
     "locate",
     "lock_path",
-    "model_from_file",
     "network_from_file",
     "read_lock",
     "require_storage",

@@ -20,10 +20,9 @@ from .parts import files_of, joined, parts_of
 from .resolve import Notice, ensure, find
 
 if TYPE_CHECKING:
-    from ..networks.colormnet import ColorMNet
     from ..networks.state_dict import Network
 
-__all__ = ["blank_network", "load_model", "locate", "model_from_file", "network_from_file", "weights_path"]
+__all__ = ["blank_network", "load_model", "locate", "network_from_file", "weights_path"]
 
 
 def load_model(
@@ -77,16 +76,6 @@ def network_from_file(path: Path, device: str = "cpu") -> Network:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return network.to(device).eval()
-
-
-def model_from_file(path: Path, device: str = "cpu") -> ColorMNet:
-    """The same for ColorMNet (or the preview's variant of it); CheckpointError where the file is of another network."""
-    from ..networks.colormnet import ColorMNet
-
-    network = network_from_file(path, device)
-    if not isinstance(network, ColorMNet):
-        raise CheckpointError(f"{path} has weights of {type(network).__name__}; ColorMNet's are needed here")
-    return network
 
 
 def blank_network(model: LockEntry | Path) -> Network:

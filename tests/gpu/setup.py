@@ -18,7 +18,7 @@ from colormnet_cli.bench.film import make_film
 from colormnet_cli.bench.synthetic_film import synthetic_exemplar, synthetic_lightness
 from colormnet_cli.film.plan import FilmPlan
 from colormnet_cli.inference.device import resolve_device
-from colormnet_cli.weights import LockEntry, find, locate, model_from_file
+from colormnet_cli.weights import LockEntry, find, locate, network_from_file
 from support.golden import make_golden_state
 from support.networks import make_small_model
 
@@ -56,7 +56,9 @@ class Setup:
         located = locate(name)
         path = find(located) if isinstance(located, LockEntry) else located
         if path is not None:
-            return model_from_file(path)
+            network = network_from_file(path)
+            assert isinstance(network, cm.ColorMNet)
+            return network
         model = cm.ColorMNet()
         cm.load_state(model, make_golden_state("state_dict"))
         return model

@@ -128,6 +128,17 @@ def test_what_a_frame_of_deep_exemplar_costs() -> None:
     assert on_gpu.operations == pytest.approx(small.operations, rel=0.01)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("kind", ["black", "white", "noise"])
+def test_no_nan(network: Network, precision: str, kind: str) -> None:
+    """Fails where an empty or wild frame (a leader, a fade, a burnt reel) ends the film in NaN."""
+    L = {"black": torch.zeros(1, 40, 56), "white": torch.full((1, 40, 56), 100.0), "noise": 100 * torch.rand(1, 40, 56)}
+    colorizer = cm.Colorizer(network, MEMORY, precision=precision)
+    colorizer.set_exemplar(torch.cat((L[kind], torch.zeros(2, 40, 56))))
+    colorizer.set_exemplar(random_lab(40, 56, seed=2))
+    assert all(colorizer.step(L[kind]).isfinite().all() for _ in range(4))
+
+
 def test_other_networks_are_refused() -> None:
     """Fails where a network for single images ends in an error deep inside a film."""
     with pytest.raises(ValueError, match="DDColor does not colorize films: give one of ColorMNet"):

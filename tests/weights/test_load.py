@@ -16,7 +16,7 @@ from colormnet_cli.errors import CheckpointError, WeightsError
 from colormnet_cli.inference.engine import check_colorizes_films
 from colormnet_cli.networks.colormnet import ColorMNet
 from colormnet_cli.networks.weight_file import blank_from_content, network_from_content, save_network
-from colormnet_cli.weights import blank_network, load_model, lock, model_from_file
+from colormnet_cli.weights import blank_network, load_model, lock
 from support.networks import make_small_ddcolor, make_small_deep_exemplar, make_small_model
 
 
@@ -41,8 +41,6 @@ def test_a_file_says_which_network_it_is_of(tmp_path):
     path = tmp_path / "stills.pt"
     save_network(make_small_ddcolor(), path)
     assert isinstance(load_model(path), cm.DDColor)
-    with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor; ColorMNet's are needed here"):
-        model_from_file(path)
     for network in (load_model(path), blank_network(path)):
         with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor, which does not colorize films"):
             check_colorizes_films(network, path)
