@@ -48,8 +48,8 @@ class ColorMNetEngine(Engine):
         ab = lab[None, 1:] if shown is None else lab[None, 1:] * shown
         L, ab = self._padded(lab[None, :1], _GRAY), self._padded(ab / _AB_SCALE, 0)
         f = self.model.features(L)
-        value, detail = self.model.value(L, ab, f), self.state_type.detail_of(self.model, L, ab, f)
-        key = self.model.key(f)
+        value, detail = self.model.value(L, ab, f.f16), self.state_type.detail_of(self.model, L, ab, f)
+        key = self.model.key(f.f16)
         if shown is not None:
             key = _without_hidden(key, self._padded(shown[None], 0))
         self._exemplars.append(EncodedExemplar(key, value, detail))
@@ -62,7 +62,7 @@ class ColorMNetEngine(Engine):
         f = self.net.features(
             torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L
         )  # PVGFE depends on nothing but the frames: they are computed ahead
-        q = self.net.key(f)
+        q = self.net.key(f.f16)
         answers = [self._advance(L[i : i + 1], f.frame(i), q.frame(i)) for i in range(len(L))]
         return _AB_SCALE * torch.cat(answers)[..., top : top + height, left : left + width].float()
 
@@ -110,7 +110,7 @@ class ColorMNetEngine(Engine):
     # Comparing pictures
 
     def compared(self, L: Tensor) -> Key:
-        return self.model.key(self.model.features(self._padded(L, _GRAY)))
+        return self.model.key(self.model.features(self._padded(L, _GRAY)).f16)
 
     def likeness(self, one: Key, other: Key) -> float:
         """By S of each element of `one` with the most similar one of `other`, against S with all of them."""
@@ -134,10 +134,10 @@ class ColorMNetEngine(Engine):
             self.steps(Ls, lookahead)
 
         def remember() -> None:
-            self.net.deep_update(self.net.value(L, ab, f), film.hidden)
+            self.net.deep_update(self.net.value(L, ab, f.f16), film.hidden)
 
         def decode_before_remembering() -> None:
-            readout = film.recall(L, f, self.net.key(f))
+            readout = film.recall(L, f, self.net.key(f.f16))
             self.net.decode(f, readout, film.hidden, update_hidden=False)
 
         return Rehearsal(color, remember, self.memory.gamma, decode_before_remembering)

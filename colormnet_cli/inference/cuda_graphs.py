@@ -43,7 +43,7 @@ Capture = Callable[[Callable[[], Any], _Pool], tuple[Callable[[], None], Any]]  
 
 
 class CudaGraphs:
-    """A model's methods, with the same results: `graphs.key(f)` is `model.key(f)`.
+    """A model's methods, with the same results: `graphs.key(f16)` is `model.key(f16)`.
 
     A call with new shapes runs as usual; the second one of its kind is captured, and replayed from then on. Results are
     copies, so they stay as they are. On other devices nothing is captured. A graph's first result is compared with that

@@ -85,13 +85,13 @@ class FilmState:
 
     def remember(self, frame: int, L: Tensor, ab: Tensor, f: Features, q: Key) -> None:
         """Remember a frame with its color; a later one than the first also renews the hidden state (deep update)."""
-        value, later = self.net.value(L, ab, f), self.last is not None
+        value, later = self.net.value(L, ab, f.f16), self.last is not None
         self.bank.remember(q, value)
         self._set_last(frame, q, value, deep_update=later)
 
     def remember_first(self, L: Tensor, ab: Tensor, f: Features, q: Key) -> None:
         """Remember the film's first frame with the colors of the exemplar that shows it, permanently."""
-        value = self.net.value(L, ab, f)
+        value = self.net.value(L, ab, f.f16)
         self.remember_exemplar(EncodedExemplar(q, value, self.detail_of(self.net.model, L, ab, f)))
         self._set_last(0, q, value, deep_update=True)
 

@@ -123,7 +123,7 @@ class _Clip:
         self.model, self.batch = model, len(lab)
         self.L = lab[:, :, :1].transpose(0, 1)  # (T, B, 1, H, W)
         features = model.features(self.L.flatten(0, 1))
-        keys = model.key(features)
+        keys = model.key(features.f16)
         self.features = [Features(*maps) for maps in zip(*(f.split(self.batch) for f in features), strict=True)]
         self.keys = [Key(*maps) for maps in zip(*(k.split(self.batch) for k in keys), strict=True)]
         self.values: list[Tensor] = []
@@ -150,7 +150,7 @@ class _Clip:
         return ab, readout
 
     def _remember(self, t: int, ab: Tensor) -> None:
-        self.values.append(self.model.value(self.L[t], ab, self.features[t]))
+        self.values.append(self.model.value(self.L[t], ab, self.features[t].f16))
 
     def read_memory(self, t: int, picks: Tensor) -> Tensor:
         """What frame t reads from the frames ``picks`` [B, 3], in float32: [B, C, h, w] for values of C channels."""

@@ -58,6 +58,19 @@ def test_a_film_replayed_is_the_same_film(batch: int) -> None:
     assert resumed[0].steps(frames).equal(resumed[1].steps(frames))
 
 
+def test_graphs_copy_no_maps_that_they_do_not_read() -> None:
+    """Fails where the fine features, the largest maps, are copied for keys and values, which read the coarse ones."""
+    made = colorizer(True)
+    for L in synthetic_lightness(range(6), SIZE, SIZE, "cpu"):
+        made.step(L)
+    copied = {
+        kind[0]: max(x.shape[-2] for x in graph._inputs if isinstance(x, torch.Tensor) and x.shape[1] > 2)
+        for kind, graph in made.engine.net._graphs.items()
+        if graph is not None and kind[0] in ("key", "value")
+    }
+    assert copied == {"key": SIZE[0] // 16, "value": SIZE[0] // 16}
+
+
 def test_graphs_of_another_size_go() -> None:
     """Fails where clips of many sizes, coloured one after the other, fill the device with what none needs again."""
     made = colorizer(True)

@@ -86,13 +86,13 @@ class ColorMNet(Network):
         """PVGFE: [B, 1, H, W] to f16, f8, f4."""
         return self.pvgfe(self._lightness(L))
 
-    def key(self, f: Features) -> Key:
-        """The frame's query, and its key once it is remembered."""
-        return self.key_projection(f.f16)
+    def key(self, f16: Tensor) -> Key:
+        """The frame's query, and its key once it is remembered, of its coarse features."""
+        return self.key_projection(f16)
 
-    def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
+    def value(self, L: Tensor, ab: Tensor, f16: Tensor) -> Tensor:
         """The value of a frame with this color [B, 2, H, W] in the memory: [B, 2, Cv, h, w]."""
-        return self.value_encoder(self._lightness(L), ab.to(self.dtype), f.f16)
+        return self.value_encoder(self._lightness(L), ab.to(self.dtype), f16)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         """The hidden state after a frame was remembered."""

@@ -41,10 +41,10 @@ class PreviewNet(ColorMNet):
     def of_sizes(cls, sizes: Mapping[str, Any]) -> PreviewNet:
         return cls(PreviewConfig(**{name: size for name, size in sizes.items() if name != "raw_ab"}))
 
-    def value(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
+    def value(self, L: Tensor, ab: Tensor, f16: Tensor) -> Tensor:
         """The learned value, and ab itself: [B, 2, Cv + 1, h, w]."""
         own = F.avg_pool2d(ab.to(self.dtype), self.config.stride)[:, :, None]
-        return torch.cat((super().value(L, ab, f), own), dim=2)
+        return torch.cat((super().value(L, ab, f16), own), dim=2)
 
     def deep_update(self, value: Tensor, hidden: Tensor) -> Tensor:
         return super().deep_update(value[:, :, :-1], hidden)

@@ -104,8 +104,8 @@ def test_modules(golden_model: cm.ColorMNet) -> None:
     model, lab = golden_model, to_lab(np.load(GOLDEN / "modules.npz")["frames"])
     L, ab = lab[:, :1], lab[:, 1:] / 110
     f = model.features(L)
-    q = model.key(f)
-    value = model.value(L[:1], ab[:1], f.frame(0))
+    q = model.key(f.f16)
+    value = model.value(L[:1], ab[:1], f.f16[:1])
     hidden = model.deep_update(value, golden["hidden_in"])
     local = model.local(q.frame(1), Remembered(q.frame(0).key, value))
 
