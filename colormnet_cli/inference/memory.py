@@ -95,7 +95,7 @@ class MemoryBank:
                 on_exemplars(scores[:, self.exemplar_rows()])
             best, indices = top_k(scores, k)
             weights = best.softmax(dim=1)
-            use.index_put_((indices.flatten(),), weights.flatten(), accumulate=True)
+            use.index_add_(0, indices.flatten(), weights.flatten())
             # A weighted sum of the few rows named, instead of a product with a matrix that is nearly all zeros.
             parts.append(F.embedding_bag(indices, values, per_sample_weights=weights.to(values.dtype), mode="sum"))
         self._life[rows] += 1
