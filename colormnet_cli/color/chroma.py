@@ -5,6 +5,8 @@ Pure functions on tensors, on whatever device these are; every one takes a batch
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,8 +29,7 @@ def luma_to_lightness(y: Tensor, fmt: PlaneFormat) -> Tensor:
     if y.ndim not in (2, 3) or y.is_floating_point():
         raise ValueError(f"y is {y.dtype} {tuple(y.shape)}, they must be integers [H,W] or [K,H,W]")
     # A plane has few different codes: a table costs nothing, a power for every pixel does (on a CPU).
-    codes = torch.arange(2**fmt.bits, dtype=torch.float32, device=y.device)
-    table = _gray_lightness(((codes - fmt.black) / fmt.luma_span).clamp(0, 1))
+    table = _lightness_table(fmt, y.device)
     return table.index_select(0, y.reshape(-1).to(torch.int32)).reshape(y.shape).unsqueeze(-3)
 
 
@@ -52,6 +53,14 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     dtype = torch.uint8 if fmt.bits == 8 else torch.int16 if fmt.bits < 16 else torch.int32
     cb, cr = codes.to(dtype).unbind(-3)
     return cb, cr
+
+
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _lightness_table(fmt: PlaneFormat, device: torch.device) -> Tensor:
+    """L of every code [2ⁿ]."""
+    codes = torch.arange(2**fmt.bits, dtype=torch.float32, device=device)
+    return _gray_lightness(((codes - fmt.black) / fmt.luma_span).clamp(0, 1))
 
 
 def _gray_lightness(gray: Tensor) -> Tensor:
