@@ -89,11 +89,14 @@ def _prepared_plan(session: Session, reporter: Reporter, request: Request, job: 
     """Find the shots of a film, color their stills, and plan the film by them. What is there already is kept."""
     from ..film.plan import plan_video
     from ..shots.folder import make_plan
+    from ..weights import weights_path
 
     def report(at: Progress) -> None:
         reporter.film(job.source.name, at, "stills" if at.phase == "automatic" else "frames")
 
     folder = job.plan_folder
+    if not (folder / "shots.csv").exists():  # all its stills will need the weights: fetched before the film is read
+        weights_path(request.auto_model, notice=reporter.message, progress=reporter.fetch)
     make_plan(job.source, folder, progress=report)
     color_missing(session, reporter, ready, folder, request.auto_model, report)
     make_plan(job.source, folder)  # the page that shows all pictures

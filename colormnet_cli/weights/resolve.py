@@ -215,10 +215,11 @@ def _download_from(source: Source, entry: LockEntry, progress: OnFetch | None, a
 def _unavailable(entry: LockEntry, why: str, remedy: str) -> DownloadError:
     names = read_lock()
     if entry.name in names:  # not for the weights that training starts from
-        if entry.name != "preview" and "preview" in names:
+        setting = "model" if entry.network != "DDColor" else "auto_model"
+        if setting == "model" and entry.name != "preview" and "preview" in names:
             remedy += ', use the small model that is part of this program (`model="preview"`)'
         facts = f" ({entry.size:,} bytes, sha256 {entry.sha256})" if entry.sha256 else ""
-        remedy += f", or get {entry.file}{facts} from elsewhere and give its path (`model=PATH`)"
+        remedy += f", or get {entry.file}{facts} from elsewhere and give its path (`{setting}=PATH`)"
     return DownloadError(f"The weights {entry.name!r} could not be downloaded: {why}. {remedy}")
 
 

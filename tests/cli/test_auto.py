@@ -43,9 +43,10 @@ def film(place: Path, tmp_path: Path) -> Path:
     return tmp_path / "old.mp4"
 
 
-def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-m", "colormnet_cli", *map(str, arguments)]
-    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    env = {**os.environ, **environment}
+    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env=env)
 
 
 def auto(*more: str | Path) -> list[str | Path]:
@@ -115,6 +116,17 @@ def test_photographs_each_on_its_own(film: Path) -> None:
     results = [cv2.imread(str(film.parent / "photos-color" / f"{number}.png")) for number in range(3)]
     assert [result.shape[:2] for result in results] == [(60, 80), (90, 64), (60, 80)]
     assert np.array_equal(results[0], results[2])
+
+
+def test_weights_that_cannot_be_fetched_are_reported_before_the_film_is_read(film: Path) -> None:
+    """A long film would be read to its end first, or the sentence would advise a network that colors no stills."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(film.parent / "empty"), "COLORMNET_CACHE": str(film.parent / "no")}
+    done = command("colorize", "old.mp4", "--auto", "--model", "preview", "-o", "out.mp4", cwd=film.parent, **offline)
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE is set" in done.stderr
+    assert "--auto-model PATH" in done.stderr
+    assert "--model preview" not in done.stderr
+    assert not (film.parent / "old-plan").exists()
 
 
 def test_wrong_usage_is_one_sentence(film: Path) -> None:
