@@ -39,13 +39,13 @@ class NetworkSettings:
     lookahead: int | None = None  # frames given to the network at once; None: by device
     threads: int | None = None  # of the CPU, for the network; None: as many as PyTorch has
     guided: bool = True  # ab upsampled along the edges of the luma; False: bilinear
-    vividness: float = 1.0  # by which the chroma of the result is multiplied, as far as the gamut reaches
+    vividness: float | None = None  # by which chroma is multiplied, inside the gamut; None: the network's own
     ref_is_first: bool | None = None  # is the exemplar the first frame? None: decided by comparing their L
 
     def __post_init__(self) -> None:
         if self.size not in ("source", None) and (isinstance(self.size, (bool, str)) or self.size < 16):
             raise UsageError(f"`size` is {self.size!r}: give the shorter side in pixels, at least 16, or 'source'.")
-        if not 0 <= self.vividness <= 4:
+        if self.vividness is not None and not 0 <= self.vividness <= 4:
             raise UsageError(f"`vividness` is {self.vividness}: give a factor between 0 (gray) and 4; 1 is unchanged.")
         if self.lookahead is not None and self.lookahead < 1:
             raise UsageError(f"`lookahead` is {self.lookahead}: give at least one frame.")

@@ -46,10 +46,10 @@ def sizes_of(model: str) -> tuple[Network, str]:
 
     found = locate(model)
     path: Path | None = find(found) if isinstance(found, LockEntry) else found
-    to_fetch = f"{bytes_text(found.size or None)} would be downloaded" if isinstance(found, LockEntry) else ""
+    size = bytes_text(found.size) if isinstance(found, LockEntry) and found.size else "of unknown size"
     network = blank_network(found)
     check_colorizes_films(network, path or Path(model))
-    return network, str(path) if path else to_fetch
+    return network, str(path) if path else f"{size} would be downloaded"
 
 
 def forecast(

@@ -207,7 +207,11 @@ OPTIONS: dict[str, Any] = {
         parser=_size,
     ),
     "vividness": option(
-        NETWORK, "Factor for the chroma of the result; colors stay inside the gamut.", metavar="FACTOR", min=0, max=4
+        NETWORK,
+        "Factor for the chroma of the result; colors stay inside the gamut; default: 1, for deep-exemplar 1.25.",
+        metavar="FACTOR",
+        min=0,
+        max=4,
     ),
     "lookahead": option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
     "threads": option(

@@ -28,7 +28,8 @@ class Resampler:
         guided: upsample ab along the edges of the full-size lightness; False: bilinear.
         orientation: of the stored frames; the network sees them upright.
         multiple: of which both sides are at the working size.
-        vividness: by which chroma is multiplied on the way back, as far as the gamut reaches.
+        vividness: by which chroma is multiplied on the way back, as far as the gamut reaches. None: color of a network
+            that has a factor of its own is multiplied by that, exemplars are not.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Resampler:
         guided: bool = True,
         orientation: Orientation | None = None,
         multiple: int = 1,
-        vividness: float = 1.0,
+        vividness: float | None = None,
     ) -> None:
         self.size, self.guided, self.orientation, self.multiple = size, guided, orientation or Orientation(), multiple
         self.vividness = vividness
@@ -56,7 +57,7 @@ class Resampler:
         One by one, since a batch of full-size frames takes memory.
         """
         stored = self.orientation.stored
-        if self.vividness != 1:
+        if self.vividness not in (None, 1):
             pairs = zip(working, abs_, strict=True)
             abs_ = torch.stack([vivid(torch.cat((L, ab)), self.vividness) for L, ab in pairs])
         frames = zip(abs_, working, Ls, strict=True)
@@ -122,7 +123,9 @@ class FrameColorizer:
         engine = self.colorizer.engine
         given = int(self.colorizer.frame == 0 and engine.first is not None)  # the first frame has the exemplar's color
         abs_ = self.colorizer.steps(working, self.batch)
-        return abs_ if engine.vividness == 1 else torch.cat((abs_[:given], engine.vividness * abs_[given:]))
+        if engine.vividness == 1 or self.resampler.vividness is not None:
+            return abs_
+        return torch.cat((abs_[:given], engine.vividness * abs_[given:]))
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int], rounded: int) -> None:
         multiple = self.colorizer.engine.side_multiple

@@ -15,6 +15,7 @@ from colormnet_cli.color.resize import resize
 from colormnet_cli.errors import UsageError
 from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.inference.engine import _ENGINES, engine_of
+from colormnet_cli.inference.frame_colorizer import Resampler
 from colormnet_cli.networks.deep_exemplar import Exemplar
 from colormnet_cli.networks.state_dict import Network
 from support.networks import make_small_ddcolor, make_small_deep_exemplar, make_small_model
@@ -212,6 +213,21 @@ def test_a_films_color_is_more_vivid_than_the_networks_and_the_colored_frame_is_
         small = resize(L, size)
         expected = upsample_ab(factor * colorizer.step(small), small, L, guided=False)
         assert torch.allclose(found.step(L), expected, atol=1e-4)
+
+
+def test_a_vividness_that_is_given_replaces_the_papers() -> None:
+    """Fails where `--vividness 1` still multiplies the network's color."""
+    L = film(1, 64, 96)[0]
+    own, plain = (
+        cm.FrameColorizer(
+            cm.Colorizer(make_small_deep_exemplar()),
+            [cm.Exemplar(random_lab(64, 96, seed=2))],
+            ref_is_first=False,
+            resampler=Resampler("source", guided=False, multiple=8, vividness=vividness),
+        ).step(L)
+        for vividness in (None, 1.0)
+    )
+    assert torch.allclose(own, 1.25 * plain, atol=1e-4)
 
 
 def test_the_working_size_is_the_papers_where_none_is_given() -> None:
