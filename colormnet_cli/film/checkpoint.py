@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
 from ..video.reader import Frame, FrameChecksum
 
 if TYPE_CHECKING:
@@ -93,6 +91,8 @@ class CheckpointSaver:
 
 def copied_to_cpu(state: Any) -> Any:
     """A copy of nested tensors and plain values on the CPU, which later steps do not change."""
+    from torch import Tensor
+
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):

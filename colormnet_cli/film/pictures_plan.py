@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..color.orientation import Orientation
 from ..color.planes import working_size
 from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
-from ..inference.exemplar import Exemplar
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import has_alpha_and_pages, size_by_header
 from ..media.picture import check_size, open_picture
@@ -32,6 +31,9 @@ from .shot_schedule import (
     references_of,
     shots_of_plan,
 )
+
+if TYPE_CHECKING:
+    from ..inference.exemplar import Exemplar
 
 __all__ = ["PicturesPlan", "default_output", "find_pictures", "plan_pictures"]
 
@@ -68,7 +70,7 @@ class PicturesPlan:
 
     def target(self, picture: Path) -> Path:
         """Where a picture goes."""
-        return self.output / f"{picture.stem}.png"
+        return _target(self.output, picture)
 
     @property
     def working_size(self) -> tuple[int, int]:
@@ -111,6 +113,7 @@ def plan_pictures(
     target = default_output(folder) if output is None else Path(output)
     if target.name in ("", ".."):  # "." has no name for the progress folder beside it
         target = target.resolve()
+    _check_output(folder, target, pictures, settings.overwrite)
     plan = None if colors.plan is None else read_plan(colors.plan, folder)
     if colors.auto:  # each picture on its own
         shots = [ScheduledShot(number, number, number + 1, ()) for number in range(len(pictures))]
@@ -125,11 +128,9 @@ def plan_pictures(
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
     losses = (*_losses(pictures), *gray)
-    planned = PicturesPlan(
+    return PicturesPlan(
         folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, colors.auto
     )
-    _check_output(planned)
-    return planned
 
 
 def _picture_at(moment: Timecode, folder: Path) -> int:
@@ -178,18 +179,21 @@ def _losses(pictures: Sequence[Path]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _check_output(plan: PicturesPlan) -> None:
+def _target(output: Path, picture: Path) -> Path:
+    return output / f"{picture.stem}.png"
+
+
+def _check_output(folder: Path, output: Path, pictures: Sequence[Path], overwrite: bool) -> None:
     """Check that the output folder is not the input, is writable, and contains none of the names."""
-    output = plan.output
     if output.exists() and not output.is_dir():
         raise OutputError(f"The output {output} is a file; pictures go into a folder.")
-    if output.is_dir() and output.samefile(plan.folder):
+    if output.is_dir() and output.samefile(folder):
         raise UsageError(f"The output {output} is the input itself: give the output another folder.")
-    for folder in (output, output.parent):  # the progress of the run lies beside the output
-        check_folder(folder)
-    if plan.settings.overwrite or progress_folder(plan.output).exists():  # then they are an interrupted run's
+    for written in (output, output.parent):  # the progress of the run lies beside the output
+        check_folder(written)
+    if overwrite or progress_folder(output).exists():  # then they are an interrupted run's
         return
-    taken = next((t for t in map(plan.target, plan.pictures) if t.exists()), None)
+    taken = next((path for picture in pictures if (path := _target(output, picture)).exists()), None)
     if taken is not None:
         raise OutputError(
             f"The picture {taken} exists: choose another folder, or allow it to be replaced (`overwrite=True`)."

@@ -20,8 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import torch
-
 from ..errors import OutputError, UsageError
 from ..files import file_sha256, sync_folder, write_whole
 from ..wording import listed
@@ -124,6 +122,8 @@ class ProgressFolder:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run is resumed."""
         saved = _Saved(checkpoint, None)
         if state is not None:
+            import torch  # a folder's plan asks for this one's name before PyTorch is imported
+
             buffer = io.BytesIO()  # torch.save turns a full disk into an error that does not say so
             torch.save(dict(state), buffer)
             saved = _Saved(checkpoint, hashlib.sha256(buffer.getbuffer()).hexdigest())
@@ -150,6 +150,8 @@ class ProgressFolder:
         """The Colorizer's state at `checkpoint`."""
         if not self._saved:
             raise ValueError("there is no checkpoint whose state could be loaded")
+        import torch
+
         path = self.path / self._saved[0].file
         try:
             loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

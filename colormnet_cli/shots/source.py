@@ -12,7 +12,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ..errors import MediaError
@@ -84,6 +83,8 @@ class _Film(Source):
 
     def picture(self, frame: GrayFrame) -> NDArray[np.uint8]:
         luma = convert_luma(frame.luma, (self.bits, 8), (self.info.full_range, True))
+        import torch  # a film is planned before PyTorch is imported
+
         upright: NDArray[np.uint8] = self.info.orientation.upright(torch.from_numpy(luma)).numpy()
         return upright
 

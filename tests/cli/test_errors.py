@@ -129,7 +129,7 @@ def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
 
 def test_wrong_usage_does_not_wait_for_torch(world):
     """A typo should cost a moment, not the seconds that PyTorch takes to be imported."""
-    lines = [line.split() for line, _ in WRONG_USAGE if line.startswith("colorize")]
+    lines = [line.split() for line, _ in WRONG_USAGE if line.startswith(("colorize", "frames"))]
     program = (
         "import sys\nsys.modules['torch'] = None\nfrom colormnet_cli.cli import main\n"
         f"for line in {lines}:\n    try: main(line)\n    except SystemExit as end: print(end.code)"
