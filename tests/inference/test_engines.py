@@ -141,9 +141,9 @@ def test_no_nan(network: Network, precision: str, kind: str) -> None:
 
 
 def test_other_networks_are_refused() -> None:
-    """Fails where a network for single images ends in an error deep inside a film."""
-    with pytest.raises(ValueError, match="DDColor does not colorize films: give one of ColorMNet"):
-        cm.Colorizer(make_small_ddcolor())
+    """Fails where a network for something else ends in an error deep inside a film."""
+    with pytest.raises(ValueError, match="BlindConsistency does not colorize films: give one of ColorMNet"):
+        cm.Colorizer(cm.BlindConsistency(6, 2, width=8, blocks=1))
 
 
 # Deep Exemplar

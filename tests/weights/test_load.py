@@ -37,13 +37,16 @@ def test_our_own_file_loads_with_its_sizes(small_model, film):
 
 
 def test_a_file_says_which_network_it_is_of(tmp_path):
-    """Loading a file of DDColor gives DDColor; where a film needs ColorMNet, it is refused before the film starts."""
+    """Loading a file of DDColor gives DDColor; one that colorizes no films is refused before one starts."""
     path = tmp_path / "stills.pt"
     save_network(make_small_ddcolor(), path)
     assert isinstance(load_model(path), cm.DDColor)
-    for network in (load_model(path), blank_network(path)):
-        with pytest.raises(CheckpointError, match=r"stills\.pt has weights of DDColor, which does not colorize films"):
-            check_colorizes_films(network, path)
+    save_network(cm.BlindConsistency(6, 2, width=8, blocks=1), other := tmp_path / "steady.pt")
+    for network in (load_model(other), blank_network(other)):
+        with pytest.raises(
+            CheckpointError, match=r"steady\.pt has weights of BlindConsistency, which does not colorize"
+        ):
+            check_colorizes_films(network, other)
     content = torch.load(path, weights_only=True)
     torch.save({**content, "network": "Later"}, path)
     with pytest.raises(CheckpointError, match=r"'Later' is not known.*later version"):
