@@ -198,8 +198,8 @@ class Progress:
     """One report of a running job."""
 
     # seeking the start; coloring; propagating color backward; muxing the output; evaluating;
-    # finding shots; writing stills; coloring stills
-    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills", "automatic"]
+    # finding shots; writing stills; coloring stills; verifying
+    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills", "automatic", "verify"]
     frame: int  # frames done of `total`, including those of an earlier, interrupted run
     total: int | None  # None where the container does not say; estimated where it gives only a duration
     fps: float  # frames per second over the last few seconds of this run; 0 where not known yet

@@ -20,7 +20,19 @@ from .session import Session, sentence
 __all__ = ["app", "main"]
 
 # Each is a module of this folder with a function `register(app)`, which imports nothing heavy until its command runs.
-COMMANDS = ("colorize", "frames", "shots", "stills", "train", "evaluate", "compare", "bench", "weights", "doctor")
+COMMANDS = (
+    "colorize",
+    "frames",
+    "shots",
+    "stills",
+    "verify",
+    "train",
+    "evaluate",
+    "compare",
+    "bench",
+    "weights",
+    "doctor",
+)
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error

@@ -32,6 +32,7 @@ _PHASES = {
     "shots": "finding shots",
     "stills": "writing stills",
     "automatic": "coloring stills",
+    "verify": "comparing",
 }
 
 

@@ -1,0 +1,203 @@
+"""`verify`: each single change to a finished film is found, and untouched results pass."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from colormnet_cli import ColorizeSettings, colorize_video
+from colormnet_cli.film.verify import Check, verify_film
+from support.films import FULL, make_film
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FFV1 = {"codec": "ffv1", "options": {}}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, small_model: Any) -> Path:
+    """old.mkv with everything, out.mkv (FFV1) and out.mp4 (H.264) of it, and the receipt of the first."""
+    folder = tmp_path_factory.mktemp("verify")
+    make_film(folder / "old.mkv", FULL, rotation=None)
+    photo = np.full((48, 64, 3), (30, 90, 200), np.uint8)
+    cv2.imwrite(str(folder / "photo.png"), photo)
+    for name, more in (("out.mkv", {"archive": True}), ("out.mp4", {})):
+        settings = ColorizeSettings(size=32, **more)  # type: ignore[arg-type]
+        receipt = colorize_video(
+            folder / "old.mkv", folder / "photo.png", folder / name, model=small_model, device="cpu", settings=settings
+        )
+        (folder / f"{name}.json").write_text(receipt.to_json())
+    return folder
+
+
+def failed(checks: list[Check]) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+
+
+def test_untouched_results_pass(films: Path) -> None:
+    """A whole film would be called broken, and the command ignored from then on."""
+    for name in ("out.mkv", "out.mp4"):
+        receipt = json.loads((films / f"{name}.json").read_text())
+        checks = verify_film(films / "old.mkv", films / name, receipt=receipt)
+        assert failed(checks) == []
+        luma = next(check for check in checks if check.name == "luma")
+        assert ("bit-identical" in luma.detail) == (name == "out.mkv")
+
+
+class Tampered:
+    """Rewrites a finished film with one change."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self.source, self.target = source, target
+
+    def write(
+        self,
+        frames: Callable[[list[av.VideoFrame]], list[av.VideoFrame]] = lambda frames: frames,
+        packet: Callable[[str, int, Any], bool] = lambda kind, number, packet: True,
+        keep: Callable[[Any], bool] = lambda stream: True,
+        container: Callable[[Any], None] = lambda out: None,
+        video: Callable[[Any], None] = lambda stream: None,
+    ) -> Path:
+        with av.open(str(self.source)) as source, av.open(str(self.target), "w") as out:
+            picture = source.streams.video[0]
+            decoded = list(av.open(str(self.source)).decode(video=0))
+            made = out.add_stream("ffv1", rate=25)
+            made.width, made.height, made.pix_fmt = picture.width, picture.height, picture.pix_fmt
+            made.time_base = made.codec_context.time_base = picture.time_base
+            for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
+                setattr(made.codec_context, name, getattr(picture.codec_context, name))
+            video(made)
+            copies: dict[int, Any] = {}
+            for stream in source.streams:
+                if stream.type in ("audio", "subtitle") and keep(stream):
+                    copies[stream.index] = out.add_stream_from_template(stream)
+                    copies[stream.index].metadata.update(stream.metadata)
+                if stream.type == "attachment" and keep(stream):
+                    out.add_attachment("font.ttf", "font/ttf", FULL.attachment or b"")
+            out.metadata.update({k: v for k, v in source.metadata.items() if k.lower() != "encoder"})
+            out.set_chapters(source.chapters())
+            container(out)
+            out.start_encoding()
+            counts: dict[int, int] = {}
+            for item in source.demux([stream for stream in source.streams if stream.index in copies]):
+                if item.size:
+                    index = item.stream.index
+                    counts[index] = counts.get(index, -1) + 1
+                    if packet(item.stream.type, counts[index], item):
+                        item.stream = copies[index]
+                        out.mux(item)
+            for frame in frames(decoded):
+                frame.pict_type = 0
+                out.mux(made.encode(frame))
+            out.mux(made.encode(None))
+        return self.target
+
+
+def brighter(frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+    planes, old = frames[7].to_ndarray(), frames[7]
+    planes[1, 36] += 1
+    frames[7] = av.VideoFrame.from_ndarray(planes, old.format.name)
+    frames[7].pts, frames[7].time_base = old.pts, old.time_base
+    frames[7].color_range, frames[7].colorspace = old.color_range, old.colorspace
+    return frames
+
+
+def later(frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+    for frame in frames[5:]:
+        frame.pts += 1
+    return frames
+
+
+def doubled(frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+    copy = av.VideoFrame.from_ndarray(frames[-1].to_ndarray(), frames[-1].format.name)
+    copy.pts, copy.time_base = frames[-1].pts + 40, frames[-1].time_base
+    return [*frames, copy]
+
+
+def one_lost(kind: str, which: int) -> Callable[[str, int, Any], bool]:
+    return lambda found, number, packet: not (found == kind and number == which)
+
+
+def set_range(stream: Any) -> None:
+    stream.codec_context.color_range = 2
+
+
+def set_matrix(stream: Any) -> None:
+    stream.codec_context.colorspace = 6
+
+
+def set_shape(stream: Any) -> None:
+    stream.codec_context.sample_aspect_ratio = Fraction(1)
+
+
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "frame dropped": ({"frames": lambda f: f[:11] + f[12:]}, "frames"),
+    "frame duplicated": ({"frames": doubled}, "frames"),
+    "one luma value by 1": ({"frames": brighter}, "luma"),
+    "timestamps by one tick": ({"frames": later}, "timestamps"),
+    "audio packet missing": ({"packet": one_lost("audio", 9)}, "audio"),
+    "subtitle missing": ({"packet": one_lost("subtitle", 1)}, "subtitle"),
+    "subtitles missing": ({"keep": lambda stream: stream.type != "subtitle"}, "subtitle"),
+    "attachment missing": ({"keep": lambda stream: stream.type != "attachment"}, "attachment"),
+    "tag changed": ({"container": lambda out: out.metadata.update(title="Another")}, "metadata"),
+    "chapters missing": ({"container": lambda out: out.set_chapters([])}, "chapters"),
+    "range flag": ({"video": set_range}, "color range"),
+    "matrix": ({"video": set_matrix}, "color matrix"),
+}
+
+
+def test_the_rewritten_film_itself_passes(films: Path, tmp_path: Path) -> None:
+    """The changes below would be found for another reason than themselves."""
+    whole = Tampered(films / "out.mkv", tmp_path / "same.mkv").write()
+    others = [text for text in failed(verify_film(films / "old.mkv", whole)) if not text.startswith("pixel aspect")]
+    assert others == []  # PyAV cannot write the pixel aspect
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_each_change_is_found(films: Path, tmp_path: Path, change: str) -> None:
+    """A damaged film would be taken for a whole one."""
+    how, what = CHANGES[change]
+    path = Tampered(films / "out.mkv", tmp_path / "changed.mkv").write(**how)
+    found = [text for text in failed(verify_film(films / "old.mkv", path)) if not text.startswith("pixel aspect")]
+    assert any(text.startswith(what) for text in found), found
+
+
+def test_the_pixel_aspect_is_compared(films: Path, tmp_path: Path) -> None:
+    """A film for television would be shown too narrow."""
+    path = Tampered(films / "out.mkv", tmp_path / "narrow.mkv").write(video=set_shape)
+    assert any(text.startswith("pixel aspect") for text in failed(verify_film(films / "old.mkv", path)))
+
+
+def test_another_picture_in_a_lossy_film_is_found(films: Path, tmp_path: Path, small_model: Any) -> None:
+    """Losses of the encoder would hide a wrong scene."""
+    other = make_film(tmp_path / "other.mkv", FULL, rotation=None, bars=30)
+    checks = verify_film(other, films / "out.mp4")
+    assert any(text.startswith("luma: another picture") for text in failed(checks))
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "colormnet_cli", "verify", *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_command(films: Path, tmp_path: Path) -> None:
+    """An archive's script would not learn that a film is damaged."""
+    fine = run(films / "old.mkv", films / "out.mkv", "--json")
+    assert fine.returncode == 0, fine.stderr
+    assert json.loads(fine.stdout)["passed"] is True
+    broken = Tampered(films / "out.mkv", tmp_path / "broken.mkv").write(frames=brighter)
+    text = run(films / "old.mkv", broken)
+    assert text.returncode == 1
+    assert "FAIL  luma" in text.stdout
+    assert "frame 7 at" in text.stdout
+    hashed = run(films / "old.mkv", broken, "--receipt", films / "out.mkv.json")
+    assert "receipt, result" in hashed.stderr
