@@ -1,4 +1,4 @@
-"""What many tests share: a small network, films in its colours, the published arithmetic's weights at random."""
+"""What many tests share: a small network, films in its colors, the published arithmetic's weights at random."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def small_model() -> cm.ColorMNet:
 
 @pytest.fixture(scope="session")
 def lively(small_model: cm.ColorMNet) -> cm.ColorMNet:
-    """Random weights that answer in strong colours, so that some leave the gamut."""
+    """Random weights that answer in strong colors, so that some leave the gamut."""
     model = copy.deepcopy(small_model)
     with torch.no_grad():
         model.decoder.predict.weight *= 5
@@ -59,7 +59,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exemplar: two colours with some grain."""
+    """An exemplar: two colors with some grain."""
     picture = np.zeros((60, 80, 3), np.uint8)
     picture[:, :40], picture[:, 40:] = (40, 90, 200), (180, 120, 20)
     picture += np.random.default_rng(0).integers(0, 40, picture.shape).astype(np.uint8)
@@ -70,7 +70,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exemplar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A colour picture of the same film as the scans of `scans.py`, but none of their frames."""
+    """A color picture of the same film as the scans of `scans.py`, but none of their frames."""
     from support.scans import rgb_frame  # needs scikit-image, which few tests do
 
     path = tmp_path_factory.mktemp("exemplar") / "ref.png"

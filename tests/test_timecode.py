@@ -1,4 +1,4 @@
-"""A moment misread colours the wrong part of the film, or takes the wrong frame as the exemplar."""
+"""A moment misread colors the wrong part of the film, or takes the wrong frame as the exemplar."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_frame_number_is_not_seconds() -> None:
 
 @pytest.mark.parametrize("text", ["", "f", "f-1", "-1", "1:2:3:4", "0:60", "1:60:00", "abc", "1e3", "12,5", "nan", "٣"])
 def test_what_is_no_time_is_said_in_one_sentence(text: str) -> None:
-    """A typing error must not colour from 0."""
+    """A typing error must not color from 0."""
     with pytest.raises(UsageError, match="is not a time"):
         parse_time(text)
 

@@ -28,7 +28,7 @@ def frames_in(path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def test_a_film_comes_out_in_colour_and_the_last_line_says_so(command, tmp_path):
+def test_a_film_comes_out_in_color_and_the_last_line_says_so(command, tmp_path):
     """The command of the README's first lines."""
     code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW)
     assert (code, out) == (0, "")
@@ -68,11 +68,11 @@ def test_several_films_load_the_network_once(command, monkeypatch):
     loads = []
     real = weights.network_from_file
     monkeypatch.setattr(weights, "network_from_file", lambda path: (loads.append(path), real(path))[1])
-    code, out, err = command("colorize", "old.mp4", "two.mp4", "-o", "colour", *HOW, "--json")
+    code, out, err = command("colorize", "old.mp4", "two.mp4", "-o", "color", *HOW, "--json")
     assert code == 0
     assert len(loads) == 1
     assert [receipt["frames"] for receipt in json.loads(out)] == [6, 3]
-    assert len(re.findall("^Wrote colour/", err, re.MULTILINE)) == 2
+    assert len(re.findall("^Wrote color/", err, re.MULTILINE)) == 2
 
 
 def test_another_network(command):
@@ -123,8 +123,8 @@ def test_progress_as_json_lines(command):
     code, _, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--progress", "json")
     assert code == 0
     events = [json.loads(line) for line in err.splitlines()]
-    coloured = [event for event in events if event["event"] == "progress" and event["phase"] == "color"]
-    assert coloured[-1]["done"] == coloured[-1]["total"] == 6
+    colored = [event for event in events if event["event"] == "progress" and event["phase"] == "color"]
+    assert colored[-1]["done"] == colored[-1]["total"] == 6
     assert events[-1]["event"] == "note"
     assert events[-1]["text"].startswith("Wrote out.mp4")
 
@@ -142,9 +142,9 @@ def test_one_frame_is_no_frames(command):
 
 
 def test_a_warning_is_said_and_stands_in_the_last_line(command):
-    """A film that has colour already: its colours go, and that must not be missed."""
-    assert command("colorize", "old.mp4", "-o", "colour.mp4", *HOW)[0] == 0
-    code, _, err = command("colorize", "colour.mp4", "-o", "again.mp4", *HOW)
+    """A film that has color already: its colors go, and that must not be missed."""
+    assert command("colorize", "old.mp4", "-o", "color.mp4", *HOW)[0] == 0
+    code, _, err = command("colorize", "color.mp4", "-o", "again.mp4", *HOW)
     assert code == 0
     warned = [line for line in err.splitlines() if line.startswith("Warning: ")]
     assert any("already has color" in line for line in warned)
@@ -203,16 +203,16 @@ def test_a_dry_run_says_what_would_be_fetched(command):
     assert "weights 495 MB would be downloaded" in out
 
 
-def test_frames_colours_a_folder(command):
+def test_frames_colors_a_folder(command):
     """The second command of the README: natural order, PNG out, beside the folder unless said."""
-    code, out, err = command("frames", "scans", *HOW, "--json", "-o", "colour")
+    code, out, err = command("frames", "scans", *HOW, "--json", "-o", "color")
     assert code == 0
-    assert sorted(os.listdir("colour")) == ["1.png", "10.png", "2.png"]
-    assert cv2.imread("colour/1.png").std(axis=2).max() > 0
+    assert sorted(os.listdir("color")) == ["1.png", "10.png", "2.png"]
+    assert cv2.imread("color/1.png").std(axis=2).max() > 0
     receipt = json.loads(out)
     assert receipt["frames"] == 3
     assert receipt["weights"]["name"] == "small.pt"
-    assert re.search(r"^Wrote .*colour: 3 images in 0:\d\d \([\d.]+ fps\)", err, re.MULTILINE)
+    assert re.search(r"^Wrote .*color: 3 images in 0:\d\d \([\d.]+ fps\)", err, re.MULTILINE)
 
 
 def test_a_folder_may_begin_with_a_damaged_picture(command):
@@ -228,11 +228,11 @@ def test_a_folder_may_begin_with_a_damaged_picture(command):
 
 def test_frames_dry_run(command):
     """The same promise as for films."""
-    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "-o", "colour")
+    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "-o", "color")
     assert code == 0
     assert "3, from 1.png to 10.png" in out
-    assert not os.path.exists("colour")
-    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "--json", "-o", "colour")
+    assert not os.path.exists("color")
+    code, out, _ = command("frames", "scans", *HOW, "--dry-run", "--json", "-o", "color")
     plan = json.loads(out)
     assert (plan["pictures"], plan["width"], plan["working_height"]) == (3, 64, 48)
 

@@ -249,10 +249,10 @@ def test_an_unwritable_folder(command, tmp_path, monkeypatch):
 
 def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_path):
     """Twenty films overnight, the third of them damaged: nineteen are done in the morning, and it is said."""
-    line = "colorize text.mp4 old.mp4 gone.mp4 two.mp4 --ref photo.jpg --model small.pt --device cpu -o colour"
+    line = "colorize text.mp4 old.mp4 gone.mp4 two.mp4 --ref photo.jpg --model small.pt --device cpu -o color"
     code, out, err = command(*line.split(), "--json")
     assert code == 1
-    assert sorted(path.name for path in (tmp_path / "colour").iterdir()) == ["old.mp4", "two.mp4"]
+    assert sorted(path.name for path in (tmp_path / "color").iterdir()) == ["old.mp4", "two.mp4"]
     assert_told(err, "2 of 4 films could not be colorized, see above")
     assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
     assert out.count('"frames": ') == 2

@@ -1,4 +1,4 @@
-"""Planes in, planes out: a mistake here is a colour cast, colour beside its object, or a darker film."""
+"""Planes in, planes out: a mistake here is a color cast, color beside its object, or a darker film."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def grid_1d(line: np.ndarray, step: int, on_luma: bool) -> np.ndarray:
 
 
 def random_lab(height: int, width: int, seed: int = 0) -> Tensor:
-    """Every colour, half of them outside sRGB."""
+    """Every color, half of them outside sRGB."""
     lab = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
     return lab * torch.tensor([100.0, 160.0, 160.0])[:, None, None] - torch.tensor([0.0, 80.0, 80.0])[:, None, None]
 
@@ -96,7 +96,7 @@ def test_gray_stays_gray_at_every_depth() -> None:
             assert (plane.int() - 2 ** (fmt.bits - 1)).abs().max() <= (0 if fmt.bits < 16 else 3), fmt
 
 
-def test_siting_moves_colour_where_the_film_says() -> None:
+def test_siting_moves_color_where_the_film_says() -> None:
     """Half a pixel of shift at every red edge: seen as fringes."""
     ab = torch.zeros(2, 2, 8)
     ab[0, :, 4:] = 60
@@ -184,7 +184,7 @@ def test_a_batch_gives_what_single_frames_give() -> None:
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_and_keeps_up_with_1080p() -> None:
-    """The network takes most of a frame's time; bringing colour to full size must not cost as much again."""
+    """The network takes most of a frame's time; bringing color to full size must not cost as much again."""
     y = torch.randint(16, 236, (1080, 1920), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     fmt, small = PlaneFormat(), working_size((1080, 1920), 480)
     ab = torch.nn.functional.avg_pool2d(torch.randn(1, 2, *small) * 60, 5, 1, 2)[0]

@@ -1,4 +1,4 @@
-"""The film's tones are the film: colour that does not fit must not brighten or darken them."""
+"""The film's tones are the film: color that does not fit must not brighten or darken them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_it_takes_away_no_more_chroma_than_it_must() -> None:
 
 
 def test_what_fits_is_what_lab_to_rgb_gives() -> None:
-    """Only colours outside the gamut are touched; black, white and grays stay exact."""
+    """Only colors outside the gamut are touched; black, white and grays stay exact."""
     lab = random_lab(8)
     lab[0] = lab[0] * 0.5 + 25
     assert torch.equal(lab_to_rgb_keeping_lightness(lab), lab_to_rgb(lab))

@@ -1,4 +1,4 @@
-"""Colour brought to full size along the edges of the luma: bleeding over an edge is what a viewer sees first."""
+"""Color brought to full size along the edges of the luma: bleeding over an edge is what a viewer sees first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def both_ways(lab: Tensor, scale: float, grain: float = 0.0) -> tuple[tuple[floa
 
 @pytest.mark.parametrize("scale", [1.5, 2.25, 4.5])
 def test_guidance_halves_the_error_at_edges(scale: float) -> None:
-    """Colour that bleeds over an edge is what a viewer sees first.
+    """Color that bleeds over an edge is what a viewer sees first.
 
     Mean error at edges in Lab units, guided / bilinear, seeds 0 and 1: scale 1.5: 0.94/4.90, 0.76/4.38; 2.25 (1080
     lines from 480): 1.70/7.60, 1.48/6.87; 4.5 (2160 from 480): 4.53/13.26, 4.29/12.01.
@@ -53,8 +53,8 @@ def test_guidance_on_grain_equal_luma_and_flat_luma_is_no_worse() -> None:
     assert guided[1] <= bilinear[1] + 0.1
 
 
-def test_neutral_stays_neutral_and_no_new_colour_appears() -> None:
-    """A gray wall with strong texture must not take on colour; a saturated spot must not glow beyond itself."""
+def test_neutral_stays_neutral_and_no_new_color_appears() -> None:
+    """A gray wall with strong texture must not take on color; a saturated spot must not glow beyond itself."""
     L = torch.rand(1, 96, 128, generator=torch.Generator().manual_seed(0)) * 100
     L_small = resize(L, (32, 43))
     assert (upsample_ab(torch.zeros(2, 32, 43), L_small, L) == 0).all()
@@ -64,7 +64,7 @@ def test_neutral_stays_neutral_and_no_new_colour_appears() -> None:
     assert up.max() <= ab.max()
 
 
-def test_guidance_keeps_colour_at_edges_of_a_photograph() -> None:
+def test_guidance_keeps_color_at_edges_of_a_photograph() -> None:
     """Real pictures have texture, shading and highlights that polygons lack.
 
     At edges, guided / bilinear: astronaut 3.09/3.86 (coffee 2.89/3.80, chelsea 1.82/2.12).

@@ -1,4 +1,4 @@
-"""Colours: Lab as scikit-image computes it."""
+"""Colors: Lab as scikit-image computes it."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def test_against_scikit_images_figures() -> None:
 
 
 def test_there_and_back() -> None:
-    """Fails where a colour does not survive the way to Lab and back, in any batch shape."""
+    """Fails where a color does not survive the way to Lab and back, in any batch shape."""
     rgb = torch.rand(2, 3, 3, 5, 7)
     assert (cm.lab_to_rgb(cm.rgb_to_lab(rgb)) - rgb).abs().max() <= 1e-4
 
 
-def test_gray_has_no_colour() -> None:
+def test_gray_has_no_color() -> None:
     """Fails where gray film would come out tinted."""
     lab = cm.rgb_to_lab(torch.linspace(0, 1, 256).expand(3, 1, -1))
     assert lab[1:].abs().max() <= 0.01
@@ -32,13 +32,13 @@ def test_gray_has_no_colour() -> None:
 
 @pytest.mark.parametrize("bad", [torch.zeros(2, 4, 4), torch.zeros(3, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)])
 def test_bad_shapes_are_named(bad: torch.Tensor) -> None:
-    """Fails where a wrong picture gives a wrong colour instead of an error."""
+    """Fails where a wrong picture gives a wrong color instead of an error."""
     with pytest.raises(ValueError, match=r"\[\.\.\., 3, H, W\]"):
         cm.rgb_to_lab(bad)
 
 
 def test_gradients_after_inference() -> None:
-    """Fails where colouring a film first leaves something behind that a loss in RGB cannot use."""
+    """Fails where coloring a film first leaves something behind that a loss in RGB cannot use."""
     lab = torch.tensor([50.0, 10, -20], dtype=torch.bfloat16).view(3, 1, 1)  # a type nothing else uses
     with torch.inference_mode():
         cm.lab_to_rgb(lab)

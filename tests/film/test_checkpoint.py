@@ -54,7 +54,7 @@ def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
         output: str = "out.mp4", stop_at: int | None = None, model: Any = None, references: Any = (photo,),
         progress: Any = None, **settings: Any,
     ) -> Any:  # fmt: skip
-        """Colour the film; Ctrl-C comes when `stop_at` frames are done."""
+        """Color the film; Ctrl-C comes when `stop_at` frames are done."""
         colorize, done = FilmRun._colorize, []
 
         def stopping(self: FilmRun, frames: Any, batch: Any) -> Any:
@@ -188,12 +188,12 @@ def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> N
 
 
 def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is stopped while it writes the file colours nothing again."""
+    """A run that is stopped while it writes the file colors nothing again."""
     with monkeypatch.context() as patch:
         patch.setattr("colormnet_cli.film.film_run.mux_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(Interrupted):
             run()
-    assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be coloured
+    assert run(stop_at=0).resumed_at == 60  # Ctrl-C at the first frame that would be colored
     assert (tmp_path / "out.mp4").exists()
 
 
@@ -245,7 +245,7 @@ def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
 
 
 def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
-    """Half a film in other colours would be worse than an error; and nothing is thrown away unasked."""
+    """Half a film in other colors would be worse than an error; and nothing is thrown away unasked."""
     from support.networks import make_small_model
 
     with pytest.raises(Interrupted):
@@ -403,7 +403,7 @@ def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
 
 
 def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
-    """A segment that someone deleted cannot be joined: the sentence says what to do, before the rest is coloured."""
+    """A segment that someone deleted cannot be joined: the sentence says what to do, before the rest is colored."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "segment-000001").unlink()

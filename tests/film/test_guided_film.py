@@ -32,8 +32,8 @@ def gray_film(path: Path, luma: NDArray[np.uint8]) -> None:
         container.mux(stream.encode(None))
 
 
-def test_colour_in_a_film_stops_at_the_edges(small_model: ColorMNet, tmp_path: Path) -> None:
-    """The exemplar is the film's first frame, so its colours are known; at 120 of 270 lines they are blurred.
+def test_color_in_a_film_stops_at_the_edges(small_model: ColorMNet, tmp_path: Path) -> None:
+    """The exemplar is the film's first frame, so its colors are known; at 120 of 270 lines they are blurred.
 
     Mean error of Cb and Cr at edges, in code values: guided 1.80, bilinear 5.24.
     """

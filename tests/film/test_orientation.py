@@ -64,10 +64,10 @@ def test_an_exemplar_is_what_players_show(turn: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", ["clockwise", "half"])
-def test_a_turned_film_gets_the_colours_of_an_upright_one(
+def test_a_turned_film_gets_the_colors_of_an_upright_one(
     turn: str, tmp_path: Path, small_model: Any, told: list[bool]
 ) -> None:
-    """A phone's film would be coloured lying on its side, and its first frame, saved by a player, not be known."""
+    """A phone's film would be colored lying on its side, and its first frame, saved by a player, not be known."""
     cv2.imwrite(str(tmp_path / "first.png"), PHOTO[..., ::-1])
     settings = ColorizeSettings(size=32, codec="ffv1", pix_fmt="yuv444p", overwrite=True)
     for name in ("upright", turn):
@@ -78,7 +78,7 @@ def test_a_turned_film_gets_the_colours_of_an_upright_one(
     assert told == [False, True, True] * 2
     assert probe(out).display_matrix == probe(source).display_matrix
     upright = tmp_path / "upright-out.mkv"
-    assert np.ptp(shown(upright, 2).astype(int) - shown(upright, 2).mean(-1, keepdims=True)) > 8  # there is colour
+    assert np.ptp(shown(upright, 2).astype(int) - shown(upright, 2).mean(-1, keepdims=True)) > 8  # there is color
     for number in range(3):
         difference = np.abs(shown(upright, number).astype(int) - shown(out, number))
         assert difference.mean() < 0.5, number  # rounding, here and there doubled; 11 and more where it is not turned

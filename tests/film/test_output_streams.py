@@ -1,4 +1,4 @@
-"""Everything of a film but its colour, in the finished file: instants, sound, subtitles, titles."""
+"""Everything of a film but its color, in the finished file: instants, sound, subtitles, titles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of scans in, the same scans in colour out: in order, of their depth, with their tones, and never half."""
+"""A folder of scans in, the same scans in color out: in order, of their depth, with their tones, and never half."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_is_left_out_of_images_is_named(lively: ColorMNet, tmp_path: Path, 
 
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_each_picture_is_what_the_colorizer_says_of_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
-    """The order of the frames is the film's; one picture's colours on another would be nonsense."""
+    """The order of the frames is the film's; one picture's colors on another would be nonsense."""
     folder = folder_of(tmp_path / "in", 12)
     receipt = colorize_pictures(folder, [exemplar], model=lively, device="cpu")
     output = tmp_path / "in-color"
@@ -88,13 +88,13 @@ def test_sixteen_bits_stay_sixteen_and_keep_their_lightness(lively: ColorMNet, t
     a, b = read_image(tmp_path / "in-color/a.png"), read_image(tmp_path / "in-color/b.png")
     assert (a.dtype, b.dtype) == (np.uint16, np.uint8)
     assert np.abs(lightness(a) - lightness(np.dstack([deep] * 3))).max() < 0.02
-    assert np.ptp(a.astype(int), axis=2).max() > 2000  # it did get colour
+    assert np.ptp(a.astype(int), axis=2).max() > 2000  # it did get color
 
 
-def test_a_picture_with_colour_gives_its_lab_lightness(
+def test_a_picture_with_color_gives_its_lab_lightness(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The old colour may not shine through, and that it was dropped is said, once."""
+    """The old color may not shine through, and that it was dropped is said, once."""
     (tmp_path / "in").mkdir()
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"in/{i}.png"), rgb_frame(i)[..., ::-1])
@@ -139,7 +139,7 @@ def test_the_working_size_and_guidance_are_heeded(lively: ColorMNet, tmp_path: P
         assert np.abs(lightness(pixels) - lightness(np.dstack([gray_frame(1)] * 3))).max() < 0.35
 
 
-def test_an_exemplar_that_is_the_first_picture_gives_it_its_own_colours(lively: ColorMNet, tmp_path: Path) -> None:
+def test_an_exemplar_that_is_the_first_picture_gives_it_its_own_colors(lively: ColorMNet, tmp_path: Path) -> None:
     """Found out by comparing L; the first picture then is the exemplar itself."""
     folder = folder_of(tmp_path / "in", 2)
     cv2.imwrite(str(tmp_path / "ref.png"), rgb_frame(0)[..., ::-1])
@@ -151,7 +151,7 @@ def test_an_exemplar_that_is_the_first_picture_gives_it_its_own_colours(lively: 
 
 
 def test_looking_ahead_changes_nothing(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
-    """The last, shorter batch must not be lost, nor a picture be coloured twice."""
+    """The last, shorter batch must not be lost, nor a picture be colored twice."""
     folder = folder_of(tmp_path / "in", 7)
     for ahead in (1, 3):
         options = settings(lookahead=ahead)
@@ -198,7 +198,7 @@ def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
-def test_another_size_is_named_before_anything_is_coloured(tmp_path: Path, exemplar: Path, ending: str) -> None:
+def test_another_size_is_named_before_anything_is_colored(tmp_path: Path, exemplar: Path, ending: str) -> None:
     """Two films in one folder: the person learns which picture does not belong, and not hours later."""
     folder = folder_of(tmp_path / "in", 4)
     (folder / "scan0.png").write_text("damaged")

@@ -55,7 +55,7 @@ def test_what_cannot_be_is_said_before_the_first_frame(
 def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
     tmp_path: Path, photo: Path, codec: str, name: str
 ) -> None:
-    """The last frame could not be coloured, or weights would be fetched for a film that holds no frame there."""
+    """The last frame could not be colored, or weights would be fetched for a film that holds no frame there."""
     source = make_film(tmp_path / name, codec=codec, frames=30)
     rate = probe(source).rate
     for start in ("f29", float(29 / rate)):
@@ -73,7 +73,7 @@ def test_a_frame_behind_the_end_of_a_film_that_counts_none_is_told_by_the_run(tm
 
 
 def test_the_exemplars_film_is_not_overwritten(tmp_path: Path, small_model: Any) -> None:
-    """--overwrite is meant for an earlier result, not for the film that the colours come from."""
+    """--overwrite is meant for an earlier result, not for the film that the colors come from."""
     source = make_film(tmp_path / "film.mp4", codec="libx264", frames=2)
     other = make_film(tmp_path / "other.mp4", codec="libx264", frames=2, color=True)
     settings = ColorizeSettings(size=32, overwrite=True)

@@ -44,7 +44,7 @@ def test_a_film_in_one_batch_has_a_rate(clock: list[float]) -> None:
 
 
 def test_each_phase_has_a_rate_of_its_own(clock: list[float]) -> None:
-    """Finding the place and writing the file take hundreds of frames a second; the colours do not."""
+    """Finding the place and writing the file take hundreds of frames a second; the colors do not."""
     told: list[Progress] = []
     pace = ProgressMeter(100, told.append)
     for phase, frames, seconds in (("seek", (50, 90), 0.125), ("color", (1, 5, 9), 1), ("join", (50, 100), 0.2)):

@@ -1,4 +1,4 @@
-"""A film in, the same film in colour out: nothing of it changes but its colour."""
+"""A film in, the same film in color out: nothing of it changes but its color."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_chroma_is_what_float64_gives(
     steps = Colorizer.steps
 
     def recorded(self: Colorizer, Ls: torch.Tensor, batch: int = 1) -> torch.Tensor:
-        wave = torch.linspace(-60, 60, Ls.shape[-1]).expand(len(Ls), 2, *Ls.shape[-2:]).clone()  # lively colours
+        wave = torch.linspace(-60, 60, Ls.shape[-1]).expand(len(Ls), 2, *Ls.shape[-2:]).clone()  # lively colors
         fade = torch.linspace(0, 1, Ls.shape[-2])[:, None]
         wave[:, 1] = wave[:, 1].flip(-1) * fade + steps(self, Ls, batch)[:, 1] * 0
         answers.extend(wave.double().numpy())
@@ -111,7 +111,7 @@ def test_chroma_is_what_float64_gives(
 def test_chroma_lies_where_players_of_the_codec_look_for_it(
     tmp_path: Path, photo: Path, codec: str, siting: str
 ) -> None:
-    """JPEG has a chroma sample in the middle of its four pixels: elsewhere colours lie half a pixel beside edges."""
+    """JPEG has a chroma sample in the middle of its four pixels: elsewhere colors lie half a pixel beside edges."""
     source = make_film(tmp_path / "film.avi", codec="mjpeg", pix_fmt="yuvj420p", full_range=True, frames=2)
     plan = plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(codec=codec))
     assert plan.output_planes.siting == siting
@@ -181,7 +181,7 @@ def test_a_part_from_a_frame_to_a_time_is_not_refused_by_a_guess(tmp_path: Path,
 
 
 def test_the_exemplar_may_be_the_first_frame(tmp_path: Path, color: Any, told: list[bool], small_model: Any) -> None:
-    """The first frame's own colours are given back, found out or told."""
+    """The first frame's own colors are given back, found out or told."""
     source = make_film(tmp_path / "film.mkv", frames=2)
     gray = frames_of(source)[0][1].astype(np.int32)
     first = np.stack([(gray * 0.7), gray, np.minimum(255, gray * 1.2)], -1).clip(0, 255).astype(np.uint8)
@@ -233,8 +233,8 @@ def test_an_error_in_any_thread_ends_the_run(tmp_path: Path, color: Any, monkeyp
 
 
 @pytest.mark.gpu
-def test_the_device_gives_the_colours_of_the_cpu(tmp_path: Path, small_model: Any, photo: Path) -> None:
-    """Uploads, downloads and batches of frames lose and reorder nothing; colours differ by rounding only."""
+def test_the_device_gives_the_colors_of_the_cpu(tmp_path: Path, small_model: Any, photo: Path) -> None:
+    """Uploads, downloads and batches of frames lose and reorder nothing; colors differ by rounding only."""
     source = make_film(tmp_path / "film.mkv", frames=30, width=160, height=120)
     films = []
     for device in ("cpu", "cuda"):

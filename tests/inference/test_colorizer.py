@@ -36,7 +36,7 @@ def colorizer_for(model: cm.ColorMNet, **options: str) -> cm.Colorizer:
 
 
 def test_shape_range_and_movement(small_model: cm.ColorMNet) -> None:
-    """Fails where an answer has another size than its frame, or is no colour."""
+    """Fails where an answer has another size than its frame, or is no color."""
     ab = colorizer_for(small_model).steps(film(3))
     assert ab.shape == (3, 2, 30, 50)
     assert ab.dtype == torch.float32
@@ -60,8 +60,8 @@ def test_fp32_is_float32_for_exemplars_as_well(small_model: cm.ColorMNet, monkey
     assert torch.backends.cudnn.allow_tf32 == before
 
 
-def test_first_frame_keeps_the_exemplars_colour(small_model: cm.ColorMNet) -> None:
-    """Fails where the frame that the user coloured does not come out as he coloured it."""
+def test_first_frame_keeps_the_exemplars_color(small_model: cm.ColorMNet) -> None:
+    """Fails where the frame that the user colored does not come out as he colored it."""
     colorizer = cm.Colorizer(small_model, MEMORY)
     colorizer.set_exemplar(exemplar(), first_frame=True)
     assert torch.allclose(colorizer.step(film(1)[0]), exemplar()[1:], atol=1e-4)
@@ -186,7 +186,7 @@ def test_no_nan_in_the_full_network(golden_model: cm.ColorMNet, precision: str) 
     ],
 )
 def test_bad_frames_are_named(small_model: cm.ColorMNet, L: Tensor, said: str) -> None:
-    """Fails where a wrong frame is coloured anyhow, or ends in an error about convolutions."""
+    """Fails where a wrong frame is colored anyhow, or ends in an error about convolutions."""
     colorizer = colorizer_for(small_model)
     colorizer.step(film(1)[0])
     with pytest.raises(ValueError, match=said):
@@ -229,7 +229,7 @@ def test_bad_exemplars_are_named(small_model: cm.ColorMNet, lab: Tensor, said: s
 
 
 def test_the_users_model_is_left_alone(small_model: cm.ColorMNet) -> None:
-    """Fails where colouring in half precision changes the model that the user holds."""
+    """Fails where coloring in half precision changes the model that the user holds."""
     before = {name: tensor.clone() for name, tensor in small_model.state_dict().items()}
     colorizer_for(small_model, precision="bf16").step(film(1)[0])
     assert all(torch.equal(tensor, before[name]) for name, tensor in small_model.state_dict().items())

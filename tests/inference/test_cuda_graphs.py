@@ -72,7 +72,7 @@ def test_graphs_copy_no_maps_that_they_do_not_read() -> None:
 
 
 def test_graphs_of_another_size_go() -> None:
-    """Fails where clips of many sizes, coloured one after the other, fill the device with what none needs again."""
+    """Fails where clips of many sizes, colored one after the other, fill the device with what none needs again."""
     made = colorizer(True)
     one_size = {}
     for size in (SIZE, (32, 32), (48, 32), (48, 32)):

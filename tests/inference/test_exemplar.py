@@ -29,7 +29,7 @@ def lightness_of(rgb: NDArray[np.uint8]) -> torch.Tensor:
 
 
 def test_the_first_frame_is_known_through_jpeg_size_and_tone() -> None:
-    """Not recognised, the film's first frame is coloured from memory instead of as it is."""
+    """Not recognised, the film's first frame is colored from memory instead of as it is."""
     rgb = rgb_frame(0, 240, 320)
     L = lightness_of(rgb)
     tones = rgb / 255
@@ -49,7 +49,7 @@ def test_the_first_frame_is_known_through_jpeg_size_and_tone() -> None:
 
 @pytest.mark.parametrize("weights", [(0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722)])
 def test_the_first_frame_of_a_film_that_was_made_gray_is_known(weights: tuple[float, ...]) -> None:
-    """Luma and Lab lightness of strong colours differ by tens of units; cartoons are made of such colours."""
+    """Luma and Lab lightness of strong colors differ by tens of units; cartoons are made of such colors."""
     rgb = np.zeros((120, 160, 3), np.uint8)
     for i, strong in enumerate(
         [(230, 20, 20), (20, 20, 230), (20, 200, 40), (230, 220, 30), (200, 30, 200), (20, 200, 220)]
@@ -64,7 +64,7 @@ def test_the_first_frame_of_a_film_that_was_made_gray_is_known(weights: tuple[fl
 
 
 def test_another_picture_is_not_the_first_frame() -> None:
-    """Taken for it, its colours would lie beside the objects, in the memory for the whole film."""
+    """Taken for it, its colors would lie beside the objects, in the memory for the whole film."""
     rgb = rgb_frame(0, 240, 320)
     L = lightness_of(rgb)
     moved = rgb.copy()

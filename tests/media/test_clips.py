@@ -23,7 +23,7 @@ from support.films import make_film
 def test_films_become_rgb_by_their_own_matrix_and_range(
     tmp_path: Path, matrix: str, weights: tuple[float, float], full: bool
 ) -> None:
-    """Colours would be measured with a green tint, or washed out."""
+    """Colors would be measured with a green tint, or washed out."""
     kr, kb = weights
     rgb = np.random.default_rng(1).integers(0, 256, (32, 48, 3)).astype(float)
     red, green, blue = np.moveaxis(rgb / 255, -1, 0)

@@ -1,4 +1,4 @@
-"""The exemplar gives the film its colours: read wrongly, or taken for a frame that it is not, every frame suffers."""
+"""The exemplar gives the film its colors: read wrongly, or taken for a frame that it is not, every frame suffers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_picture_becomes_scikit_images_lab(name: str, tmp_path: Path) -> None:
 
 
 def test_sixteen_bit_alpha_and_palette(tmp_path: Path) -> None:
-    """Scans are 16 bit, cut-outs have alpha, old drawings a palette: all mean the same colours."""
+    """Scans are 16 bit, cut-outs have alpha, old drawings a palette: all mean the same colors."""
     rgb = rgb_frame(0, 96, 128)
     wanted = color.rgb2lab(rgb)
     cv2.imwrite(str(tmp_path / "deep.tif"), bgr(rgb).astype(np.uint16) * 257)
@@ -85,7 +85,7 @@ def test_sixteen_bit_alpha_and_palette(tmp_path: Path) -> None:
 
 
 def pal8(rgb: NDArray[np.uint8]) -> av.VideoFrame:
-    """A frame of indices and a palette; `rgb` has at most 256 colours."""
+    """A frame of indices and a palette; `rgb` has at most 256 colors."""
     colors, index = np.unique(rgb.reshape(-1, 3), axis=0, return_inverse=True)
     palette = np.zeros((256, 4), np.uint8)
     palette[: len(colors)] = np.column_stack([np.full(len(colors), 255), colors])  # ARGB
@@ -109,7 +109,7 @@ def test_exif_orientation_is_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.95])
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp", "a.bmp"])
 def test_a_cut_off_picture_is_an_error(name: str, keep: float, tmp_path: Path) -> None:
-    """Half a picture, the rest gray, would pass as an exemplar and take the colour out of half the film."""
+    """Half a picture, the rest gray, would pass as an exemplar and take the color out of half the film."""
     cv2.imwrite(str(tmp_path / name), bgr(rgb_frame(0, 96, 128)))
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: int(len(whole) * keep)])
@@ -148,17 +148,17 @@ def test_an_exemplar_that_may_not_be_read(tmp_path: Path) -> None:
 
 
 def test_a_gray_exemplar_is_an_error_also_as_a_noisy_jpeg(tmp_path: Path) -> None:
-    """Colouring a whole film gray takes hours and says nothing."""
+    """Coloring a whole film gray takes hours and says nothing."""
     gray = cv2.cvtColor(rgb_frame(0, 96, 128), cv2.COLOR_RGB2GRAY)
     cv2.imwrite(str(tmp_path / "gray.png"), gray)
-    noise = np.random.default_rng(0).normal(0, 4, (96, 128, 3))  # a scanner's, in colour
+    noise = np.random.default_rng(0).normal(0, 4, (96, 128, 3))  # a scanner's, in color
     cv2.imwrite(str(tmp_path / "scan.jpg"), (np.dstack([gray] * 3) + noise).clip(0, 255).astype(np.uint8))
     for name in ("gray.png", "scan.jpg"):
         with pytest.raises(MediaError, match="is gray"):
             read_exemplar(tmp_path / name)
 
 
-def test_a_small_spot_of_colour_is_colour(tmp_path: Path) -> None:
+def test_a_small_spot_of_color_is_color(tmp_path: Path) -> None:
     """A gray picture with one red coat is meant."""
     picture = np.dstack([cv2.cvtColor(rgb_frame(0, 96, 128), cv2.COLOR_RGB2GRAY)] * 3)
     picture[40:46, 60:64] = (200, 20, 20)
@@ -215,7 +215,7 @@ def test_it_keeps_its_aspect_ratio_unless_it_is_the_first_frame() -> None:
 
 
 def test_a_huge_scan_is_reduced_as_it_is_read(tmp_path: Path) -> None:
-    """100 megapixels as floats do not fit beside the network; its colours stay."""
+    """100 megapixels as floats do not fit beside the network; its colors stay."""
     write_png(tmp_path / "scan.png", np.full((2400, 2700, 3), (150, 60, 40), np.uint8))
     lab = read_exemplar(tmp_path / "scan.png").lab
     assert lab.shape == (3, 2160, 2430)

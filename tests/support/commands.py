@@ -39,7 +39,7 @@ def make_film(path: Path, frames: int = 6, size: tuple[int, int] = (96, 64)) -> 
 
 
 def make_world(folder: Path) -> Path:
-    """old.mp4, two.mp4, photo.jpg (colour), gray.png, scans/ (3 pictures), small.pt, and what is wrong."""
+    """old.mp4, two.mp4, photo.jpg (color), gray.png, scans/ (3 pictures), small.pt, and what is wrong."""
     make_film(folder / "old.mp4")
     make_film(folder / "two.mp4", frames=3)
     noise = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def polygons(height: int, width: int, seed: int, *, equal_luma: bool = False) -> Tensor:
-    """A sharp-edged picture [3,H,W] of Lab: flat polygons of random colours, edges antialiased over one pixel."""
+    """A sharp-edged picture [3,H,W] of Lab: flat polygons of random colors, edges antialiased over one pixel."""
     import cv2
 
     rng = np.random.default_rng(seed)
@@ -21,7 +21,7 @@ def polygons(height: int, width: int, seed: int, *, equal_luma: bool = False) ->
 
 
 def error_at_edges(ab: Tensor, wanted: Tensor) -> tuple[float, float]:
-    """Mean distance in Lab units within two pixels of an edge of colour, and elsewhere."""
+    """Mean distance in Lab units within two pixels of an edge of color, and elsewhere."""
     highest = torch.nn.functional.max_pool2d(wanted[None], 5, 1, 2)[0]
     lowest = -torch.nn.functional.max_pool2d(-wanted[None], 5, 1, 2)[0]
     edge = (highest - lowest).amax(0) > 10

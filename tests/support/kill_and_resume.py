@@ -29,7 +29,7 @@ logging.disable(logging.CRITICAL)
 
 
 def start(source: str, photo: str, output: str, encoders: int = 1) -> int:
-    """Colour the film in a process of its own; its id."""
+    """Color the film in a process of its own; its id."""
     child = os.fork()
     if child:
         return child

@@ -121,7 +121,7 @@ def test_values_that_are_not_finite(film, value):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("config", [{"vit_dim": 7}, {"colour": 3}, {"trunk_block": "other"}, 5])
+@pytest.mark.parametrize("config", [{"vit_dim": 7}, {"color": 3}, {"trunk_block": "other"}, 5])
 def test_a_configuration_that_no_network_has(film, config):
     """A file of a later version, or a damaged one, must not load as something else."""
     content = torch.load(film, weights_only=True)

@@ -60,7 +60,7 @@ class Clip:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["first_frame", "any_exemplar_padded", "eviction"])
 def test_clip(name: str, golden_model: cm.ColorMNet) -> None:
-    """Fails where the authors' checkpoint would colour a film otherwise than their program does."""
+    """Fails where the authors' checkpoint would color a film otherwise than their program does."""
     clip = Clip(name)
     differences, sizes = clip.differences(golden_model)
     assert len(differences) == len(clip.answers)
@@ -80,7 +80,7 @@ def test_clip_with_folded_batch_norm(golden_model: cm.ColorMNet) -> None:
 
 @pytest.mark.slow
 def test_bfloat16_on_the_cpu(golden_model: cm.ColorMNet) -> None:
-    """Fails where half precision changes colours visibly."""
+    """Fails where half precision changes colors visibly."""
     differences, _ = Clip("first_frame").differences(golden_model, precision="bf16")
     assert torch.stack([d.mean() for d in differences]).mean() <= 0.03
 
@@ -89,7 +89,7 @@ def test_bfloat16_on_the_cpu(golden_model: cm.ColorMNet) -> None:
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", None), ("fp16", 0.01), ("bf16", 0.03)])
 @pytest.mark.parametrize("name", ["first_frame", "any_exemplar_padded", "eviction"])
 def test_clip_on_cuda(name: str, precision: str, tolerance: float | None, golden_model: cm.ColorMNet) -> None:
-    """Fails where a CUDA device colours otherwise than the CPU."""
+    """Fails where a CUDA device colors otherwise than the CPU."""
     differences, _ = Clip(name).differences(golden_model, device="cuda", precision=precision)
     if tolerance is None:
         assert max(d.max() for d in differences) <= TOLERANCE

@@ -30,12 +30,12 @@ def plain_block(block: ResidualBlock, x: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def test_parts_shared_between_a_and_b() -> None:
-    """Fails where computing the shared part once gives a and b another colour than computing it twice."""
+    """Fails where computing the shared part once gives a and b another color than computing it twice."""
     fusion = FeatureFusion(6, 4, 8, reduction=2)
-    frame, colour = torch.randn(2, 6, 5, 7), torch.randn(2, 2, 4, 5, 7)
-    out = fusion(frame, colour)
+    frame, color = torch.randn(2, 6, 5, 7), torch.randn(2, 2, 4, 5, 7)
+    out = fusion(frame, color)
     for i in range(2):
-        y = plain_block(fusion.block1, torch.cat((frame, colour[:, i]), dim=1))
+        y = plain_block(fusion.block1, torch.cat((frame, color[:, i]), dim=1))
         plain = plain_block(fusion.block2, y + fusion.gates(y))
         assert torch.allclose(out[:, i], plain, atol=1e-5)
 

@@ -81,7 +81,7 @@ def test_impossible_sizes_are_refused(sizes: dict[str, object], named: str) -> N
 @pytest.mark.parametrize("preview", [False, True])
 @pytest.mark.parametrize(("stem_stride", "patch"), [(1, 8), (1, 16), (2, 16)])
 def test_other_strides(stem_stride: int, patch: int, preview: bool) -> None:
-    """Fails where a small configuration (memory at stride 8, or the preview's variant) cannot colour."""
+    """Fails where a small configuration (memory at stride 8, or the preview's variant) cannot color."""
     model = make_small_model(stem_stride=stem_stride, vit_patch=patch, preview=preview)
     colorizer = cm.Colorizer(model, cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8))
     colorizer.set_exemplar(torch.cat((torch.full((1, 20, 28), 50.0), torch.zeros(2, 20, 28))))

@@ -1,4 +1,4 @@
-"""Colour finer than the memory's elements, read from the exemplars."""
+"""Color finer than the memory's elements, read from the exemplars."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def random_lab(seed: int, h: int = 32, w: int = 48) -> Tensor:
 @torch.inference_mode()
 @pytest.mark.parametrize("coarse_step", [1, 2])
 def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> None:
-    """The exemplar's colours would be put down a few pixels beside their objects."""
+    """The exemplar's colors would be put down a few pixels beside their objects."""
     model = make_model(coarse_step)
     exemplar, frame = random_lab(1), random_lab(2)
     f, g = model.features(exemplar[None, :1]), model.features(frame[None, :1])
@@ -73,7 +73,7 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
 
 @torch.inference_mode()
 def test_a_still_picture_is_read_as_sharp_as_it_came() -> None:
-    """Colour would blur by an element of the memory, as it did before."""
+    """Color would blur by an element of the memory, as it did before."""
     model = make_model()
     with torch.no_grad():
         model.detail.key.weight *= 30
@@ -86,7 +86,7 @@ def test_a_still_picture_is_read_as_sharp_as_it_came() -> None:
 
 @pytest.mark.parametrize("first_frame", [True, False])
 def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -> None:
-    """With two exemplars, the frames like the second would get the first one's colours."""
+    """With two exemplars, the frames like the second would get the first one's colors."""
     model = make_model()
     with torch.no_grad():
         model.detail.key.weight *= 30
@@ -107,7 +107,7 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
 
 
 def test_another_day_reads_the_same_detail() -> None:
-    """A run that goes on after a crash would take its fine colours from elsewhere."""
+    """A run that goes on after a crash would take its fine colors from elsewhere."""
     exemplars = [random_lab(0, 48, 32), random_lab(1)]
     film = torch.stack([exemplars[1][:1], *(random_lab(seed)[:1] for seed in range(2, 5))])
     colorizers = [cm.Colorizer(make_model(), MEMORY) for _ in range(2)]

@@ -68,7 +68,7 @@ def plain_match(alike: Tensor) -> tuple[list[int], list[float]]:
 
 
 def test_neighbours_are_heard_and_the_way_back_is_measured() -> None:
-    """Colours would come from look-alikes, and the decoder could not tell."""
+    """Colors would come from look-alikes, and the decoder could not tell."""
     g = torch.Generator().manual_seed(0)
     alike = torch.randn(35, 45, generator=g)
     forward, backward = alike.argmax(1), alike.argmax(0)
@@ -104,7 +104,7 @@ def test_the_memory_tells_what_each_pixel_matches(tile: int, monkeypatch: pytest
 
 
 def test_what_moved_is_found_and_what_is_new_is_known_as_new() -> None:
-    """Noise would scatter the matches, and new things would be given the colours of what they cover."""
+    """Noise would scatter the matches, and new things would be given the colors of what they cover."""
     g = torch.Generator().manual_seed(2)
     h, w, moved = 12, 16, (2, 3)
     exemplar = random_key(g, 1, 8, h, w)

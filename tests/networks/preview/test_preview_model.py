@@ -32,7 +32,7 @@ def preview(tmp_path_factory):
         return cm.load_model("preview")
 
 
-def coloured(model, exemplar, clip, *, first_frame=False):
+def colored(model, exemplar, clip, *, first_frame=False):
     """ab [T, 2, H, W] of a clip [T, 3, H, W], from a Lab picture."""
     colorizer = cm.Colorizer(model)
     colorizer.set_exemplar(exemplar, first_frame=first_frame)
@@ -67,19 +67,19 @@ def by_lightness(exemplar, clip):
     return table[:, ours].transpose(0, 1)
 
 
-def test_objects_keep_their_colours_in_another_arrangement(preview):
+def test_objects_keep_their_colors_in_another_arrangement(preview):
     """An exemplar that is not the first frame, which is what users mostly have, would be of no use."""
     clips = [torch.from_numpy(synthetic_clip(515, index, frames=4, size=128, jump=1, cut=1.0)) for index in range(12)]
     pairs = [(clip[0], clip[1:]) for clip in clips]
     errors = []
     for (exemplar, clip), (stranger, _) in zip(pairs, pairs[1:] + pairs[:1], strict=True):
         answers = {
-            "ours": coloured(preview, exemplar, clip),
-            "with another scene's exemplar": coloured(preview, stranger, clip),
+            "ours": colored(preview, exemplar, clip),
+            "with another scene's exemplar": colored(preview, stranger, clip),
             "gray": torch.zeros(2, 1, 1),
-            "one colour for all": exemplar[1:].flatten(1).median(dim=1).values[:, None, None],
-            "colours held in place": exemplar[1:],
-            "colours by lightness": by_lightness(exemplar, clip),
+            "one color for all": exemplar[1:].flatten(1).median(dim=1).values[:, None, None],
+            "colors held in place": exemplar[1:],
+            "colors by lightness": by_lightness(exemplar, clip),
         }
         errors.append({name: float((ab - clip[:, 1:]).abs().mean()) for name, ab in answers.items()})
     means = {name: float(np.mean([error[name] for error in errors])) for name in errors[0]}
@@ -97,7 +97,7 @@ def synthetic(index):
     return torch.from_numpy(synthetic_clip(77, index, frames=2, size=96, cut=0.0)[0])
 
 
-# Of the first forty synthetic scenes, by how much of their colour lies in detail: the 31st, and the finest.
+# Of the first forty synthetic scenes, by how much of their color lies in detail: the 31st, and the finest.
 @pytest.mark.parametrize(
     "scene", [street, partial(synthetic, 16), partial(synthetic, 18)], ids=["street", "usual", "fine"]
 )
@@ -116,23 +116,23 @@ def test_a_still_scene_does_not_fade(preview, scene):
 @pytest.mark.parametrize(
     "scene", [street, partial(synthetic, 16), partial(synthetic, 18)], ids=["street", "usual", "fine"]
 )
-def test_colours_of_fine_things_do_not_run(preview, scene):
-    """A striped shirt would take one colour: the memory's elements are eight pixels wide."""
+def test_colors_of_fine_things_do_not_run(preview, scene):
+    """A striped shirt would take one color: the memory's elements are eight pixels wide."""
     lab = scene()
-    ab = coloured(preview, lab, lab[None].expand(3, -1, -1, -1), first_frame=True)[-1]
+    ab = colored(preview, lab, lab[None].expand(3, -1, -1, -1), first_frame=True)[-1]
     coarse = cv2.resize(F.avg_pool2d(lab[1:], 8).permute(1, 2, 0).numpy(), lab.shape[:0:-1])
     ours, theirs = (float((x - lab[1:]).abs().mean()) for x in (ab, torch.from_numpy(coarse).permute(2, 0, 1)))
     assert ours < theirs
 
 
 def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
-    """What comes into the picture would be given the colours of what it covers."""
+    """What comes into the picture would be given the colors of what it covers."""
 
     def error():
         clips = [
             torch.from_numpy(synthetic_clip(78, index, frames=8, size=128, jump=5, cut=0.0)) for index in range(12)
         ]
-        answers = [coloured(preview, clip[0], clip, first_frame=True) for clip in clips]
+        answers = [colored(preview, clip[0], clip, first_frame=True) for clip in clips]
         return np.mean([float((ab - clip[:, 1:]).abs().mean()) for ab, clip in zip(answers, clips, strict=True)])
 
     heeded, forward = error(), ExemplarDetail.forward
@@ -141,10 +141,10 @@ def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
 
 
 def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
-    """A restorer who colours some frames by hand would gain nothing by training on them."""
+    """A restorer who colors some frames by hand would gain nothing by training on them."""
     film = torch.from_numpy(synthetic_clip(404, 7, frames=25, size=96, jump=1, cut=0.0))
     (tmp_path / "given").mkdir()
-    for number in range(0, 25, 3):  # the frames that somebody coloured
+    for number in range(0, 25, 3):  # the frames that somebody colored
         rgb = cm.lab_to_rgb(film[number]).permute(1, 2, 0).numpy()
         picture = np.round(rgb[..., ::-1] * 255).astype(np.uint8)
         cv2.imwrite(str(tmp_path / "given" / f"{number:03d}.png"), picture)
@@ -157,5 +157,5 @@ def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
     tuned = cm.load_model(tmp_path / "run" / "final.pt")
     assert tuned.config == preview.config  # the exemplar counts as much as before
     others = [number for number in range(1, 25) if number % 3]
-    before, after = (psnr(coloured(m, film[0], film, first_frame=True)[others], film[others]) for m in (preview, tuned))
+    before, after = (psnr(colored(m, film[0], film, first_frame=True)[others], film[others]) for m in (preview, tuned))
     assert after > before + 0.3
