@@ -102,6 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         session.ignore_signals()
         code = _explain(error, session)
     session.ignore_signals()
+    _flush_streams()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -118,6 +119,15 @@ def _open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def _flush_streams() -> None:
+    """Drop what can no longer be written, as after SIGHUP; Python would end with exit code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _explain(error: BaseException, session: Session) -> int:
     """Show what happened, in a sentence; returns the exit code."""
     stopped = isinstance(error, (KeyboardInterrupt, _Stopped, typer.Abort))
@@ -130,7 +140,6 @@ def _explain(error: BaseException, session: Session) -> int:
         session.console.print_exception()
     session.log("".join(traceback.format_exception(error)), "traceback")
     if isinstance(error, BrokenPipeError):  # the program that read our output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if isinstance(error, ColormnetError):
         session.say(str(error), "error")
