@@ -16,9 +16,9 @@ from ..media.image_file import read_image, to_rgb
 from ..shots.folder import Plan
 from .schedule import ScheduledShot, ShotReference
 
-__all__ = ["borrow", "lightness_of_still", "most_alike", "with_borrowed"]
+__all__ = ["borrow", "lightness_of_still", "most_alike", "small", "with_borrowed"]
 
-_SIZE = 128  # shorter side at which stills are compared
+_SIZE = 128  # shorter side at which pictures are compared
 
 
 def borrow(shots: Sequence[ScheduledShot], plan: Plan, colorizer: Colorizer) -> dict[int, int]:
@@ -58,5 +58,9 @@ def with_borrowed(shots: Sequence[ScheduledShot], lenders: Mapping[int, int]) ->
 
 def lightness_of_still(plan: Plan, number: int) -> Tensor:
     """Of a shot, small enough to be compared: [1, h, w]."""
-    L = rgb_to_lab(to_rgb(read_image(plan.still(number))))[:1]
+    return small(rgb_to_lab(to_rgb(read_image(plan.still(number))))[:1])
+
+
+def small(L: Tensor) -> Tensor:
+    """Lightness [1, H, W] at the size at which pictures are compared: [1, h, w]."""
     return resize(L, working_size((L.shape[-2], L.shape[-1]), _SIZE)).clamp(0, 100).to(torch.float32)

@@ -24,6 +24,7 @@ from ..wording import listed
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource
+from .match_monitor import MatchMonitor
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
@@ -51,6 +52,10 @@ class FilmRun(Run):
         self.cache = None if plan.shots is None else ShotCache(plan.shots.folder / "segments")
         self._colored: dict[int, UnitEnd] = {}  # the units that this run has colored, by their first frames
         super().__init__(plan, *args, **keywords)
+        self.monitor = MatchMonitor(self.colorizer.another(), plan.exemplar, round(plan.info.rate))
+
+    def match(self, begin: int = 0, end: int | None = None) -> float | None:
+        return self.monitor.mean(begin, end)
 
     def source_identity(self) -> Mapping[str, Any]:
         return {"film": file_identity(self.plan.info.path), "encoder": asdict(self.plan.encoder)}
@@ -89,6 +94,8 @@ class FilmRun(Run):
         self.undecodable = DecodeStatistics(**checkpoint.counts).undecodable
         for sentence in DecodeStatistics(**checkpoint.counts).warnings():
             self.warn(sentence)
+        if (unlike := self.monitor.warning()) is not None:
+            self.warn(unlike)
 
     def _color_from(self, done: Checkpoint | None) -> None:
         """Colorize the frames that follow a checkpoint."""
@@ -156,9 +163,17 @@ class FilmRun(Run):
     def _colorize(self, colorizer: FilmColorizer, batch: list[Frame]) -> ChromaPlanes:
         """Luma of a batch of frames to their chroma planes."""
         Ls, numbers = list(map(self._lightness, batch)), _numbers(batch)
+        self._look(batch[0], Ls[0])
         if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
             self.observer.started(first, Ls[0])
         return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
+
+    def _look(self, frame: Frame, L: Tensor) -> None:
+        """Compare a frame with the exemplars that color it, now and then."""
+        info = self.plan.info
+        sources = {source for one, _ in self.schedule.at(frame.number) for source in one.references}
+        seconds = float(frame.pts * info.time_base - info.first_time)
+        self.monitor.look(frame.number, seconds, self.plan.orientation.upright(L), sorted(sources))
 
     def _lightness(self, frame: Frame) -> Tensor:
         """[1, H, W] on the device."""

@@ -64,6 +64,7 @@ class Receipt:
     fps: float  # frames per second of this run
     resumed_at: int = 0  # frames done by an earlier, interrupted run
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
+    match: float | None = None  # how well the references show what is in the frames: 1 for the same; of this run
     shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed
     undecodable: int = 0  # packets that could not be decoded
     peak_memory: int | None = None  # bytes on the device; on the CPU of the process

@@ -133,6 +133,10 @@ class Run(ABC):
             self.warn(f"Shots without a colored picture borrow colors: {', '.join(pairs)}.")
         return make_schedule(with_borrowed(schedule.shots, self._lenders), plan.settings)
 
+    def match(self, begin: int = 0, end: int | None = None) -> float | None:
+        """How well the exemplars show what is in the frames [begin, end): 1 for the same; None where not known."""
+        return None
+
     def shots_done(self) -> tuple[dict[str, Any], ...]:
         """What the receipt says of the shots of a plan."""
         if self.plan.shots is None:
@@ -144,6 +148,7 @@ class Run(ABC):
                 "end_frame": shot.end,
                 "references": [reference.source for reference in shot.references],
                 "borrowed_from": self._lenders.get(shot.number),
+                "match": self.match(shot.start, shot.end),
             }
             for shot in self.schedule.shots
         )
@@ -288,6 +293,7 @@ class Run(ABC):
             resumed_at=self.resumed_at,
             reused=self.reused,
             shots=self.shots_done(),
+            match=self.match(),
             undecodable=self.undecodable,
             peak_memory=peak_memory(self.device),
             streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),

@@ -50,6 +50,7 @@ class Engine(ABC):
     side_multiple: ClassVar[int] = 1  # films are resized to multiples of it; other sizes work too
     takes_exemplars: ClassVar[bool] = True  # a film begins with at least one
     alike: ClassVar[float] = 0.85  # likeness from which two pictures show the same scene
+    unlike: ClassVar[float | None] = None  # likeness below which they show different things; None: not known
     vividness: ClassVar[float] = 1.0  # by which the network's color is multiplied in a film
     # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory
     stages: ClassVar[Mapping[str, str]] = {}
