@@ -101,9 +101,14 @@ class ExemplarClipLoss(nn.Module):
         true = _pairs(lab)
         made = _pairs(torch.cat((lab[:, :1], torch.cat((lab[:, 1:, :1], answer), dim=2)), dim=1))
         fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
-        judged = [functional_call(discriminator, fixed, (frames,)) for frames in (true, made)]
+
+        def of_clips(judged: Tensor) -> Tensor:
+            return judged.view(len(lab), -1)
+
+        judged = [of_clips(functional_call(discriminator, fixed, (frames,))) for frames in (true, made)]
         yield self.settings.adversarial_loss, losses.generator_loss(*judged)
-        yield 1.0, losses.discriminator_loss(discriminator(true), discriminator(made.detach()))
+        sides = of_clips(discriminator(true)), of_clips(discriminator(made.detach()))
+        yield 1.0, losses.discriminator_loss(*sides)
 
 
 def _pairs(lab: Tensor) -> Tensor:

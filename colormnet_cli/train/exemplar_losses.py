@@ -84,14 +84,22 @@ def warped_back(before: Tensor, flow: Tensor) -> Tensor:
 
 
 def temporal(ab: Tensor, before: Tensor, flow: Tensor, visible: Tensor) -> Tensor:
-    """Mean squared difference from the frame before, moved by the flow, where `visible` [B, 1, H, W] was seen there."""
+    """Mean squared difference from the frame before, moved by the flow, where `visible` [B, 1, H, W] was seen there.
+
+    Each frame counts as much as any other.
+    """
     difference = (ab - warped_back(before, flow)).square() * visible
-    return difference.sum() / (visible.sum() * ab.shape[1]).clamp_min(1)
+    return (difference.sum(dim=(1, 2, 3)) / (ab.shape[1] * visible.sum(dim=(1, 2, 3))).clamp_min(1)).mean()
 
 
 def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Relativistic average least squares: the made pictures should look truer than the true ones do on average."""
-    return ((fake - real.mean() - 1).square().mean() + (real - fake.mean() + 1).square().mean()) / 2
+    """Relativistic average least squares: the made pictures should look truer than the true ones do on average.
+
+    Of what the discriminator says of each clip's frames [B, N]; averages are those of a clip, so that a batch can be
+    split.
+    """
+    mean_real, mean_fake = real.mean(dim=1, keepdim=True), fake.mean(dim=1, keepdim=True)
+    return ((fake - mean_real - 1).square().mean() + (real - mean_fake + 1).square().mean()) / 2
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -88,9 +88,11 @@ def test_temporal() -> None:
 
 def test_adversarial() -> None:
     """Fails where the network and the discriminator want the same."""
-    real, fake = noise(2, 1, 2, 2), noise(2, 1, 2, 2, seed=1)
-    r, f = float(real.mean()), float(fake.mean())
-    made = [(x - r - 1) ** 2 for x in fake.flatten().tolist()], [(x - f + 1) ** 2 for x in real.flatten().tolist()]
-    assert float(losses.generator_loss(real, fake)) == pytest.approx(sum(map(sum, made)) / 16)
-    seen = [(x - f - 1) ** 2 for x in real.flatten().tolist()], [(x - r + 1) ** 2 for x in fake.flatten().tolist()]
-    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(sum(map(sum, seen)) / 16)
+    real, fake = noise(2, 8), noise(2, 8, seed=1)
+    made = seen = 0.0
+    for r, f in zip(real.tolist(), fake.tolist(), strict=True):
+        mean_r, mean_f = sum(r) / 8, sum(f) / 8
+        made += sum((x - mean_r - 1) ** 2 for x in f) + sum((x - mean_f + 1) ** 2 for x in r)
+        seen += sum((x - mean_f - 1) ** 2 for x in r) + sum((x - mean_r + 1) ** 2 for x in f)
+    assert float(losses.generator_loss(real, fake)) == pytest.approx(made / 32)
+    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(seen / 32)

@@ -87,6 +87,14 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
         train(SMALL.with_overrides(adversarial_loss=0.0), tmp_path / "stopped", resume=True)
 
 
+def test_a_batch_can_be_split(tmp_path: Path) -> None:
+    """Fails where `--accumulate 2` trains other weights."""
+    settings = SMALL.with_overrides(steps=1, validate_every=1)
+    train(settings, tmp_path / "whole")
+    train(settings.with_overrides(accumulate=2), tmp_path / "split")
+    assert losses(tmp_path / "split") == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+
+
 @pytest.mark.slow
 def test_a_clip_is_learned_by_heart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Fails where gradients do not reach what decides about colors."""
