@@ -116,7 +116,7 @@ class ProgressFolder:
     @property
     def is_removed(self) -> bool:
         """Whether someone has removed the folder, or its files, during the run."""
-        return not (self.path / MARKER).exists()
+        return self._lock is not None and not (self.path / MARKER).exists()
 
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run is resumed."""

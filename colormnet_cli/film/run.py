@@ -263,13 +263,13 @@ class Run(ABC):
             where = f"resumes at {self.unit} {done}" if done else "starts again"
             at = f"{self.unit} {self.frames}{total}"
             raise Interrupted(f"Interrupted at {at}: the same command {where}.") from error
-        except OSError as error:
-            if not isinstance(error.errno, int):
-                raise
+        except (OSError, OutputError) as error:
             if self.folder.is_removed:
                 raise OutputError(
                     f"The folder {self.folder.path}, which holds the progress of this run, was removed: start again."
                 ) from error
+            if isinstance(error, OutputError) or not isinstance(error.errno, int):
+                raise
             kept = "; what is done is kept, and the same command resumes it" if self.folder.checkpoint else ""
             raise cannot_write(self.plan.output, error, kept) from error
 
