@@ -11,6 +11,7 @@ __all__ = [
     "ColormnetError",
     "DeviceError",
     "DownloadError",
+    "InstallationError",
     "Interrupted",
     "MediaError",
     "NotFiniteError",
@@ -55,6 +56,10 @@ class CheckpointError(WeightsError):
 
 class DeviceError(ColormnetError):
     """The requested device is not available, or has too little memory."""
+
+
+class InstallationError(ColormnetError):
+    """A package that is needed cannot be loaded."""
 
 
 class NotFiniteError(ColormnetError):

@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "colormnet_cli"
 # From the bottom up: a part imports from its own row and those before it. A new part needs a place here.
 ROWS = (
-    "_version errors wording timecode files settings",
+    "_version errors wording timecode files settings opencv",
     "color networks",
     "metrics video weights inference media shots",
     "film evaluation train bench",
@@ -20,7 +20,7 @@ ROWS = (
 # The same thing in several folders: parts of each network; a command and what it does.
 SHARED_NAMES = {"config", "decoder", "published_names", "colorize", "compare", "evaluate", "verify"}
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts.split()}
-ONLY = {"typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}}
+ONLY = {"typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}, "cv2": {"opencv"}}
 
 
 def imports() -> set[tuple[str, str]]:

@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -21,6 +22,7 @@ from .session import Session
 __all__ = ["register"]
 
 _PACKAGES = ("torch", "torchvision", "av", "opencv-python", "numpy", "huggingface-hub", "typer", "rich", "platformdirs")
+_MODULES = ("numpy", "torch", "torchvision", "av", "huggingface_hub", "colormnet_cli.film.run")
 _MUST_ENCODE = "libx264"
 
 
@@ -43,7 +45,15 @@ def doctor(session: Session, as_json: Json = False) -> None:
 
     Example:  [bold]colormnet doctor[/bold]
     """
-    checks: tuple[Callable[[], list[Finding]], ...] = (_versions, _config, _devices, _codecs, _caches, _weights)
+    checks: tuple[Callable[[], list[Finding]], ...] = (
+        _versions,
+        _imports,
+        _config,
+        _devices,
+        _codecs,
+        _caches,
+        _weights,
+    )
     findings = [finding for check in checks for finding in _guarded(check)]
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
@@ -82,6 +92,21 @@ def _versions() -> list[Finding]:
             missing = "" if alike else f"{name} is not installed (pip install {name})"
             findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
     return findings
+
+
+def _imports() -> list[Finding]:
+    """What a run imports: an installed package may need a library that the system lacks."""
+    from ..opencv import opencv_problem
+
+    problems = []
+    for name in _MODULES:
+        try:
+            import_module(name)
+        except Exception as error:
+            problems.append(f"{name} cannot be imported ({error})")
+    if problem := opencv_problem():
+        problems.append(problem.rstrip("."))
+    return [Finding("import", problem, problem) for problem in problems] or [Finding("import", "every package: yes")]
 
 
 def _config() -> list[Finding]:

@@ -7,18 +7,18 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..errors import UsageError
 from ..media.clips import Frame
+from ..opencv import cv2
 from ..wording import many
 
 __all__ = ["Grid", "plan_grid"]
 
 WIDEST = 3840  # pixels: what players and encoders support
 GAP = 4  # pixels between tiles; even, for 4:2:0
-_FONT, _WHITE, _BLACK = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255), (0, 0, 0)
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,16 @@ def _write(tile: Frame, label: str, right: bool = False) -> None:
     height, width = tile.shape[:2]
     scale = max(0.35, min(height, width) / 600)
     thick = max(1, round(scale * 1.6))
-    (across, up), base = cv2.getTextSize(label, _FONT, scale, thick)
+    (across, up), base = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     if across > 0.9 * width:  # a long name in a small tile
         scale *= 0.9 * width / across
         thick = max(1, round(scale * 1.6))
-        (across, up), base = cv2.getTextSize(label, _FONT, scale, thick)
+        (across, up), base = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     pad = max(4, round(10 * scale))
     box_h, box_w = min(height, up + base + 2 * pad), min(width, across + 2 * pad)
     left = width - box_w if right else 0
     box = tile[:box_h, left : left + box_w]
     box[:] = box // 3
     origin = (left + pad, pad + up)
-    cv2.putText(tile, label, origin, _FONT, scale, _BLACK, thick + 2, cv2.LINE_AA)
-    cv2.putText(tile, label, origin, _FONT, scale, _WHITE, thick, cv2.LINE_AA)
+    cv2.putText(tile, label, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, _BLACK, thick + 2, cv2.LINE_AA)
+    cv2.putText(tile, label, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, thick, cv2.LINE_AA)

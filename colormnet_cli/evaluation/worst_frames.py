@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
@@ -13,6 +12,7 @@ from ..color.lab import lab_to_rgb, rgb_to_lab
 from ..media.clips import Frame
 from ..media.image_file import to_pixels, to_rgb
 from ..metrics import ciede2000
+from ..opencv import cv2
 from .tables import Metric
 
 __all__ = ["ERROR_MAP_MAXIMUM", "SPACING", "WorstFrame", "WorstFrames", "error_colors", "views"]

@@ -8,12 +8,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..files import cannot_write, write_whole
+from ..opencv import cv2
 
 if TYPE_CHECKING:
     import torch

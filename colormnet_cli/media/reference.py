@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,6 +14,7 @@ from ..color.planes import working_size
 from ..color.resize import resize
 from ..errors import MediaError
 from ..inference.exemplar import Exemplar
+from ..opencv import cv2
 from ..timecode import Timecode
 from .clips import FILMS
 from .image_file import read_image, read_opacity, to_rgb

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections import deque
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..opencv import cv2
 from .inputs import check_frames, check_pair, strips, to_255
 
 __all__ = [

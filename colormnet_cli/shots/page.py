@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from ..media.image_file import read_image
+from ..opencv import cv2
 from ..timecode import format_time
 from ..wording import many
 

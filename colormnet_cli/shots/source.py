@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from ..errors import MediaError
 from ..files import file_identity, not_found
 from ..media.clips import folder_pictures
 from ..media.picture import Picture, open_picture
+from ..opencv import cv2
 from ..video.pixel_formats import convert_luma
 from ..video.probe import probe
 from ..video.reader import Reader

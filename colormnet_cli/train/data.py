@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..color.lab import rgb_to_lab
 from ..errors import ColormnetError, MediaError, TrainingError, UsageError
 from ..media.clips import read_picture
+from ..opencv import cv2
 from .clip_loss import draw_memory
 from .film_frames import Film, find_films, split_validation
 from .scenes import synthetic_clip, synthetic_clip_with_flow

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from ..errors import MediaError, UsageError
 from ..files import cannot_write, file_identity
 from ..media.clips import Clip, find_clips, folder_pictures, natural_order, open_clip, read_picture
 from ..media.reference import is_gray
+from ..opencv import cv2
 from ..video.decode import DecodeStatistics, decoded_frames
 from ..video.probe import open_input, video_stream
 from ..video.rgb import RgbFilm

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
+from ...opencv import cv2
 from .animation import Animation
 from .objects import Scene
 from .render import backdrop_matrix, part_matrices

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from ...opencv import cv2
 from .textures import Array, dead_leaves, outline, palette, surface
 
 __all__ = ["Part", "Scene", "SceneObject", "make_scene"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
+from ...opencv import cv2
 from .animation import Animation, Trajectory
 from .objects import Part, Scene, SceneObject
 from .textures import Array

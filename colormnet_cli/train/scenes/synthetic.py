@@ -6,9 +6,9 @@ not determine the colors, so the right answer comes only from tracking the objec
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from ...opencv import cv2
 from .animation import Animation, make_animation
 from .flow import flows
 from .objects import Scene, make_scene

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from ...opencv import cv2
 
 __all__ = ["Array", "dead_leaves", "outline", "palette", "surface", "texture"]
 
