@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..errors import MediaError
 from ..inference.colorizer import Colorizer, state_in_precision
 from ..inference.exemplar import Exemplar
-from ..inference.frame_colorizer import FrameColorizer, Resampler
+from ..inference.frame_colorizer import Encoded, FrameColorizer, Resampler
 from .schedule import Pass, Schedule
 from .stored_color import StoredColor, color_backward
 
@@ -53,6 +54,7 @@ class FilmColorizer:
         self._live: dict[Pass, FrameColorizer] = {}  # forward passes that have begun
         self._stored: dict[Pass, StoredColor] = {}  # backward passes that are done
         self._free = [colorizer]  # without a pass
+        self._encoded: Encoded = {}  # exemplars that the network has seen, until no later pass needs them
 
     def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
         """The next K frames: lightness [1, H, W] each, and their numbers in the film, to ab [2, H, W] each.
@@ -62,7 +64,7 @@ class FilmColorizer:
         working = self.resampler.down(Ls)
         shares = [self.schedule.at(number) for number in numbers]
         passes = [one for one, _ in shares[0]]
-        self._release(passes)
+        self._release(passes, numbers[0])
         colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
         if len(passes) == 1:
             return self.resampler.up(colors[passes[0]], working, Ls)
@@ -74,7 +76,7 @@ class FilmColorizer:
     def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[int]) -> None:
         """The next K frames, whose color is not wanted: only forward passes of these shots (by number) go on."""
         passes = [one for one, _ in self.schedule.at(numbers[0])]
-        self._release(passes)
+        self._release(passes, numbers[0])
         working = self.resampler.down(Ls)
         for one in passes:
             if not one.backward and one.shot.number in shots:
@@ -111,7 +113,14 @@ class FilmColorizer:
 
     def _frames(self, exemplars: Sequence[Exemplar], first: bool | None) -> FrameColorizer:
         colorizer = self._free.pop() if self._free else self._colorizer.another()
-        return FrameColorizer(colorizer, exemplars, resampler=self.resampler, ref_is_first=first, batch=self.batch)
+        return FrameColorizer(
+            colorizer,
+            exemplars,
+            resampler=self.resampler,
+            ref_is_first=first,
+            batch=self.batch,
+            encoded=self._encoded,
+        )
 
     def _colored_backward(self, one: Pass, begin: int) -> StoredColor:
         """The backward pass down to frame `begin`: the film has reached this one."""
@@ -136,8 +145,21 @@ class FilmColorizer:
                 "may have changed, or end before it."
             )
 
-    def _release(self, passes: Sequence[Pass]) -> None:
-        """Free what belongs to passes that have ended."""
+    @cached_property
+    def _last_use(self) -> dict[str, int | None]:
+        """The end of the last pass that needs each exemplar."""
+        ends: dict[str, int | None] = {}
+        for one in self.schedule.passes:
+            for source in one.references:
+                known = ends.get(source, 0)
+                ends[source] = None if known is None or one.end is None else max(known, one.end)
+        return ends
+
+    def _release(self, passes: Sequence[Pass], frame: int) -> None:
+        """Free what belongs to passes that have ended before a frame."""
+        for key in list(self._encoded):
+            if (end := self._last_use.get(key[0])) is not None and end <= frame:
+                del self._encoded[key]
         for one in [one for one in self._live if one not in passes]:
             self._give_back(self._live.pop(one))
         for one in [one for one in self._stored if one not in passes]:

@@ -73,23 +73,44 @@ class Colorizer:
             first_frame: it is the film's first frame in color, and that frame's answer is the exemplar's ab.
             shown: opacity [1, H, W] in 0..1: what is transparent is not remembered.
         """
+        if not first_frame:
+            self.add_encoded(self.encode_exemplar(lab, shown))
+            return
         _check_image(lab, 3, "an exemplar", "Lab: L in 0..100, a and b in Lab units")
+        self._check_not_begun()
+        if shown is not None:
+            raise ValueError("a partly transparent exemplar cannot be the film's first frame")
+        if self.engine.first is not None:
+            raise ValueError("two exemplars were given as the film's first frame; only one can be")
+        with self._cudnn(benchmark=False):  # its size comes once
+            self.engine.set_first(lab.to(self.device, torch.float32))
+        if self.device.type == "cpu":
+            return_freed_memory()
+
+    @torch.inference_mode()
+    def encode_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> Any:
+        """What is remembered of an exemplar, for `add_encoded` of this and of other films with the same network."""
+        _check_image(lab, 3, "an exemplar", "Lab: L in 0..100, a and b in Lab units")
+        if shown is not None and shown.shape[-2:] != lab.shape[-2:]:
+            raise ValueError("`shown` must have the exemplar's size")
+        with self._cudnn(benchmark=False):  # its size comes once
+            shown = None if shown is None else shown.to(self.device, torch.float32)
+            encoded = self.engine.encode(lab.to(self.device, torch.float32), shown)
+        if self.device.type == "cpu":
+            return_freed_memory()
+        return encoded
+
+    @torch.inference_mode()
+    def add_encoded(self, encoded: Any) -> None:
+        """Give an exemplar as `encode_exemplar` returned it, before the first step."""
+        self._check_not_begun()
+        self.engine.add_encoded(encoded)
+
+    def _check_not_begun(self) -> None:
         if self.frame:
             raise ValueError(
                 f"an exemplar must come before the first step, but {self.frame} frames are done; reset first"
             )
-        lab = lab.to(self.device, torch.float32)
-        if shown is not None and (first_frame or shown.shape[-2:] != lab.shape[-2:]):
-            raise ValueError("`shown` has the exemplar's size, and is not for the film's first frame")
-        if first_frame and self.engine.first is not None:
-            raise ValueError("two exemplars were given as the film's first frame; only one can be")
-        with self._cudnn(benchmark=False):  # their sizes come once
-            if first_frame:
-                self.engine.set_first(lab)
-            else:
-                self.engine.add_exemplar(lab, None if shown is None else shown.to(self.device, torch.float32))
-        if self.device.type == "cpu":
-            return_freed_memory()
 
     def step(self, L: Tensor) -> Tensor:
         """Colorize the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""

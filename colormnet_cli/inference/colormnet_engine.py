@@ -45,7 +45,7 @@ class ColorMNetEngine(Engine):
     def has_exemplar(self) -> bool:
         return self.film is not None or self.first is not None or bool(self._exemplars)
 
-    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+    def encode(self, lab: Tensor, shown: Tensor | None = None) -> EncodedExemplar:
         ab = lab[None, 1:] if shown is None else lab[None, 1:] * shown
         L, ab = self._padded(lab[None, :1], _GRAY), self._padded(ab / _AB_SCALE, 0)
         f = self.model.features(L)
@@ -53,7 +53,10 @@ class ColorMNetEngine(Engine):
         key = self.model.key(f.f16)
         if shown is not None:
             key = _without_hidden(key, self._padded(shown[None], 0))
-        self._exemplars.append(EncodedExemplar(key, value, detail))
+        return EncodedExemplar(key, value, detail)
+
+    def add_encoded(self, encoded: EncodedExemplar) -> None:
+        self._exemplars.append(encoded)
 
     def steps(self, L: Tensor, batch: int) -> Tensor:
         height, width = L.shape[-2:]

@@ -24,13 +24,16 @@ class DDColorEngine(Engine):
     stages: ClassVar[Mapping[str, str]] = {"forward": "decoder"}
     has_exemplar = True  # it needs none
 
-    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+    def encode(self, lab: Tensor, shown: Tensor | None = None) -> Any:
         raise UsageError(
             "DDColor colors pictures without an exemplar: leave the references out (`auto`), or choose another network."
         )
 
+    def add_encoded(self, encoded: Any) -> None:
+        raise ValueError("DDColor has no exemplars")
+
     def set_first(self, lab: Tensor) -> None:
-        self.add_exemplar(lab)
+        self.encode(lab)
 
     def steps(self, L: Tensor, batch: int) -> Tensor:
         self.frame += len(L)

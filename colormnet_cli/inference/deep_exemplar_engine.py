@@ -40,14 +40,17 @@ class DeepExemplarEngine(Engine):
     def has_exemplar(self) -> bool:
         return self.exemplar is not None
 
-    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
+    def encode(self, lab: Tensor, shown: Tensor | None = None) -> Exemplar:
         new = self.model.exemplar(_padded(lab[None]))
         if shown is not None:  # frames cannot match what is transparent
             opaque = F.avg_pool2d(_padded(shown[None]), 4).flatten() >= 0.5
             if not opaque.any():
                 raise UsageError("The exemplar is transparent everywhere: give one with colors.")
             new = Exemplar(*(part[:, :, opaque] for part in new))
-        known = (self.exemplar, new) if self.exemplar else (new,)
+        return new
+
+    def add_encoded(self, encoded: Exemplar) -> None:
+        known = (self.exemplar, encoded) if self.exemplar else (encoded,)
         self.exemplar = Exemplar(*(torch.cat(parts, dim=2) for parts in zip(*known, strict=True)))
 
     def set_first(self, lab: Tensor) -> None:

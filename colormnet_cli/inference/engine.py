@@ -73,8 +73,16 @@ class Engine(ABC):
         """Whether the film can begin."""
 
     @abstractmethod
+    def encode(self, lab: Tensor, shown: Tensor | None = None) -> Any:
+        """What is remembered of an exemplar [3, H, W] of any size; `shown`: its opacity [1, H, W] if not opaque."""
+
+    @abstractmethod
+    def add_encoded(self, encoded: Any) -> None:
+        """Remember it, before the first frame; the same may be given for several films."""
+
     def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
-        """An exemplar [3, H, W] of any size, before the first frame; `shown`: its opacity [1, H, W] if not opaque."""
+        """An exemplar, before the first frame."""
+        self.add_encoded(self.encode(lab, shown))
 
     def set_first(self, lab: Tensor) -> None:
         """An exemplar [3, H, W] that is the film's first frame, whose answer is its ab."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +17,9 @@ from ..settings import DEFAULT_SIZE
 from .colorizer import Colorizer
 from .exemplar import Exemplar, first_frame_among
 
-__all__ = ["FrameColorizer", "Resampler"]
+__all__ = ["Encoded", "FrameColorizer", "Resampler"]
+
+Encoded = dict[tuple[str, tuple[int, int]], Any]
 
 
 class Resampler:
@@ -80,6 +82,7 @@ class FrameColorizer:
         ref_is_first: True: the first exemplar is the film's first frame in color; None: decided by comparing.
         batch: frames that `steps` usually gets; see `Colorizer.steps`.
         resampler: instead of `size`, `guided` and `orientation`.
+        encoded: exemplars that other films with the same network have encoded, by source and size; new ones are added.
     """
 
     def __init__(
@@ -93,8 +96,10 @@ class FrameColorizer:
         orientation: Orientation | None = None,
         batch: int = 1,
         resampler: Resampler | None = None,
+        encoded: Encoded | None = None,
     ) -> None:
         self.colorizer, self.exemplars = colorizer, exemplars
+        self.encoded: Encoded = {} if encoded is None else encoded
         self.resampler = resampler or Resampler(
             size or colorizer.engine.default_size, guided, orientation, colorizer.engine.side_multiple
         )
@@ -132,7 +137,12 @@ class FrameColorizer:
         first = first_frame_among(self.exemplars, L, self.ref_is_first, rounded)
         for i, exemplar in enumerate(self.exemplars):
             lab = exemplar.at_size(size, i == first, multiple)
-            if exemplar.shown is None:
-                self.colorizer.set_exemplar(lab, first_frame=i == first)
-            else:  # one that shows part of the first frame is not its answer
-                self.colorizer.set_exemplar(lab, shown=resize(exemplar.shown, (lab.shape[-2], lab.shape[-1])))
+            if i == first and exemplar.shown is None:
+                self.colorizer.set_exemplar(lab, first_frame=True)
+                continue
+            # One that shows part of the first frame is not its answer
+            key = exemplar.source, (lab.shape[-2], lab.shape[-1])
+            if key not in self.encoded:
+                shown = None if exemplar.shown is None else resize(exemplar.shown, key[1])
+                self.encoded[key] = self.colorizer.encode_exemplar(lab, shown)
+            self.colorizer.add_encoded(self.encoded[key])

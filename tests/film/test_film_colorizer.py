@@ -167,3 +167,25 @@ def test_vividness_is_that_of_the_whole_film(film: Film) -> None:
     pale.resampler.vividness = 0.5
     for one, other in zip(plain, film.colors(pale, end=FRAMES), strict=True):
         assert torch.allclose(0.5 * one, other, atol=1e-4)
+
+
+def test_an_exemplar_is_encoded_once_and_freed(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that many shots share would be computed again for each; or those of a whole film kept in memory."""
+    from colormnet_cli.inference.colormnet_engine import ColorMNetEngine
+
+    calls, encode = [], ColorMNetEngine.encode
+    monkeypatch.setattr(ColorMNetEngine, "encode", lambda *a: (calls.append(a[1].shape), encode(*a))[1])
+    shared = ShotReference(film.reference(3, 40, 20).source)
+    other = ShotReference(film.reference(FRAMES + 5, -30, 50).source)
+    shots = (
+        ScheduledShot(1, 0, 8, (shared,)),
+        ScheduledShot(2, 8, FRAMES, (shared,)),
+        ScheduledShot(3, FRAMES, 2 * FRAMES, (other,)),
+    )
+    colorizer = film.colorizer(*shots)
+    film.colors(colorizer, end=FRAMES)
+    assert len(calls) == 1
+    assert [source for source, _ in colorizer._encoded] == [shared.source]
+    film.colors(colorizer, begin=FRAMES)
+    assert len(calls) == 2
+    assert [source for source, _ in colorizer._encoded] == [other.source]
