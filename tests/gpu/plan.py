@@ -49,7 +49,7 @@ class _Plan:
     def colors(self) -> list[Step]:
         return [
             self.own("colors", f"{network}-{precision}", "colors.compare", 150, network=network, precision=precision)
-            for network in ("colormnet", "preview")
+            for network in ("colormnet", "preview", "deep-exemplar")
             for precision in ("fp32", "fp16", "bf16")
         ]
 
@@ -134,8 +134,8 @@ PARTS: dict[str, Callable[[_Plan], list[Step]]] = {
 _ANYWHERE = ("doctor",)  # parts that need no device
 # Steps that a rehearsal leaves out, since others run the same code
 _SAME_CODE = {
-    *("colormnet-fp16", "preview-fp16", "fp32-lookahead1-no-graphs", "preview", "h264", "h264-veryfast"),
-    *("fp16-no-graphs", "bf16"),
+    *("colormnet-fp16", "preview-fp16", "deep-exemplar-fp16", "fp32-lookahead1-no-graphs", "preview"),
+    *("h264", "h264-veryfast", "fp16-no-graphs", "bf16"),
 }
 
 

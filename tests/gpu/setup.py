@@ -19,8 +19,8 @@ from colormnet_cli.bench.synthetic_film import synthetic_exemplar, synthetic_lig
 from colormnet_cli.film.plan import FilmPlan
 from colormnet_cli.inference.device import resolve_device
 from colormnet_cli.weights import LockEntry, find, locate, network_from_file
-from support.golden import make_golden_state
-from support.networks import make_small_model
+from support.golden import deep_exemplar_state, make_golden_state
+from support.networks import make_small_deep_exemplar, make_small_model
 
 __all__ = ["SMALL_MEMORY", "SMALL_SIZE", "Setup", "chroma_difference", "small_colorizer", "small_lightness"]
 
@@ -49,18 +49,16 @@ class Setup:
     def on_cuda(self) -> bool:
         return self.device.type == "cuda"
 
-    def model(self, name: str = "colormnet") -> cm.ColorMNet:
+    def model(self, name: str = "colormnet") -> Any:
         """The network with its published weights where they are on disk, else with random ones of their kind."""
         if self.tiny:
-            return make_small_model(**({"preview": True, "detail_dim": 8} if name == "preview" else {}))
+            return make_small_deep_exemplar() if name == "deep-exemplar" else small_model(preview=name == "preview")
         located = locate(name)
         path = find(located) if isinstance(located, LockEntry) else located
         if path is not None:
-            network = network_from_file(path)
-            assert isinstance(network, cm.ColorMNet)
-            return network
-        model = cm.ColorMNet()
-        cm.load_state(model, make_golden_state("state_dict"))
+            return network_from_file(path)
+        model = cm.DeepExemplar() if name == "deep-exemplar" else cm.ColorMNet()
+        cm.load_state(model, deep_exemplar_state() if name == "deep-exemplar" else make_golden_state("state_dict"))
         return model
 
     def film(self, name: str, frames: int, film: tuple[int, int], size: tuple[int, int]) -> FilmPlan:
@@ -79,10 +77,14 @@ class Setup:
         return torch.cuda.max_memory_allocated(self.device) if self.on_cuda else None
 
 
+def small_model(preview: bool) -> cm.ColorMNet:
+    """A small network with random weights."""
+    return make_small_model(**({"preview": True, "detail_dim": 8} if preview else {}))
+
+
 def small_colorizer(device: str, precision: str = "fp32", *, preview: bool = False) -> cm.Colorizer:
     """A small network at the beginning of a synthetic film of SMALL_SIZE."""
-    model = make_small_model(**({"preview": True, "detail_dim": 8} if preview else {}))
-    colorizer = cm.Colorizer(model, SMALL_MEMORY, device, precision)
+    colorizer = cm.Colorizer(small_model(preview), SMALL_MEMORY, device, precision)
     colorizer.set_exemplar(synthetic_exemplar(SMALL_SIZE, SMALL_SIZE))
     return colorizer
 
