@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from ..errors import UsageError
 from ..networks.colormnet import padding
 from ..networks.deep_exemplar import Exemplar, Match
+from ..networks.state_dict import Network
+from ..settings import MemoryConfig
 from .engine import Engine, Rehearsal, to_device
 
 __all__ = ["DeepExemplarEngine"]
@@ -30,6 +32,12 @@ class DeepExemplarEngine(Engine):
     vividness = 1.25
     alike = 0.6
     stages: ClassVar[Mapping[str, str]] = {"features": "features", "matching": "read", "refine": "decoder"}
+
+    def __init__(self, model: Network, memory: MemoryConfig) -> None:
+        super().__init__(model, memory)
+        # Matching is not captured: a graph would copy the exemplars for each frame, and where two of their places are
+        # equally similar, its check would take another choice for a mistake.
+        self.uncaptured: Any = model
 
     def reset(self) -> None:
         super().reset()
@@ -63,7 +71,7 @@ class DeepExemplarEngine(Engine):
         L = _padded(L)
         missing = max(0, batch - len(L)) if self.pads_batches else 0
         theta = self.net.features(torch.cat((L, L[-1:].expand(missing, -1, -1, -1))) if missing else L)
-        matched = self.net.matching(theta, self.exemplar)
+        matched = self.uncaptured.matching(theta, self.exemplar)
         answers = [self._advance(L[i : i + 1], Match(*(part[i : i + 1] for part in matched))) for i in range(len(L))]
         return torch.cat(answers)[..., top : top + height, left : left + width]
 
@@ -95,6 +103,10 @@ class DeepExemplarEngine(Engine):
         cosines = one.T @ other
         usual = cosines.mean()
         return float((cosines.amax(dim=1).mean() - usual) / (1 - usual).clamp(min=1e-6))
+
+    def time_stages(self, timed: Callable[[Any, Mapping[str, str]], Any]) -> None:
+        super().time_stages(timed)
+        self.uncaptured = timed(self.uncaptured, self.stages)
 
     def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
         Ls = torch.empty(lookahead, 1, *size)

@@ -100,7 +100,7 @@ def test_a_film_with_deep_exemplar(precision: str, graphs: bool) -> None:
         assert chroma.planes[0][0].shape == (24, 48)
         assert colorizer.frame == FEWER
         graphed = {kind[0] for kind, graph in colorizer.engine.net._graphs.items() if graph is not None}
-        assert graphed == ({"features", "matching", "refine"} if graphs else set())
+        assert graphed == ({"features", "refine"} if graphs else set())
     assert not waits.mixed
     assert waits.places <= ONCE | AT_AN_EXEMPLAR
 
