@@ -20,17 +20,17 @@ from support.networks import make_small_model
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of every exemplar that a Colorizer is given, whether it was told to be the film's first frame."""
-    heard: list[bool] = []
+def first_frames(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of every exemplar that a Colorizer is given, whether it was given as the film's first frame."""
+    given: list[bool] = []
     set_exemplar = cm.Colorizer.set_exemplar
 
-    def listening(self: cm.Colorizer, lab: Tensor, first_frame: bool = False) -> None:
-        heard.append(first_frame)
+    def recording(self: cm.Colorizer, lab: Tensor, first_frame: bool = False) -> None:
+        given.append(first_frame)
         set_exemplar(self, lab, first_frame)
 
-    monkeypatch.setattr(cm.Colorizer, "set_exemplar", listening)
-    return heard
+    monkeypatch.setattr(cm.Colorizer, "set_exemplar", recording)
+    return given
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ def upsample_ab(ab: Tensor, L_small: Tensor, L_full: Tensor, guided: bool = True
     Guided is bilinear interpolation plus what it loses: near each small pixel ab is a line over L (slope A, fitted in
     3×3 pixels, as in He's guided filter), and A · (L_full − upsampled L_small) is the detail of ab that goes with the
     detail of L. Where L is flat or varies no more than the grain, or ab does not follow it, this is bilinear, unlike a
-    guided filter, which blurs there. The result stays within the colors of the neighbouring small pixels.
+    guided filter, which blurs there. The result stays within the colors of the neighboring small pixels.
 
     Args:
         ab: [2,h,w] or [K,2,h,w], Lab units.

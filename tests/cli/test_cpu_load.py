@@ -32,7 +32,7 @@ def stat(*busy: int) -> str:
     ],
 )
 def test_idle_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: tuple, own: float, idle: int) -> None:
-    """Other programs and our own imports told apart, the network has a thread for each core that is left."""
+    """Other programs are distinguished from our own imports: the network has a thread for each core that is left."""
     now = [0.0, 0.0]
     monkeypatch.setattr(cpu_load.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(cpu_load.time, "process_time", lambda: now[1])

@@ -119,11 +119,11 @@ FAILED = [
 ]
 
 
-@pytest.mark.parametrize(("line", "told"), WRONG_USAGE, ids=[line for line, _ in WRONG_USAGE])
-def test_wrong_usage_ends_with_2_and_a_sentence(command, line, told):
-    """A slip of the hand costs a second and tells what was meant, before anything heavy begins."""
+@pytest.mark.parametrize(("line", "expected"), WRONG_USAGE, ids=[line for line, _ in WRONG_USAGE])
+def test_wrong_usage_ends_with_2_and_a_sentence(command, line, expected):
+    """A typing error costs a second and gets a hint, before anything heavy begins."""
     code, out, err = command(*line.split())
-    assert_told(err, told)
+    assert_error(err, expected)
     assert (code, out) == (2, "")
 
 
@@ -143,10 +143,10 @@ def test_wrong_usage_does_not_wait_for_torch(world):
 
 @pytest.mark.parametrize("line", EMPTY)
 def test_an_empty_value_is_not_the_folder_one_is_in(command, tmp_path, line):
-    """`--ref "$PHOTO"` where the shell has no PHOTO would be told of a folder, or films would go where one is."""
+    """`--ref "$PHOTO"` where the shell has no PHOTO would name a folder as the mistake, or write films into one."""
     before = set(os.listdir())
     code, out, err = command(*line.split(), "")
-    assert_told(err, f"{EMPTY[line]}.*it is empty")
+    assert_error(err, f"{EMPTY[line]}.*it is empty")
     assert (code, out) == (2, "")
     assert set(os.listdir()) == before
 
@@ -161,21 +161,21 @@ def test_the_encoder_does_not_speak_for_itself(world):
     assert "libx264 does not open for 96×64 yuv420p with the options crf=16 preset=nonsense" in events[-1]["text"]
 
 
-@pytest.mark.parametrize(("line", "told"), FAILED, ids=[line for line, _ in FAILED])
-def test_a_failure_ends_with_1_and_a_sentence(command, line, told):
+@pytest.mark.parametrize(("line", "expected"), FAILED, ids=[line for line, _ in FAILED])
+def test_a_failure_ends_with_1_and_a_sentence(command, line, expected):
     """What, where, what to do; no traceback, nothing on stdout, no file left."""
     before = set(os.listdir())
     code, out, err = command(*line.split())
-    assert_told(err, told)
+    assert_error(err, expected)
     assert (code, out) == (1, "")
     assert {name for name in os.listdir() if name.endswith((".mp4", ".mkv", ".webm"))} <= before
 
 
-def assert_told(err: str, told: str) -> None:
+def assert_error(err: str, expected: str) -> None:
     """The last line is the error: one line that starts with a capital or a path, and ends like a sentence."""
     last = err.rstrip("\n").splitlines()[-1]
     assert last.startswith("Error: ")
-    assert re.search(told, last, re.IGNORECASE), err
+    assert re.search(expected, last, re.IGNORECASE), err
     assert last.endswith((".", "?"))
     assert "Traceback" not in err
 
@@ -186,7 +186,7 @@ def test_a_device_that_is_not_there_is_no_silent_cpu_run(command, device):
     """An hour's job started on the wrong device would be a day's job."""
     code, _, err = command(*COLORIZE.replace("--device cpu", f"--device {device}").split())
     assert code == 1
-    assert_told(err, f"there is no device {device[:4].rstrip(':')} here .*--device (cpu|auto)")
+    assert_error(err, f"there is no device {device[:4].rstrip(':')} here .*--device (cpu|auto)")
 
 
 def test_debug_shows_where(command):
@@ -204,7 +204,7 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
     monkeypatch.setattr(plan, "plan_video", lambda *_, **__: 1 / 0)
     code, _, err = command(*COLORIZE.split())
     assert code == 1
-    assert_told(err, "Internal error: ZeroDivisionError: division by zero .*--debug")
+    assert_error(err, "Internal error: ZeroDivisionError: division by zero .*--debug")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error
     monkeypatch.setattr(colorize, "colorize", fails)
     code, _, err = command(*f"{COLORIZE} --size source".split())
     assert code == 1
-    assert_told(err, r"cpu has too little memory for a working size of 96×64: (--size \d+ should fit|no smaller)")
+    assert_error(err, r"cpu has too little memory for a working size of 96×64: (--size \d+ should fit|no smaller)")
 
 
 def test_too_little_memory_elsewhere(command, monkeypatch):
@@ -236,7 +236,7 @@ def test_too_little_memory_elsewhere(command, monkeypatch):
     monkeypatch.setattr(evaluate, "evaluate", fails)
     code, _, err = command("evaluate", "old.mp4", "old.mp4")
     assert code == 1
-    assert_told(err, "out of memory: .*smaller --size")
+    assert_error(err, "out of memory: .*smaller --size")
 
 
 def test_an_unwritable_folder(command, tmp_path, monkeypatch):
@@ -244,7 +244,7 @@ def test_an_unwritable_folder(command, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     code, _, err = command(*f"{COLORIZE} -o out.mp4".split())
     assert code == 1
-    assert_told(err, "is not writable")
+    assert_error(err, "is not writable")
 
 
 def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_path):
@@ -253,7 +253,7 @@ def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_p
     code, out, err = command(*line.split(), "--json")
     assert code == 1
     assert sorted(path.name for path in (tmp_path / "color").iterdir()) == ["old.mp4", "two.mp4"]
-    assert_told(err, "2 of 4 films could not be colorized, see above")
+    assert_error(err, "2 of 4 films could not be colorized, see above")
     assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
     assert out.count('"frames": ') == 2
 

@@ -81,9 +81,9 @@ PHASES = {
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     """Whoever stops an hour's run must find no half film under its name, and lose next to nothing."""
     patch, due = PHASES[phase]
-    code, told = interrupt(start(COLORIZE, folder, patch=patch), due)
+    code, message = interrupt(start(COLORIZE, folder, patch=patch), due)
     assert code == 130
-    assert told.startswith("Interrupted")
+    assert message.startswith("Interrupted")
     assert not (folder / "out.mp4").exists()
     if phase in ("starting", "load"):
         assert not any(folder.glob("*part*"))
@@ -95,17 +95,17 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     assert (folder / "out.mp4").exists()
     receipt = json.loads(out)
     assert receipt["frames"] == FRAMES
-    assert f"at frame {receipt['resumed_at']}." in told
-    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # the end of a piece
+    assert f"at frame {receipt['resumed_at']}." in message
+    assert receipt["resumed_at"] == FRAMES if phase == "writing" else receipt["resumed_at"] >= 48  # a whole segment
     assert not any(folder.glob("*part*"))
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_save_the_progress_too(folder, sent, expected):
     """`kill`, a shutdown and a closed terminal lost up to a minute of work, and said nothing."""
-    code, told = interrupt(start(COLORIZE, folder), at_frame(50), sent)
+    code, message = interrupt(start(COLORIZE, folder), at_frame(50), sent)
     assert code == expected
-    assert "the same command resumes at frame" in told
+    assert "the same command resumes at frame" in message
     assert not (folder / "out.mp4").exists()
     assert list((folder / "out.mp4.colormnet-part").glob("state-*"))
 
@@ -132,11 +132,11 @@ def test_a_closed_terminal_saves_the_progress(folder):
 def test_more_ctrl_c_change_nothing(folder, phase):
     """Whoever presses it four times got tracebacks, and progress that was being saved was lost."""
     patch, due = PHASES[phase]
-    code, told = interrupt(start(COLORIZE, folder, patch=patch), due, times=4)
+    code, message = interrupt(start(COLORIZE, folder, patch=patch), due, times=4)
     assert code == 130
-    assert told.startswith("Interrupted")
+    assert message.startswith("Interrupted")
     if phase in ("middle", "writing"):
-        assert "resumes at frame" in told
+        assert "resumes at frame" in message
         assert (folder / "out.mp4.colormnet-part/progress.json").exists()
 
 

@@ -136,7 +136,7 @@ def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.Monke
 
 
 def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last whole piece is saved at once, not only with the next checkpoint."""
+    """The last whole segment is saved at once, not only with the next checkpoint."""
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 3600.0)
     with pytest.raises(Interrupted, match="frame 24"):
         run(stop_at=30)
@@ -198,7 +198,7 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
 
 
 def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The film was there and half of its pieces gone: the same command asked for resume=False."""
+    """The film was there and half of its segments gone: the same command asked for resume=False."""
     unlink = os.unlink
 
     def stopping(path: Any, **more: Any) -> None:
@@ -458,11 +458,11 @@ def test_twenty_kills_leave_the_same_film(tmp_path: Path, photo: Path, encoders:
     command = [sys.executable, str(KILL_AND_RESUME), str(source), str(photo), str(tmp_path / "run"), str(encoders)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] == 20
-    assert all(told["same"])
-    assert len(told["stopped_at"]) > 3, "the kills came before any checkpoint"
-    assert sorted(told["left"]) == ["broken.mp4", "whole.mp4"]
+    result = json.loads(done.stdout)
+    assert result["kills"] == 20
+    assert all(result["same"])
+    assert len(result["stopped_at"]) > 3, "the kills came before any checkpoint"
+    assert sorted(result["left"]) == ["broken.mp4", "whole.mp4"]
 
 
 @pytest.fixture

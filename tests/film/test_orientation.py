@@ -27,20 +27,20 @@ pytestmark = [
 ]
 
 ONE = 1 << 16
-TURNS = {  # a, b, c, d of the display matrix, and how a picture that is to look like PHOTO is stored
+ROTATIONS = {  # a, b, c, d of the display matrix, and how a picture that is to look like PHOTO is stored
     "upright": ((ONE, 0, 0, ONE), lambda x: x),
     "clockwise": ((0, ONE, -ONE, 0), lambda x: np.rot90(x)),
     "half": ((-ONE, 0, 0, -ONE), lambda x: np.rot90(x, 2)),
     "anticlockwise": ((0, -ONE, ONE, 0), lambda x: np.rot90(x, -1)),
     "mirrored": ((-ONE, 0, 0, ONE), np.fliplr),
-    "mirrored and turned": ((0, ONE, ONE, 0), lambda x: x.swapaxes(0, 1)),
+    "mirrored and rotated": ((0, ONE, ONE, 0), lambda x: x.swapaxes(0, 1)),
 }
 PHOTO = cv2.resize(data.astronaut(), (64, 48), interpolation=cv2.INTER_AREA)
 
 
-def film(path: Path, turn: str, count: int = 1) -> Path:
-    """Lossless RGB frames that look like PHOTO, moving; stored as `turn` says, with the display matrix beside them."""
-    (a, b, c, d), stored = TURNS[turn]
+def film(path: Path, rotation: str, count: int = 1) -> Path:
+    """Lossless RGB frames that look like PHOTO, moving; stored rotated, with the display matrix."""
+    (a, b, c, d), stored = ROTATIONS[rotation]
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream("ffv1", rate=25)
         stream.height, stream.width, stream.pix_fmt = *stored(PHOTO).shape[:2], "bgr0"
@@ -57,31 +57,31 @@ def shown(path: Path, number: int) -> NDArray[np.uint8]:
     return frame_at(path, parse_time(f"f{number}"))
 
 
-@pytest.mark.parametrize("turn", TURNS)
-def test_an_exemplar_is_what_players_show(turn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rotation", ROTATIONS)
+def test_an_exemplar_is_what_players_show(rotation: str, tmp_path: Path) -> None:
     """People would lie in the exemplar and stand in the film, and nothing of one be found in the other."""
-    assert np.array_equal(shown(film(tmp_path / "a.mkv", turn), 0), PHOTO)
+    assert np.array_equal(shown(film(tmp_path / "a.mkv", rotation), 0), PHOTO)
 
 
-@pytest.mark.parametrize("turn", ["clockwise", "half"])
-def test_a_turned_film_gets_the_colors_of_an_upright_one(
-    turn: str, tmp_path: Path, small_model: Any, told: list[bool]
+@pytest.mark.parametrize("rotation", ["clockwise", "half"])
+def test_a_rotated_film_gets_the_colors_of_an_upright_one(
+    rotation: str, tmp_path: Path, small_model: Any, first_frames: list[bool]
 ) -> None:
     """A phone's film would be colored lying on its side, and its first frame, saved by a player, not be known."""
     cv2.imwrite(str(tmp_path / "first.png"), PHOTO[..., ::-1])
     settings = ColorizeSettings(size=32, codec="ffv1", pix_fmt="yuv444p", overwrite=True)
-    for name in ("upright", turn):
+    for name in ("upright", rotation):
         source = film(tmp_path / f"{name}.mkv", name, count=3)
         for exemplar in (f"{source}@f2", f"{source}@f0", tmp_path / "first.png"):
             out = tmp_path / f"{name}-out.mkv"
             colorize_video(source, [exemplar], out, model=small_model, settings=settings, device="cpu")
-    assert told == [False, True, True] * 2
+    assert first_frames == [False, True, True] * 2
     assert probe(out).display_matrix == probe(source).display_matrix
     upright = tmp_path / "upright-out.mkv"
     assert np.ptp(shown(upright, 2).astype(int) - shown(upright, 2).mean(-1, keepdims=True)) > 8  # there is color
     for number in range(3):
         difference = np.abs(shown(upright, number).astype(int) - shown(out, number))
-        assert difference.mean() < 0.5, number  # rounding, here and there doubled; 11 and more where it is not turned
+        assert difference.mean() < 0.5, number  # rounding, here and there doubled; 11 and more where it is not rotated
 
 
 def test_a_film_is_learned_as_players_show_it(tmp_path: Path) -> None:

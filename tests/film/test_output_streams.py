@@ -1,4 +1,4 @@
-"""Everything of a film but its color, in the finished file: instants, sound, subtitles, titles."""
+"""Everything of a film but its color, in the finished file: timestamps, sound, subtitles, titles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 900
     ids=["variable", "late", "30000/1001", "edit list"],
 )  # fmt: skip
 def test_instants_are_kept(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, film: Film, codec: str) -> None:
-    """Sound and picture stay together only if every frame keeps its time; here over several pieces."""
+    """Sound and picture stay together only if every frame keeps its time; here over several segments."""
     monkeypatch.setitem(__import__("colormnet_cli.film.checkpoint").film.checkpoint.SEGMENT_FRAMES, "cpu", 5)
     source = make_film(tmp_path / "film.mp4", film)
     receipt = color(source, tmp_path / "out.mp4", codec=codec)

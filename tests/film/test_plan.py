@@ -22,9 +22,9 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
     before = sorted(tmp_path.iterdir())
     plan = plan_video(source, [photo], tmp_path / "out.mp4", settings=ColorizeSettings(size=32))
     assert sorted(tmp_path.iterdir()) == before
-    told = json.loads(json.dumps(plan.to_dict()))
-    assert (told["frames"], told["codec"], told["working_height"], told["working_width"]) == (30, "libx264", 43, 32)
-    assert [s["action"] for s in told["streams"]] == ["copy", "copy", "mov_text", "drop"]
+    shown = json.loads(json.dumps(plan.to_dict()))
+    assert (shown["frames"], shown["codec"], shown["working_height"], shown["working_width"]) == (30, "libx264", 43, 32)
+    assert [s["action"] for s in shown["streams"]] == ["copy", "copy", "mov_text", "drop"]
 
 
 @pytest.mark.parametrize(

@@ -21,37 +21,37 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_first_report_is_no_boast(clock: list[float]) -> None:
     """A film of two hours that has \"0:00 left\" after its first frame: nobody believes the next figure either."""
-    told: list[Progress] = []
-    pace = ProgressMeter(1000, told.append)
-    pace.begin(100)  # what an earlier run had done
+    reports: list[Progress] = []
+    meter = ProgressMeter(1000, reports.append)
+    meter.begin(100)  # what an earlier run had done
     for seconds, frame in ((4.0, 108), (1e-5, 116), (2.0, 124)):
         clock[0] += seconds
-        pace.report("color", frame)
-    first, last = told  # the second came too soon after the first
+        meter.report("color", frame)
+    first, last = reports  # the second came too soon after the first
     assert first.fps == pytest.approx(2)  # with what the first batch has waited for
     assert first.remaining == pytest.approx((1000 - 108) / 2)
     assert last.fps == pytest.approx(8, rel=1e-3)  # without it
-    assert pace.average == pytest.approx(8, rel=1e-3)
+    assert meter.average == pytest.approx(8, rel=1e-3)
 
 
 def test_a_film_in_one_batch_has_a_rate(clock: list[float]) -> None:
     """--lookahead may be larger than the film: \"4,670,000 a second\" was not what it took."""
-    told: list[Progress] = []
-    pace = ProgressMeter(30, told.append)
+    reports: list[Progress] = []
+    meter = ProgressMeter(30, reports.append)
     clock[0] += 3
-    pace.report("color", 30)
-    assert told[0].fps == pace.average == pytest.approx(10)
+    meter.report("color", 30)
+    assert reports[0].fps == meter.average == pytest.approx(10)
 
 
 def test_each_phase_has_a_rate_of_its_own(clock: list[float]) -> None:
     """Finding the place and writing the file take hundreds of frames a second; the colors do not."""
-    told: list[Progress] = []
-    pace = ProgressMeter(100, told.append)
+    reports: list[Progress] = []
+    meter = ProgressMeter(100, reports.append)
     for phase, frames, seconds in (("seek", (50, 90), 0.125), ("color", (1, 5, 9), 1), ("join", (50, 100), 0.2)):
         if phase == "join":
-            pace.begin(0)
+            meter.begin(0)
         for frame in frames:
             clock[0] += seconds
-            pace.report(phase, frame)
-    assert [round(at.fps) for at in told] == [400, 320, 1, 4, 4, 250, 250]
-    assert pace.average == pytest.approx(4)
+            meter.report(phase, frame)
+    assert [round(at.fps) for at in reports] == [400, 320, 1, 4, 4, 250, 250]
+    assert meter.average == pytest.approx(4)

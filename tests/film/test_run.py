@@ -180,8 +180,10 @@ def test_a_part_from_a_frame_to_a_time_is_not_refused_by_a_guess(tmp_path: Path,
     assert color(source, tmp_path / "times.mp4", start="1.29", end="f10").frames == 1
 
 
-def test_the_exemplar_may_be_the_first_frame(tmp_path: Path, color: Any, told: list[bool], small_model: Any) -> None:
-    """The first frame's own colors are given back, found out or told."""
+def test_the_exemplar_may_be_the_first_frame(
+    tmp_path: Path, color: Any, first_frames: list[bool], small_model: Any
+) -> None:
+    """The first frame's own colors are given back, whether that is recognized or given."""
     source = make_film(tmp_path / "film.mkv", frames=2)
     gray = frames_of(source)[0][1].astype(np.int32)
     first = np.stack([(gray * 0.7), gray, np.minimum(255, gray * 1.2)], -1).clip(0, 255).astype(np.uint8)
@@ -192,7 +194,7 @@ def test_the_exemplar_may_be_the_first_frame(tmp_path: Path, color: Any, told: l
             source, [tmp_path / "first.png"], tmp_path / "out.mkv", model=small_model, settings=settings, device="cpu"
         )
     color(source, tmp_path / "other.mkv")
-    assert told == [True, False, True, False]
+    assert first_frames == [True, False, True, False]
     cv2.imwrite(str(tmp_path / "wide.png"), first[: len(first) // 2])
     with pytest.raises(MediaError, match="cannot be the first frame"):  # it would be stretched over the film
         colorize_video(

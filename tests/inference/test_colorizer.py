@@ -256,7 +256,7 @@ def test_batch_norm_is_folded_where_the_model_is_copied(preview: bool) -> None:
     assert model_sha256(model) == digest
 
 
-def test_padding_is_centred_and_gray() -> None:
+def test_padding_is_centered_and_gray() -> None:
     """Fails where the picture lies elsewhere in the padding than the weights expect."""
     padded = pad(torch.ones(1, 5, 9), 4, 7.0)
     assert padded.shape == (1, 8, 12)

@@ -37,7 +37,7 @@ def test_operations_and_memory_are_those_of_a_real_run(small_model):
 
 
 def test_the_published_network_costs_what_was_counted():
-    """1,036 GFLOP a frame were counted for 480p, those of a remembered frame apart (209, every fifth)."""
+    """1,036 GFLOP a frame were counted for 480p, without those for remembering a frame (209, every fifth)."""
     cost = frame_cost(cm.ColorMNet(), (480, 854))
     assert 0.8e12 < cost.operations < 1.4e12
     assert cost.memory > 4 * 123.6e6

@@ -145,9 +145,9 @@ def test_auto_precision(kind, chosen):
 
 def test_free_memory_counts_what_the_system_would_give_up(tmp_path, monkeypatch):
     """After reading a long film nearly all memory is cache: it is not too little for the next one."""
-    told = tmp_path / "meminfo"
-    told.write_text("MemTotal:  8000000 kB\nMemFree:    100000 kB\nMemAvailable:  6000000 kB\n")
-    monkeypatch.setattr(d, "_MEMORY", told)
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  8000000 kB\nMemFree:    100000 kB\nMemAvailable:  6000000 kB\n")
+    monkeypatch.setattr(d, "_MEMORY", meminfo)
     assert d.free_memory(torch.device("cpu")) == 6_000_000 * 1024
     monkeypatch.setattr(d, "_MEMORY", tmp_path / "elsewhere")
     assert d.free_memory(torch.device("cpu")) is None

@@ -29,7 +29,7 @@ def lightness_of(rgb: NDArray[np.uint8]) -> torch.Tensor:
 
 
 def test_the_first_frame_is_known_through_jpeg_size_and_tone() -> None:
-    """Not recognised, the film's first frame is colored from memory instead of as it is."""
+    """Not recognized, the film's first frame is colored from memory instead of as it is."""
     rgb = rgb_frame(0, 240, 320)
     L = lightness_of(rgb)
     tones = rgb / 255

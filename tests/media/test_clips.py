@@ -48,7 +48,7 @@ def test_films_become_rgb_by_their_own_matrix_and_range(
 
 
 def test_a_film_that_breaks_off_is_not_compared_frame_by_frame(tmp_path: Path) -> None:
-    """Every frame behind a lost one would be measured against its neighbour."""
+    """Every frame behind a lost one would be measured against its neighbor."""
     path = make_film(tmp_path / "a.mkv", frames=24, codec="libx264", color=True)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2

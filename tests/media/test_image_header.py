@@ -34,7 +34,7 @@ def test_the_header_says_what_the_picture_is(tmp_path: Path, ending: str, depth:
 
 @pytest.mark.parametrize("exif", TURNED)
 def test_a_turned_jpeg_is_as_high_as_it_is_shown(tmp_path: Path, exif: bytes) -> None:
-    """One upright photograph among lying ones would be met only when its turn comes."""
+    """One upright photograph among lying ones would be found only when it is reached."""
     plain = cv2.imencode(".jpg", gray_frame(0, 21, 34), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     segment = b"Exif\0\0" + exif
     path = tmp_path / "phone.jpg"
@@ -55,7 +55,7 @@ def test_a_cut_off_header_says_nothing(tmp_path: Path, ending: str) -> None:
 
 
 def test_what_is_no_such_picture_says_nothing(tmp_path: Path) -> None:
-    """WebP and BMP go their own way; a text that calls itself a picture is told of when it is read."""
+    """WebP and BMP go their own way; a text file named like an image is reported when it is read."""
     for name in ("a.webp", "a.bmp"):
         cv2.imwrite(str(tmp_path / name), gray_frame(0, 21, 34))
         assert size_by_header(tmp_path / name) is None

@@ -43,7 +43,7 @@ def film(path: Path, frames: list[NDArray[np.uint8]], *, rate: int = 10, start: 
 
 
 def colored(i: int) -> NDArray[np.uint8]:
-    """A frame that tells its number: red is 2 i."""
+    """A frame with its number in it: red is 2 i."""
     frame = np.full((16, 24, 3), 90, np.uint8)
     frame[..., 0] = 2 * i
     return frame
@@ -140,7 +140,7 @@ def test_what_is_no_exemplar_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_exemplar_that_may_not_be_read(tmp_path: Path) -> None:
-    """Permissions are told apart from a broken file."""
+    """Missing permission and a damaged file give different messages."""
     cv2.imwrite(str(tmp_path / "a.png"), bgr(rgb_frame(0, 96, 128)))
     (tmp_path / "a.png").chmod(0)
     with pytest.raises(MediaError, match="Permission denied"):

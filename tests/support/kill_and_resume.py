@@ -1,4 +1,4 @@
-"""Run by test_checkpoint.py: kills a run twenty times at random moments and lets it go on; tells what became of it.
+"""Run by test_checkpoint.py: kills a run twenty times at random moments and resumes it; prints the result.
 
 Everything is imported once, and each run is a fork of this process, so that a kill costs no start of Python.
 """
@@ -84,8 +84,8 @@ def main(source: str, photo: str, folder: str, encoders: str) -> None:
             broken.unlink()
     assert wait(start(source, photo, str(broken), int(encoders)), 300) == 0
     same.append(broken.read_bytes() == whole.read_bytes())
-    told = {"kills": kills, "stopped_at": sorted(frames), "same": same, "left": os.listdir(folder)}
-    sys.stdout.write(json.dumps(told))
+    result = {"kills": kills, "stopped_at": sorted(frames), "same": same, "left": os.listdir(folder)}
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":

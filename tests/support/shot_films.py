@@ -124,9 +124,9 @@ def camera_scene(
         if blur > 1:
             shown = cv2.blur(shown, (blur, 1))
         for place, step, half, tones in cast:
-            centre = ((place + step * number) % 1.3 - 0.15) * (width, height)
+            center = ((place + step * number) % 1.3 - 0.15) * (width, height)
             axes = (max(1, int(half[0] * width)), max(1, int(half[1] * height * 1.5)))
-            at = (int(centre[0]), int(centre[1]))
+            at = (int(center[0]), int(center[1]))
             sway = 10 * np.sin(number / 5 + tones[0] * 6)
             cv2.ellipse(shown, at, axes, sway, 0, 360, float(tones[0]), -1, cv2.LINE_AA)
             cv2.ellipse(

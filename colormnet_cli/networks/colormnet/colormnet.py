@@ -126,7 +126,7 @@ class ColorMNet(Network):
 
 
 def pad(picture: Tensor, multiple: int, value: float) -> Tensor:
-    """Pad [..., H, W] to multiples of that, centred, the top and left getting the smaller half."""
+    """Pad [..., H, W] to multiples of that, centered, the top and left getting the smaller half."""
     (top, bottom), (left, right) = (padding(size, multiple) for size in picture.shape[-2:])
     return F.pad(picture, (left, right, top, bottom), value=value)
 

@@ -60,14 +60,14 @@ class ResidualBlock(nn.Module):
         out = self.conv2(self.conv1(x.relu()).relu_()).unflatten(0, (B, two))
         del x
         shared = self.shortcut(skip)[:, None]  # bias included, once
-        apart = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)
-        return out.add_(shared).add_(apart.unflatten(0, (B, two)))
+        own = conv3x3_of_upsampled(coarse.flatten(0, 1), self.shortcut, factor, bias=False)
+        return out.add_(shared).add_(own.unflatten(0, (B, two)))
 
 
 def _conv_joined(conv: nn.Conv2d, frame: Tensor, color: Tensor) -> Tensor:
     """A conv of [frame | color] concatenated: [B, F, h, w] and [B, 2, G, h, w] to [B, 2, C, h, w]."""
-    shared, apart = conv.weight.split((frame.shape[1], color.shape[2]), dim=1)
-    ours = F.conv2d(color.flatten(0, 1), apart, padding=1).unflatten(0, color.shape[:2])
+    shared, own = conv.weight.split((frame.shape[1], color.shape[2]), dim=1)
+    ours = F.conv2d(color.flatten(0, 1), own, padding=1).unflatten(0, color.shape[:2])
     return ours + F.conv2d(frame, shared, conv.bias, padding=1)[:, None]
 
 

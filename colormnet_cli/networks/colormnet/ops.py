@@ -25,7 +25,7 @@ def parts_of(x: Tensor, channels: int) -> int:
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
-    """Bilinear, half-pixel centres: [B, C, h, w] to [B, C, factor·h, factor·w]."""
+    """Bilinear, half-pixel centers: [B, C, h, w] to [B, C, factor·h, factor·w]."""
     if factor == 1:
         return x
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -135,7 +135,7 @@ class PVGFE(nn.Module):
         self.fuse = nn.ModuleList(Fusion(source, width, config.fusion_heads, factor) for width, factor in scales)
 
     def forward(self, x: Tensor) -> Features:
-        """Lightness, normalised and repeated, [B, 3, H, W] with H and W padded, to its features."""
+        """Lightness, normalized and repeated, [B, 3, H, W] with H and W padded, to its features."""
         local = self.trunk(x)[::-1]  # coarse to fine
         pretrained = self.guidance(x, size=local[0].shape[-2:])
         fused = [fuse(pretrained, r) for fuse, r in zip(self.fuse, local, strict=False)]

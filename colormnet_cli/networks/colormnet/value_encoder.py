@@ -1,4 +1,4 @@
-"""Keys and values: what a frame asks the memory, and what a remembered frame tells it."""
+"""Keys and values: the query of a frame, and what is kept of a remembered one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published names: three files, whose tensors are told apart by the prefixes warp., color. and vgg."""
+"""The published names: three files, whose tensors have the prefixes warp., color. and vgg."""
 
 from __future__ import annotations
 

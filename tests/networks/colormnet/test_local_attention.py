@@ -30,7 +30,7 @@ def plain_attend(module: LocalAttention, query: torch.Tensor, key: torch.Tensor,
 @pytest.mark.parametrize("radius", [1, 3, 7])
 @torch.inference_mode()
 def test_tiles_equal_windows(size: tuple[int, int], radius: int) -> None:
-    """Fails where a pixel looks at the wrong neighbours, at borders and in maps that are not whole tiles above all."""
+    """Fails where a pixel looks at the wrong neighbors, at borders and in maps that are not whole tiles above all."""
     torch.manual_seed(0)
     module = LocalAttention(small_config(local_radius=radius))
     query, key = torch.randn(2, 2, 16, *size)

@@ -90,7 +90,7 @@ def test_large_maps_in_parts(batch: int, parts: int, monkeypatch: pytest.MonkeyP
 
 @torch.inference_mode()
 def test_channel_attention_of_a_large_picture_in_half_precision() -> None:
-    """Fails where the product of unnormalised maps overflows fp16, and a large film comes out as NaN."""
+    """Fails where the product of unnormalized maps overflows fp16, and a large film comes out as NaN."""
     torch.manual_seed(0)
     module = CrossChannelAttention(8, heads=2)
     source, target = 30 * torch.randn(2, 1, 8, 280, 480)

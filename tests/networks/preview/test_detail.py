@@ -20,7 +20,7 @@ MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=4, long_term=8)
 
 
 def make_model(coarse_step: int = 1) -> cm.ColorMNet:
-    """A small network at stride 8 whose cells recognise themselves and whose decoder trusts the exemplar."""
+    """A small network at stride 8 whose cells recognize themselves and whose decoder trusts the exemplar."""
     model = make_small_model(preview=True, detail_dim=8, coarse_step=coarse_step)
     with torch.no_grad():
         model.detail.key.weight *= 3
@@ -52,7 +52,7 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
 
     key, query = model.detail.key(f.f4)[0], model.detail.key(g.f4)[0]
     mine, light = (F.avg_pool2d((x[:1] - 50) / 50, cell) for x in (exemplar, frame))
-    told = torch.cat((F.avg_pool2d(ab[0], cell), mine))
+    cells = torch.cat((F.avg_pool2d(ab[0], cell), mine))
     place = model.detail.place.view(side, side, 3 * side, 3 * side)
     for y in range(side * h):
         for x in range(side * w):
@@ -64,7 +64,7 @@ def test_every_cell_attends_to_the_cells_around_its_match(coarse_step: int) -> N
                     there = min(max(top + dy, 0), side * h - 1), min(max(left + dx, 0), side * w - 1)
                     k, q = key[(slice(None), *there)], query[:, y, x]
                     scores.append(2 * k @ q - k @ k + place[y % side, x % side, dy, dx])
-                    values.append(told[(slice(None), *there)])
+                    values.append(cells[(slice(None), *there)])
             expected = torch.stack(scores).softmax(0) @ torch.stack(values)
             expected[2] -= light[0, y, x]
             assert torch.allclose(got[0, :3, y, x], expected, atol=1e-5)

@@ -33,7 +33,7 @@ def place(n: int, sizes: list[tuple[int, int]]) -> tuple[int, int, int]:
     raise IndexError
 
 
-def settled(found: list[int], own: list[tuple[int, int]], other: list[tuple[int, int]], alike: Tensor) -> list[int]:
+def refined(found: list[int], own: list[tuple[int, int]], other: list[tuple[int, int]], alike: Tensor) -> list[int]:
     """Plain: every candidate of every pixel, by the mean over the 3×3 pairs that exist."""
     steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     out = []
@@ -58,24 +58,24 @@ def settled(found: list[int], own: list[tuple[int, int]], other: list[tuple[int,
 
 def plain_match(alike: Tensor) -> tuple[list[int], list[float]]:
     """What `match_exemplars` should say of similarities [hw, N]."""
-    element = settled(alike.argmax(1).tolist(), [FRAME], EXEMPLARS, alike)
-    back = settled(alike.argmax(0).tolist(), EXEMPLARS, [FRAME], alike.T)
-    apart = []
+    element = refined(alike.argmax(1).tolist(), [FRAME], EXEMPLARS, alike)
+    back = refined(alike.argmax(0).tolist(), EXEMPLARS, [FRAME], alike.T)
+    cycle_error = []
     for p, n in enumerate(element):
         (y, x, _), (v, u, _) = place(p, [FRAME]), place(back[n], [FRAME])
-        apart.append(((y - v) ** 2 + (x - u) ** 2) ** 0.5)
-    return element, apart
+        cycle_error.append(((y - v) ** 2 + (x - u) ** 2) ** 0.5)
+    return element, cycle_error
 
 
-def test_neighbours_are_heard_and_the_way_back_is_measured() -> None:
+def test_matches_are_refined_by_neighbors_and_cycle_error_is_measured() -> None:
     """Colors would come from look-alikes, and the decoder could not tell."""
     g = torch.Generator().manual_seed(0)
     alike = torch.randn(35, 45, generator=g)
     forward, backward = alike.argmax(1), alike.argmax(0)
     got = match_exemplars(forward, backward, FRAME, EXEMPLARS, lambda pixels, elements: alike[pixels, elements])
-    element, apart = plain_match(alike)
+    element, cycle_error = plain_match(alike)
     assert got.element.tolist() == element
-    assert got.cycle_error.tolist() == pytest.approx(apart)
+    assert got.cycle_error.tolist() == pytest.approx(cycle_error)
 
 
 def read_match(exemplars: list[Key], query: Key, dim: int = 8) -> Match:
@@ -98,9 +98,9 @@ def test_the_memory_tells_what_each_pixel_matches(tile: int, monkeypatch: pytest
     flat = [torch.cat([key[i].flatten(2) for key in exemplars], dim=2)[0].T for i in (0, 1)]
     alike = similarity(*flat, *(query[i].flatten(2)[0].T for i in (0, 2)))
     got = read_match(exemplars, query)
-    element, apart = plain_match(alike)
+    element, cycle_error = plain_match(alike)
     assert got.element.tolist() == element
-    assert got.cycle_error.tolist() == pytest.approx(apart)
+    assert got.cycle_error.tolist() == pytest.approx(cycle_error)
 
 
 def test_what_moved_is_found_and_what_is_new_is_known_as_new() -> None:
@@ -121,6 +121,6 @@ def test_what_moved_is_found_and_what_is_new_is_known_as_new() -> None:
     alone = similarity(*(x.flatten(2)[0].T for x in (exemplar.key, one, key, one.expand(1, 8, -1, -1)))).argmax(1)
     assert right[seen].float().mean() > 0.95
     assert (alone.view(h, w) == expected)[seen].float().mean() < 0.8  # a pixel alone is often mistaken
-    apart = match.cycle_error.view(h, w)
-    assert apart[seen].mean() < 0.3
-    assert apart[new].mean() > 2  # not of each of them: some find what they cover, which looks like nothing else
+    cycle_error = match.cycle_error.view(h, w)
+    assert cycle_error[seen].mean() < 0.3
+    assert cycle_error[new].mean() > 2  # not of each of them: some find what they cover, which looks like nothing else
