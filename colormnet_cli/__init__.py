@@ -41,6 +41,7 @@ from .errors import (
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
+    from .film.array_frames import colorize_frames as colorize_frames
     from .film.colorize import colorize as colorize
     from .film.colorize import colorize_pictures as colorize_pictures
     from .film.colorize import colorize_video as colorize_video
@@ -86,6 +87,7 @@ _EXPORTS = {
     "Progress": "settings",
     "Receipt": "film.receipt",
     "colorize": "film.colorize",
+    "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
     "colorize_video": "film.colorize",
     "lab_to_rgb": "color.lab",
@@ -125,6 +127,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "colorize",
+    "colorize_frames",
     "colorize_pictures",
     "colorize_video",
     "lab_to_rgb",

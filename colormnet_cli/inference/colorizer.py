@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +18,7 @@ from .allocator import keep_freed_memory, return_freed_memory
 from .device import DTYPES
 from .engine import engine_of, to_device
 
-__all__ = ["Colorizer", "state_in_precision"]
+__all__ = ["Colorizer", "check_lightness", "state_in_precision"]
 
 
 class Colorizer:
@@ -114,7 +115,7 @@ class Colorizer:
 
     def step(self, L: Tensor) -> Tensor:
         """Colorize the next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units, float32."""
-        _check_image(L, 1, "a frame", "lightness in 0..100")
+        check_lightness(L, first=self.frame == 0)
         return self.steps(L[None])[0]
 
     @torch.inference_mode()
@@ -211,6 +212,17 @@ def _prepared(model: Network, device: torch.device, dtype: torch.dtype) -> Netwo
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return model
+
+
+def check_lightness(L: Tensor, first: bool) -> None:
+    """Whether a frame is lightness [1, H, W] in 0..100; a first one on the CPU in 0..1 gets a warning, shown once."""
+    _check_image(L, 1, "a frame", "lightness in 0..100")
+    if first and L.device.type == "cpu" and 0.5 < float(L.max()) <= 1:
+        warnings.warn(
+            "The lightness of the first frame is within 0..1, but L is in 0..100: multiply it by 100, unless the frame "
+            "is almost black.",
+            stacklevel=2,
+        )
 
 
 def _check_image(image: Tensor, channels: int, what: str, expected: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ class Exemplar:
     def __post_init__(self) -> None:
         if self.lab.ndim != 3 or self.lab.shape[0] != 3 or 0 in self.lab.shape:
             raise ValueError(f"lab must be a tensor [3, H, W], got {list(self.lab.shape)}")
+        if self.lab.device.type == "cpu" and (problem := _not_lab(self.lab)):
+            warnings.warn(problem, stacklevel=3)  # the caller, behind the generated __init__
 
     def at_size(self, frame: tuple[int, int], first_frame: bool, multiple: int = 1) -> Tensor:
         """Lab [3, h, w] as the network gets it.
@@ -49,6 +52,18 @@ class Exemplar:
         """
         own = (self.lab.shape[-2], self.lab.shape[-1])
         return resize(self.lab, frame if first_frame else working_size(own, min(frame), multiple))
+
+
+def _not_lab(lab: Tensor) -> str:
+    """What is suspicious about the values of an exemplar [3, H, W]; empty where nothing is."""
+    lightness, (low, high) = float(lab[0].max()), (float(value) for value in lab[1:].aminmax())
+    if lightness > 100.01:
+        return "The exemplar looks like RGB in 0..255: give Lab, such as rgb_to_lab(rgb / 255)."
+    if 0.5 < lightness <= 1 and low >= 0 and 0.5 < high <= 1:
+        return "The exemplar looks like RGB in 0..1: give Lab, such as rgb_to_lab(rgb)."
+    if 0 < lightness <= 1 and max(-low, high) > 5:  # no color is as dark as that
+        return "The lightness of the exemplar is within 0..1, but L is in 0..100: multiply it by 100."
+    return ""
 
 
 def first_frame_among(

@@ -14,7 +14,7 @@ from ..color.orientation import Orientation
 from ..color.planes import working_size
 from ..color.resize import resize
 from ..settings import DEFAULT_SIZE
-from .colorizer import Colorizer
+from .colorizer import Colorizer, check_lightness
 from .exemplar import Exemplar, first_frame_among
 
 __all__ = ["Encoded", "FrameColorizer", "Resampler"]
@@ -111,6 +111,8 @@ class FrameColorizer:
 
     def steps(self, Ls: Sequence[Tensor]) -> list[Tensor]:
         """The next K frames, given to the network at once: [1, H, W] each to [2, H, W] each."""
+        for i, L in enumerate(Ls):
+            check_lightness(L, first=self.colorizer.frame == 0 and i == 0)
         Ls = [L.to(self.colorizer.device) for L in Ls]
         working = self.resampler.down(Ls)
         return self.resampler.up(self.working_steps(working, Ls[0]), working, Ls)
