@@ -14,6 +14,7 @@ from ..errors import MediaError
 from ..inference.colorizer import Colorizer, state_in_precision
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import Encoded, FrameColorizer, Resampler
+from .pass_mixing import PassMixing
 from .schedule import Pass, Schedule
 from .stored_color import StoredColor, color_backward
 
@@ -54,6 +55,7 @@ class FilmColorizer:
         self._live: dict[Pass, FrameColorizer] = {}  # forward passes that have begun
         self._stored: dict[Pass, StoredColor] = {}  # backward passes that are done
         self._free = [colorizer]  # without a pass
+        self._mixing = PassMixing(schedule, colorizer.another(), exemplar)
         self._encoded: Encoded = {}  # exemplars that the network has seen, until no later pass needs them
 
     def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
@@ -62,12 +64,12 @@ class FilmColorizer:
         No pass or shot begins or ends between them (`Schedule.next_change`).
         """
         working = self.resampler.down(Ls)
-        shares = [self.schedule.at(number) for number in numbers]
-        passes = [one for one, _ in shares[0]]
+        passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
         colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
         if len(passes) == 1:
             return self.resampler.up(colors[passes[0]], working, Ls)
+        shares = [self._mixing.at(number) for number in numbers]
         mixed = torch.stack(
             [sum((share * colors[one][i] for one, share in shares[i]), working.new_zeros(())) for i in range(len(Ls))]
         )
@@ -138,7 +140,9 @@ class FilmColorizer:
         """The frames from `begin` to `last` at the working size; the last one is there."""
         number = -1
         for number, L in self._read(begin, last + 1):
-            yield number, self.resampler.down([L])[0]
+            working = self.resampler.down([L])[0]
+            self._mixing.look(one, number, working)
+            yield number, working
         if number != last:
             raise MediaError(
                 f"Frame {last}, with which {one.references[0]} is to be propagated backward, cannot be read: the film "
@@ -164,6 +168,7 @@ class FilmColorizer:
             self._give_back(self._live.pop(one))
         for one in [one for one in self._stored if one not in passes]:
             self._stored.pop(one).delete()
+        self._mixing.forget(list(passes))
 
     def _give_back(self, frames: FrameColorizer) -> None:
         frames.colorizer.reset()
@@ -175,11 +180,13 @@ class FilmColorizer:
         """Everything that the next frames depend on, besides what backward passes are made from again."""
         passes = self.schedule.passes
         states = {passes.index(one): frames.colorizer.state_dict() for one, frames in self._live.items()}
-        return {"precision": self._colorizer.precision, "passes": states}
+        mixing = self._mixing.state_dict()
+        return {"precision": self._colorizer.precision, "passes": states, "mixing": mixing}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where that state was taken."""
         self._live, self._stored = {}, {}
+        self._mixing.load_state_dict(state["mixing"])
         for index, of_pass in state["passes"].items():
             frames = self._live[self.schedule.passes[index]] = self._frames((), None)
             frames.colorizer.load_state_dict(of_pass)
@@ -190,4 +197,4 @@ def film_state_in_precision(state: Mapping[str, Any], precision: str) -> dict[st
     passes = {index: state_in_precision(of_pass, precision) for index, of_pass in state["passes"].items()}
     if any(of_pass is None for of_pass in passes.values()):
         return None
-    return {"precision": precision, "passes": passes}
+    return {"precision": precision, "passes": passes, "mixing": state["mixing"]}

@@ -29,7 +29,7 @@ __all__ = ["ProgressFolder", "progress_folder"]
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # of the folder's content
+FORMAT = 3  # of the folder's content
 MARKER = "colormnet.id"  # a file with a random id: the folder was created by us
 # files that a run writes
 OURS = re.compile(

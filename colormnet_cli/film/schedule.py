@@ -129,7 +129,7 @@ class Schedule:
         """The passes that color a frame, and the share of each in its color: together 1."""
         shares = []
         for shot, share in self._shot_shares(frame):
-            shares += [(one, share * part) for one, part in _pass_shares(self._passes_of[shot.number], frame)]
+            shares += [(one, share * part) for one, part in _pass_shares(self.passes_of(shot), frame)]
         return [(one, share) for one, share in shares if share > 0]
 
     def unit(self, frame: int) -> Unit:
@@ -146,8 +146,12 @@ class Schedule:
         share = after.dissolve.weight(frame)
         return [(before, 1 - share), (after, share)]
 
+    def passes_of(self, shot: ScheduledShot) -> list[Pass]:
+        """Those of one shot."""
+        return self._by_shot[shot.number]
+
     @cached_property
-    def _passes_of(self) -> dict[int, list[Pass]]:
+    def _by_shot(self) -> dict[int, list[Pass]]:
         """By the shot's number."""
         return {number: list(passes) for number, passes in groupby(self.passes, lambda one: one.shot.number)}
 
