@@ -26,6 +26,7 @@ def result(small_model: cm.ColorMNet) -> BenchResult:
     return bench(small_model, settings, memory=MEMORY, device="cpu", weights="small.pt")
 
 
+@pytest.mark.slow
 def test_figures_belong_together(result: BenchResult) -> None:
     """Fails where a figure is computed from the wrong others."""
     network, film = result.network, result.film
@@ -92,6 +93,7 @@ def full_network_gflop() -> float:
     return frame_cost(cm.ColorMNet(), (560, 896)).plain / 1e9
 
 
+@pytest.mark.slow
 def test_the_full_network_costs_no_more_than_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where one of the exact shortcuts is lost; the plain way through two of them is counted beside it."""
     assert 900 < full_network_gflop() <= 1020
@@ -105,6 +107,7 @@ def test_the_full_network_costs_no_more_than_it_must(monkeypatch: pytest.MonkeyP
     assert full_network_gflop() > 1020 + 200  # 222 → 14 and 111 → 28, at least
 
 
+@pytest.mark.slow
 def test_operations_are_those_of_real_steps(small_model: cm.ColorMNet) -> None:
     """Fails where GFLOP a frame is not what a round of real frames costs, whatever the look-ahead."""
     expected = frame_cost(small_model, (32, 48), MEMORY).operations

@@ -19,6 +19,7 @@ def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"colormnet_cli.bench.measure.{name}", lambda *_: 1e9)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_rates")
 def test_the_command(command) -> None:  # noqa: F811
     """Fails where a person sees no table, or a program no JSON."""
@@ -34,6 +35,7 @@ def test_the_command(command) -> None:  # noqa: F811
         assert words in out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_rates")
 def test_no_weights_no_download(command, monkeypatch: pytest.MonkeyPatch, small_model: cm.ColorMNet) -> None:  # noqa: F811
     """Fails where bench fetches half a gigabyte, or does not say that it measured random weights."""

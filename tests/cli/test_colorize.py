@@ -75,6 +75,7 @@ def test_several_films_load_the_network_once(command, monkeypatch):
     assert len(re.findall("^Wrote color/", err, re.MULTILINE)) == 2
 
 
+@pytest.mark.slow
 def test_another_network(command):
     """Fails where Deep Exemplar needs other commands or options than ColorMNet."""
     save_network(make_small_deep_exemplar(), "other.pt")
@@ -196,6 +197,7 @@ def test_missing_folders_are_created(command, line):
     assert [name for name in os.listdir("new/deep") if not name.startswith(".")] == [os.path.basename(line)]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_be_fetched(command):
     """Half a gigabyte over a telephone line is part of the plan."""
     code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")
@@ -226,6 +228,7 @@ def test_a_folder_may_begin_with_a_damaged_picture(command):
     assert re.search(r"^Wrote .*in-color: 1 image in .*in/0\.png is not an image", err, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_frames_dry_run(command):
     """The same promise as for films."""
     code, out, _ = command("frames", "scans", *HOW, "--dry-run", "-o", "color")
@@ -237,6 +240,7 @@ def test_frames_dry_run(command):
     assert (plan["pictures"], plan["width"], plan["working_height"]) == (3, 64, 48)
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf8(world, tmp_path):
     """Files from other systems have such names; a UnicodeEncodeError came after all images were colorized."""
     folder, film = tmp_path / "scans", tmp_path / os.fsdecode(b"f\xff.mp4")
@@ -257,6 +261,7 @@ def test_names_that_are_not_utf8(world, tmp_path):
     assert json.loads(out)["inputs"][0]["path"] == film.name
 
 
+@pytest.mark.slow
 def test_tags_cannot_control_the_terminal(world, tmp_path):
     """The name of a tag is shown where a container does not store it; it may contain escape sequences."""
     make_film(tmp_path / "film.mkv", codec="libx264", metadata={"EVIL\x1b[31m": "x"})
@@ -268,6 +273,7 @@ def test_tags_cannot_control_the_terminal(world, tmp_path):
         assert "\x1b" not in out + err
 
 
+@pytest.mark.slow
 def test_image_libraries_write_nothing_to_the_terminal(world, tmp_path):
     """Lines of libpng and libjpeg came between ours, and broke the progress bar."""
     folder = tmp_path / "scans"

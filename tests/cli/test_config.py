@@ -26,6 +26,7 @@ def configure(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_defaults_come_from_the_file_the_environment_and_the_command_line(command, configure, monkeypatch):
     """Who always works with one model and size had to type them every time."""
     configure(

@@ -76,6 +76,7 @@ def tell():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "expected"), [([], "1 PASSIVE"), (["--threads", "3"], "3 PASSIVE")])
 def test_beside_a_busy_program(tmp_path: Path, more: list[str], expected: str) -> None:
     """Beside one busy process on two cores, two threads that spin colorized 6 times slower than one."""

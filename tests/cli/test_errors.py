@@ -207,6 +207,7 @@ def test_what_should_not_happen_is_said_too(command, monkeypatch):
     assert_error(err, "Internal error: ZeroDivisionError: division by zero .*--debug")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), MemoryError(),

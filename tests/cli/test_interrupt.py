@@ -77,6 +77,7 @@ PHASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     """Whoever stops an hour's run must find no half film under its name, and lose next to nothing."""
@@ -100,6 +101,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
     assert not any(folder.glob("*part*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "expected"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_save_the_progress_too(folder, sent, expected):
     """`kill`, a shutdown and a closed terminal lost up to a minute of work, and said nothing."""
@@ -110,6 +112,7 @@ def test_other_signals_save_the_progress_too(folder, sent, expected):
     assert list((folder / "out.mp4.colormnet-part").glob("state-*"))
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_saves_the_progress(folder):
     """The terminal is gone when its signal comes: no message can be shown any more."""
     terminal, other = pty.openpty()
@@ -128,6 +131,7 @@ def test_a_closed_terminal_saves_the_progress(folder):
     assert list(progress.glob("state-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_more_ctrl_c_change_nothing(folder, phase):
     """Whoever presses it four times got tracebacks, and progress that was being saved was lost."""
@@ -149,6 +153,7 @@ film_run.CheckpointSaver.save_latest = lambda *_: time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_command_that_does_not_end_itself(folder):
     """A network drive that does not answer while progress is saved must not hold the terminal."""
     process = start(COLORIZE, folder, patch=STUCK)

@@ -21,6 +21,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_from_a_film_to_a_plan(films: Path) -> None:
     """The table on disk, the summary on stderr, the same as JSON on stdout, and an EDL."""
     code, out, err = run(["shots", "old.mp4", "--edl", "old.edl", "--json", "--progress", "none"], films)

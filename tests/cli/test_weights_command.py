@@ -39,6 +39,7 @@ def command(hub, folder):
     return execute
 
 
+@pytest.mark.slow
 def test_the_first_run_downloads_the_weights_and_the_second_makes_no_request(command, hub):
     """A first run shows license and progress; a second makes no request and needs no network."""
     line = ["colorize", "two.mp4", "--ref", "photo.jpg", "--device", "cpu", "-o"]
@@ -57,6 +58,7 @@ def test_the_first_run_downloads_the_weights_and_the_second_makes_no_request(com
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_fetch_path_verify_and_list(command, hub, folder):
     """Scripts use what the subcommands print: a path alone, and an exit code."""
     assert command("weights", "verify")[:2] == (1, "colormnet: not on disk\n")
@@ -93,6 +95,7 @@ def test_verify_does_not_miss_what_is_optional(command, folder):
     assert command("weights", "verify", "other")[:2] == (1, "other: not on disk\n")
 
 
+@pytest.mark.slow
 def test_doctor(command, hub):
     """Exit 0 where colorize can run; 1 and the reason where it cannot."""
     code, out, err = command("doctor")
@@ -116,6 +119,7 @@ def test_doctor(command, hub):
     assert json.loads(out)["problems"] == ["the weights 'colormnet' are not on disk, and HF_HUB_OFFLINE is set"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["room", "hub", "cache"])
 def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
     """Doctor would find no problem, and then half a gigabyte could not be stored."""
@@ -140,6 +144,7 @@ def test_verify_needs_on_disk_only_what_is_named(command, folder):
     assert command("weights", "verify", "colormnet")[:2] == (1, "colormnet: not on disk\n")
 
 
+@pytest.mark.slow
 def test_a_file_with_a_name_is_used_by_it(command, folder):
     """A model of one's own would be typed as a path each time, and nobody would notice that its file had changed."""
     lock = folder / "weights.lock"

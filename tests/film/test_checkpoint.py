@@ -88,6 +88,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
+@pytest.mark.slow
 def test_the_number_of_encoders_changes_nothing(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where segments that are encoded at once, interrupted or not, are joined to another film."""
     encode, later = film_run.FilmRun._encode, threading.Event()

@@ -139,6 +139,7 @@ def held_bytes(root: object) -> int:
     return sum(storages.values())
 
 
+@pytest.mark.slow
 def test_bytes_held_are_flat(small_model: cm.ColorMNet) -> None:
     """Fails where a long film needs more memory than a short one."""
     colorizer = colorizer_for(small_model)

@@ -15,6 +15,7 @@ from colormnet_cli.networks.preview.match import _neighborhoods
 from support.networks import make_small_model
 
 
+@pytest.mark.slow
 def test_operations_and_memory_are_those_of_a_real_run(small_model):
     """A forecast that drifts away from the program would send people to sizes that do not fit."""
     memory = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=8, long_term=64)
@@ -36,6 +37,7 @@ def test_operations_and_memory_are_those_of_a_real_run(small_model):
     assert cost.memory == pytest.approx(holding.peak, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_published_network_costs_what_was_counted():
     """1,036 GFLOP a frame were counted for 480p, without those for remembering a frame (209, every fifth)."""
     cost = frame_cost(cm.ColorMNet(), (480, 854))
@@ -43,6 +45,7 @@ def test_the_published_network_costs_what_was_counted():
     assert cost.memory > 4 * 123.6e6
 
 
+@pytest.mark.slow
 def test_half_precision_takes_less():
     """Otherwise --precision would be no way out of an out-of-memory error."""
     model = cm.ColorMNet()
@@ -58,6 +61,7 @@ def test_attention_holds_no_similarities(device: str) -> None:
     assert holding.peak < 3 * tokens.nbytes < 2 * 4096**2
 
 
+@pytest.mark.slow
 def test_cuda_graphs_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A size for which there is no room with graphs must not be advised."""
     with_graphs = frame_cost(make_small_model(), (128, 192), device="cuda", precision="fp16", lookahead=2)
@@ -67,6 +71,7 @@ def test_cuda_graphs_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_graphs.operations == without.operations
 
 
+@pytest.mark.slow
 def test_an_estimate_leaves_nothing_behind() -> None:
     """The preview keeps maps by device: those of an estimate have no values, and would end the next film."""
     model = make_small_model(preview=True, detail_dim=8)
@@ -75,6 +80,7 @@ def test_an_estimate_leaves_nothing_behind() -> None:
     assert _neighborhoods.cache_info().currsize == 0
 
 
+@pytest.mark.slow
 def test_the_size_that_fits_fits():
     """What the sentence says must be smaller than what failed, and cost less than there is."""
     model = make_small_model()

@@ -61,6 +61,7 @@ def on_cuda(network: Any, precision: str) -> Any:
 NETWORKS: dict[str, dict[str, Any]] = {"ColorMNet": {}, "PreviewNet": {"preview": True, "detail_dim": 8}}
 
 
+@pytest.mark.slow
 @PRECISIONS
 @pytest.mark.parametrize("graphs", [False, True], ids=["eager", "graphs"])
 @pytest.mark.parametrize("network", list(NETWORKS))
@@ -84,6 +85,7 @@ def test_a_film(precision: str, graphs: bool, network: str) -> None:
     assert waits.places >= AT_A_CONSOLIDATION  # it was reached
 
 
+@pytest.mark.slow
 @PRECISIONS
 @pytest.mark.parametrize("graphs", [False, True], ids=["eager", "graphs"])
 def test_a_film_with_deep_exemplar(precision: str, graphs: bool) -> None:
@@ -105,6 +107,7 @@ def test_a_film_with_deep_exemplar(precision: str, graphs: bool) -> None:
     assert waits.places <= ONCE | AT_AN_EXEMPLAR
 
 
+@pytest.mark.slow
 def test_the_first_frame_in_color() -> None:
     """The other way in: the exemplar is the film's first frame."""
     model = make_small_model()

@@ -73,6 +73,7 @@ def random_lab(h: int, w: int, seed: int = 0, batch: int = 1) -> Tensor:
     return torch.cat((100 * x[:, :1], 80 * x[:, 1:] - 40), dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["even", "padded"])
 def test_golden_matching(net: cm.DeepExemplar, name: str) -> None:
     """Fails where frames would match other places of the exemplar than in the authors' program, and says from where."""

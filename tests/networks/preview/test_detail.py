@@ -149,6 +149,7 @@ def test_the_answer_depends_on_what_was_read() -> None:
     assert error < coarse
 
 
+@pytest.mark.slow
 def test_what_a_film_will_cost_is_known() -> None:
     """A dry run, and every run before it begins, would end in an error with the model that comes along."""
     config = make_model().config

@@ -67,6 +67,7 @@ def by_lightness(exemplar, clip):
     return table[:, ours].transpose(0, 1)
 
 
+@pytest.mark.slow
 def test_objects_keep_their_colors_in_another_arrangement(preview):
     """An exemplar that is not the first frame, which is what users mostly have, would be of no use."""
     clips = [torch.from_numpy(synthetic_clip(515, index, frames=4, size=128, jump=1, cut=1.0)) for index in range(12)]
@@ -97,6 +98,7 @@ def synthetic(index):
     return torch.from_numpy(synthetic_clip(77, index, frames=2, size=96, cut=0.0)[0])
 
 
+@pytest.mark.slow
 # Of the first forty synthetic scenes, by how much of their color lies in detail: the 31st, and the finest.
 @pytest.mark.parametrize(
     "scene", [street, partial(synthetic, 16), partial(synthetic, 18)], ids=["street", "usual", "fine"]
@@ -125,6 +127,7 @@ def test_colors_of_fine_things_do_not_run(preview, scene):
     assert ours < theirs
 
 
+@pytest.mark.slow
 def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
     """What comes into the picture would be given the colors of what it covers."""
 
