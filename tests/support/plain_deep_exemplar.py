@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -125,15 +126,14 @@ def main(frames: int = 5) -> None:
     torch.manual_seed(0)
     size = 216, 384
     L, exemplar = 100 * torch.rand(1, 1, *size), torch.cat((100 * torch.rand(1, 1, *size), torch.randn(1, 2, *size)), 1)
-    plain, net = (cm.DeepExemplar().requires_grad_(False) for _ in range(2))
-    colorizer = cm.Colorizer(net)
-    colorizer.set_exemplar(exemplar[0])
-    colorizer.step(L[0])
+    plain = cm.DeepExemplar().requires_grad_(False)
+    works: dict[str, Callable[[], object]] = {"plain": lambda: plain_frame(plain, L, exemplar, exemplar)}
+    for precision in ("fp32", "bf16"):
+        colorizer = cm.Colorizer(cm.DeepExemplar(), precision=precision)
+        colorizer.set_exemplar(exemplar[0])
+        works[precision] = partial(colorizer.step, L[0])
     with torch.inference_mode():
-        for name, work in (
-            ("plain", lambda: plain_frame(plain, L, exemplar, exemplar)),
-            ("ours", lambda: colorizer.step(L[0])),
-        ):
+        for name, work in works.items():
             gflop, cpu, wall = _measured(work, frames)
             threads = torch.get_num_threads()
             sys.stdout.write(f"{name:6} {gflop:.1f} GFLOP, {cpu:.2f} s of CPU, {wall:.2f} s on {threads} threads\n")
