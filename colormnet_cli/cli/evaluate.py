@@ -72,6 +72,15 @@ def evaluate(
             parser=o.path,
         ),
     ] = None,
+    plan: Annotated[
+        Path | None,
+        o.option(
+            o.OUTPUT,
+            "Also a row for each shot of this plan folder, in --report and --json.",
+            metavar="FOLDER",
+            parser=o.path,
+        ),
+    ] = None,
     csv: Annotated[
         Path | None, o.option(o.OUTPUT, "Write the metrics of every frame.", metavar="FILE", parser=o.path)
     ] = None,
@@ -132,7 +141,9 @@ def evaluate(
         else:
             assert result is not None
             assert reference is not None
-            found = measure(result, reference, settings=settings, device=network.device, progress=reporter.film)
+            found = measure(
+                result, reference, settings=settings, plan=plan, device=network.device, progress=reporter.film
+            )
     _write(session, found, report, csv, with_published)
     if as_json:
         session.result(found.to_json(**_published(with_published)))
@@ -150,6 +161,10 @@ def _check_usage(ctx: typer.Context, result: Path | None, reference: Path | None
         given = ", ".join(option for option, source in sources.items() if source and source.name == "COMMANDLINE")
         if given:
             raise UsageError(f"{given}: works with --benchmark only")
+    if ctx.params["plan"] is not None and (
+        benchmark is not None or not (ctx.params["report"] or ctx.params["as_json"])
+    ):
+        raise UsageError("--plan adds the shots of a film to --report or --json: give one of them, without --benchmark")
     if ctx.params["worst_by"] == "lpips" and not ctx.params["perceptual"]:
         raise UsageError("--worst-by lpips needs --perceptual")
 

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -48,6 +48,10 @@ class ClipMetrics:
         """Every metric of the clip: the mean of its frames, or the one of the whole clip."""
         figures = {key: mean_of(values) for key, values in self.columns.items()} | dict(self.whole)
         return {key: figures[key] for key in METRICS if key in figures}
+
+    def part(self, first: int, end: int) -> ClipMetrics:
+        """The metrics of frames [first, end), such as a shot; without those of the whole clip."""
+        return replace(self, columns={key: values[first:end] for key, values in self.columns.items()}, whole={})
 
     def worst_frame(self, key: str) -> int | None:
         """Number of the worst frame by one metric, the first of equal ones; None if no frame has a value."""

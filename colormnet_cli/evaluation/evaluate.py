@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from ..film.receipt import versions
 from ..inference.device import describe_device, resolve_device
 from ..media.clips import Frame
 from ..settings import Progress
+from ..shots.folder import read_plan
+from ..shots.table import PlannedShot
 from ..wording import many
 from .clip_metrics import ClipMeter, ClipMetrics, batches, mean_of
 from .clip_pairs import pair_clips
 from .perceptual import PerceptualNetworks, load_networks
-from .tables import METRICS
+from .tables import METRICS, figures_of_shot
 from .worst_frames import WorstFrame, WorstFrames
 
 __all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "FramePairs", "evaluate", "measure"]
@@ -83,6 +85,7 @@ class Evaluation:
     seconds: float
     warnings: tuple[str, ...] = ()
     worst_by: str = "ciede2000"  # metric that says which frames are worst
+    shots: tuple[PlannedShot, ...] = ()  # of the only clip
 
     @property
     def frames(self) -> int:
@@ -108,6 +111,7 @@ class Evaluation:
             "overall": _plain(self.overall),
             "overall_by_frame": _plain(self.by_frame),
             "clips": [{"name": c.name, "frames": c.frames, **_plain(c.means())} for c in self.clips],
+            "shots": [self._shot(row) for row in self.shots],
             "worst": [{"clip": w.clip, "frame": w.frame, self.worst_by: w.value} for w in self.worst],
             "settings": self.settings,
             "versions": self.versions,
@@ -115,6 +119,11 @@ class Evaluation:
             "seconds": round(self.seconds, 3),
             "warnings": list(self.warnings),
         }
+
+    def _shot(self, row: PlannedShot) -> dict[str, Any]:
+        first, end = row.shot.start_frame, row.shot.end_frame
+        means, worst = figures_of_shot(self.clips[0], first, end)
+        return {"shot": row.number, "start": first, "end": end, "mean": _plain(means), "worst": _plain(worst)}
 
     def to_json(self, indent: int | None = 2, **more: Any) -> str:
         """JSON. A value that is not known is null; an infinite PSNR (identical pictures) is the string "inf"."""
@@ -144,6 +153,7 @@ def evaluate(
     reference: str | Path,
     *,
     settings: EvaluateSettings | None = None,
+    plan: str | Path | None = None,
     device: str | torch.device = "auto",
     networks: PerceptualNetworks | None = None,
     progress: EvaluationProgress | None = None,
@@ -151,11 +161,17 @@ def evaluate(
     """Measure a film against a film, a folder of frames against another, or a folder of clips against another.
 
     result, reference: of the same number and size of frames.
+    plan: a folder made by `colormnet shots`, whose shots get figures of their own; of a single clip only.
     networks: used for LPIPS and FID instead of AlexNet and Inception-v3.
     Raises MediaError where sizes, counts or names do not fit, or a file cannot be read.
     """
-    pairs = pair_clips(result, reference)
-    return measure(
+    pairs = list(pair_clips(result, reference))
+    shots = () if plan is None else read_plan(plan).shots
+    if shots and len(pairs) > 1:
+        raise UsageError(f"`plan` has the shots of one film, but {len(pairs)} clips are measured: leave it out.")
+    if shots and pairs[0].frames is not None:
+        _check_shots(shots, plan, pairs[0].frames)
+    found = measure(
         [FramePairs(pair.name, pair, pair.result.size, pair.frames, pair.rate) for pair in pairs],
         (str(result), str(reference)),
         settings=settings,
@@ -163,6 +179,18 @@ def evaluate(
         networks=networks,
         progress=progress,
     )
+    if shots:
+        _check_shots(shots, plan, found.frames)
+    return replace(found, shots=shots)
+
+
+def _check_shots(shots: Sequence[PlannedShot], plan: str | Path | None, frames: int) -> None:
+    planned = shots[-1].shot.end_frame
+    if planned != frames:
+        raise MediaError(
+            f"{plan} is the plan of a film of {many(planned, 'frame')}, but the film that is measured has {frames:,}: "
+            "give the plan of this film (`plan`), or leave it out."
+        )
 
 
 def measure(

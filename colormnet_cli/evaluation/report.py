@@ -14,7 +14,7 @@ from ..timecode import format_time
 from ..wording import many
 from .clip_metrics import ClipMetrics
 from .evaluate import Evaluation
-from .tables import METRICS, Table, clip_table, overall_table, published_table
+from .tables import METRICS, Table, clip_table, overall_table, published_table, shot_table
 from .verdict import verdict
 from .worst_frames import ERROR_MAP_MAXIMUM, SPACING, error_colors, views
 
@@ -60,6 +60,7 @@ def render(found: Evaluation, *, with_published: bool = False) -> str:
 {"".join(f'<p class="note">{escape(text)}</p>' for text in found.warnings)}
 {_table(overall_table(found))}
 {_table(clip_table(found))}
+{_table(shot_table(found)) if found.shots else ""}
 {_table(published_table(found)) if with_published else ""}
 <h2>Over time</h2>
 {"".join(_clip(clip, is_open=i < OPEN) for i, clip in enumerate(found.clips))}

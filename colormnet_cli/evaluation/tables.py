@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .clip_metrics import ClipMetrics
     from .evaluate import Evaluation
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "Table",
     "clip_table",
     "figure_text",
+    "figures_of_shot",
     "overall_table",
     "published_table",
+    "shot_table",
 ]
 
 
@@ -111,11 +114,41 @@ def clip_table(found: Evaluation, keys: Collection[str] = METRICS.keys(), *, wor
     metrics = [METRICS[key] for key in found.overall if key in keys and key != "fid"]
     rows = []
     for clip in found.clips:
-        means, frame = clip.means(), clip.worst_frame(by.key)
-        worst = "–" if frame is None else f"{clip.time_of(frame)} ({by.text(clip.columns[by.key][frame])})"
+        means, worst = clip.means(), _worst_of(clip, by, 0, clip.frames)
         rows.append((clip.name, f"{clip.frames:,}", *([worst] * worst_frame), *(m.text(means[m.key]) for m in metrics)))
     heads = ("Clip", "Frames", *([f"Worst frame ({by.label})"] * worst_frame), *(m.label + m.arrow for m in metrics))
     return Table("Clips", heads, rows, left=(0, 2) if worst_frame else (0,))
+
+
+def shot_table(found: Evaluation) -> Table:
+    """One row for each shot of the plan, with the mean of each metric and its worst value."""
+    by, (clip,) = METRICS[found.worst_by], found.clips
+    metrics = [METRICS[key] for key in METRICS if key in clip.columns]
+    rows = []
+    for row in found.shots:
+        first, end = row.shot.start_frame, row.shot.end_frame
+        means, worst = figures_of_shot(clip, first, end)
+        cells = (m.text(means[m.key]) + (f" ({m.text(worst[m.key])})" if m.key in worst else "") for m in metrics)
+        rows.append((f"{row.number}", clip.time_of(first), f"{end - first:,}", _worst_of(clip, by, first, end), *cells))
+    heads = ("Shot", "Begins at", "Frames", f"Worst frame ({by.label})", *(m.label + m.arrow for m in metrics))
+    note = "The mean over the frames of the shot, and in parentheses the value of its worst frame by that metric."
+    return Table("Shots", heads, rows, left=(1, 3), note=note)
+
+
+def figures_of_shot(clip: ClipMetrics, first: int, end: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean of each metric over frames [first, end), and the worst value of those of which one is better."""
+    part = clip.part(first, end)
+    frames = {key: part.worst_frame(key) for key in part.columns if METRICS[key].better}
+    worst = {key: math.nan if frame is None else part.columns[key][frame] for key, frame in frames.items()}
+    return part.means(), worst
+
+
+def _worst_of(clip: ClipMetrics, by: Metric, first: int, end: int) -> str:
+    """Time, number and value of the worst of frames [first, end)."""
+    frame = clip.part(first, end).worst_frame(by.key)
+    if frame is None:
+        return "–"
+    return f"{clip.time_of(first + frame)} ({by.text(clip.columns[by.key][first + frame])})"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ from colormnet_cli.evaluation.clip_metrics import ClipMeter, batches, mean_of
 from colormnet_cli.evaluation.evaluate import EvaluateSettings, FramePairs, evaluate, measure
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import Progress
+from colormnet_cli.shots.detect import Boundary
+from colormnet_cli.shots.folder import make_plan
+from colormnet_cli.shots.shot import Transition
 from support.clips import faded, picture, two_clips, write_film, write_frames
 
 
@@ -230,6 +233,33 @@ def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.Capt
     assert published[0] == {"method": "DeepExemplar", "dataset": "DAVIS", **first}
     assert len(published) == 13
     assert (code, err) == (0, "")
+
+
+def test_figures_of_the_shots_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures would be those of other frames, or of another film."""
+    truth = write_film(tmp_path / "truth.mkv", [picture(i) for i in range(12)])
+    result = write_film(tmp_path / "result.mkv", [faded(picture(i), 0.3 if i < 5 else 0.8) for i in range(12)])
+    longer = write_film(tmp_path / "longer.mkv", [picture(i) for i in range(14)])
+    shots = [Boundary(0, Transition("start")), Boundary(5, Transition("cut"))]
+    for film in (truth, longer):
+        make_plan(film, tmp_path / f"{film.stem}-plan", boundaries=lambda _: shots)
+    found = evaluate(result, truth, plan=tmp_path / "truth-plan", device="cpu")
+    assert [(row.shot.start_frame, row.shot.end_frame) for row in found.shots] == [(0, 5), (5, 12)]
+
+    films = ("evaluate", result, truth, "--device", "cpu")
+    code, out, err = run(capsys, *films, "--plan", tmp_path / "truth-plan", "--json", "-q")
+    assert code == 0, err
+    one, two = json.loads(out)["shots"]
+    column = found.clips[0].columns["ciede2000"]
+    assert one["mean"]["ciede2000"] == pytest.approx(sum(column[:5]) / 5)
+    assert two["mean"]["ciede2000"] == pytest.approx(sum(column[5:]) / 7)
+    assert two["worst"]["ciede2000"] == max(column[5:])
+    assert one["mean"]["ciede2000"] > 1.5 * two["mean"]["ciede2000"]  # more faded
+    code, _, err = run(capsys, *films, "--plan", tmp_path / "longer-plan", "--json", "-q")
+    assert (code, "is the plan of a film of 14 frames, but the film that is measured has 12" in err) == (1, True), err
+    assert "(--plan)" in err
+    code, _, err = run(capsys, *films, "--plan", tmp_path / "truth-plan")
+    assert (code, "--report or --json" in err) == (2, True), err
 
 
 def test_benchmark_command(tmp_path: Path, small_model: cm.ColorMNet, capsys: pytest.CaptureFixture[str]) -> None:

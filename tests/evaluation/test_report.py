@@ -22,6 +22,8 @@ from colormnet_cli.evaluation.evaluate import Evaluation
 from colormnet_cli.evaluation.report import render, write_report
 from colormnet_cli.evaluation.tables import METRICS, figure_text
 from colormnet_cli.evaluation.worst_frames import WorstFrames
+from colormnet_cli.shots.shot import Shot, Transition
+from colormnet_cli.shots.table import PlannedShot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Without requests of Chromium's own, which would hide those of the page.
@@ -84,6 +86,31 @@ def test_the_page_shows_what_was_measured() -> None:
     assert page.index("Accuracy: ") < page.index("<table")
     assert "BiSTNet" not in render(found)
     assert "prefers-color-scheme: dark" in page
+
+
+def test_each_shot_has_a_row() -> None:
+    """In a film of a thousand shots nobody would find the ones that failed."""
+    found = evaluation(clips=1)
+    assert "<h2>Shots</h2>" not in render(found)
+    cut, start = Transition("cut"), Transition("start")
+    shots = (PlannedShot(1, Shot(0, 12, 0, 0.48, start)), PlannedShot(2, Shot(12, 30, 0.48, 1.2, cut)))
+    page = render(replace(found, shots=shots))
+    table = page[page.index("<h2>Shots</h2>") : page.index("<h2>Over time</h2>")]
+    _, first, second = (re.findall(r"<t[dh] class=\"\w+\">([^<]*)", row) for row in table.split("<tr>")[1:])
+    column = found.clips[0].columns["psnr"]
+    assert first[:3] == ["1", "0:00:00.000, frame 0", "12"]
+    assert second[:3] == ["2", "0:00:00.480, frame 12", "18"]
+    assert first[4] == f"{sum(column[:12]) / 12:.2f} ({min(column[:12]):.2f})"
+    assert second[4] == f"{sum(column[12:]) / 18:.2f} ({min(column[12:]):.2f})"
+    value, frame = max(
+        (value, -frame) for frame, value in enumerate(found.clips[0].columns["ciede2000"]) if frame >= 12
+    )
+    assert second[3] == f"0:00:0{-frame / 25:.3f}, frame {-frame} ({value:.3f})"
+    assert first[5] != "nan"
+    (one, two) = replace(found, shots=shots).to_dict()["shots"]
+    assert (one["shot"], one["start"], two["end"]) == (1, 0, 30)
+    assert two["worst"]["ciede2000"] == value
+    assert "colourfulness" not in two["worst"]  # neither more nor less is better
 
 
 def curves(columns: dict[str, list[float]], rate: float | None = None) -> tuple[str, list[list[tuple[float, float]]]]:
