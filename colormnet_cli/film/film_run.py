@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import MediaError, NotFiniteError, OutputError, UsageError
+from ..errors import MediaError, NotFiniteError, OutputError
 from ..files import FileStamp, file_identity, sync_folder
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
@@ -20,7 +20,6 @@ from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from ..video.stream_packets import TimeRange
-from ..wording import listed
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource
@@ -31,9 +30,9 @@ from .receipt import FileRecord
 from .run import Run, log
 from .segment_encoders import SegmentEncoders, default_encoders
 from .segment_table import SegmentTable
-from .shot_cache import ShotCache, UnitEnd, unit_keys
+from .shot_cache import UnitEnd, unit_keys
 from .transfer import ChromaPlanes, download_chroma, upload_luma
-from .unit_queue import UnitQueue
+from .unit_queue import FinishedUnits, UnitQueue
 
 __all__ = ["FilmRun"]
 
@@ -49,8 +48,7 @@ class FilmRun(Run):
     _stamp: FileStamp | None = None  # of the film's file, if it is no longer that of the plan
 
     def __init__(self, plan: FilmPlan, *args: Any, **keywords: Any) -> None:
-        self.cache = None if plan.shots is None else ShotCache(plan.shots.folder / "segments")
-        self._colored: dict[int, UnitEnd] = {}  # the units that this run has colored, by their first frames
+        self.finished: FinishedUnits | None = None  # of a plan
         super().__init__(plan, *args, **keywords)
         self.monitor = MatchMonitor(self.colorizer.another(), plan.exemplar, round(plan.info.rate))
 
@@ -62,11 +60,12 @@ class FilmRun(Run):
 
     def fingerprint(self) -> dict[str, Any]:
         """For a plan with the units instead of the exemplars: those of an earlier run are kept in the plan's folder."""
-        if self.cache is None:
+        if self.plan.shots is None:
             return super().fingerprint()
         common = self.common_fingerprint()
-        self._keys = unit_keys(self.schedule, self.segments.frames, common)
-        return {**common, "shots": [self._keys, self.plan.only_shots]}
+        keys = unit_keys(self.schedule, self.segments.frames, common)
+        self.finished = FinishedUnits(self.plan.shots.folder / "segments", self.segments, keys)
+        return {**common, "shots": [keys, self.plan.only_shots]}
 
     @cached_property
     def segments(self) -> SegmentTable:
@@ -100,7 +99,8 @@ class FilmRun(Run):
     def _color_from(self, done: Checkpoint | None) -> None:
         """Colorize the frames that follow a checkpoint."""
         position = done.frames if done else 0
-        units = UnitQueue(self.schedule, self._finished_units(position), position)
+        found = self.finished.take(position, self.folder.path, self.plan.only_shots) if self.finished else {}
+        units = UnitQueue(self.schedule, found, position)
         self.reused = sum(unit.end - unit.begin for unit in units.units if units.is_finished(unit) and unit.end)
         colorizer = self.film_colorizer()
         if not colorizer.can_go_on(position, units.shots):
@@ -136,8 +136,8 @@ class FilmRun(Run):
                     else:
                         encoders.put(batch, self._colorize(colorizer, batch))
                     film.done(batch)
-                    if batch[-1].number + 1 == unit.end and not units.is_finished(unit):
-                        self._colored[unit.begin] = UnitEnd(*film.place())
+                    if self.finished and batch[-1].number + 1 == unit.end and not units.is_finished(unit):
+                        self.finished.note(unit, UnitEnd(*film.place()))
                     saver.after(batch, colorizer.state_dict, encoders.save)
                     self.advance(len(batch))
                 counts = film.statistics
@@ -207,55 +207,20 @@ class FilmRun(Run):
         if batch:
             yield batch
 
-    # Units of earlier runs
-
-    def _finished_units(self, position: int) -> dict[int, UnitEnd]:
-        """The units from a position on that need not be colored; their segments are put into the folder.
-
-        Raises a UsageError where one of them is missing that the user does not want to color.
-        """
-        finished: dict[int, UnitEnd] = {}
-        missing: set[int] = set()
-        if self.cache is None:
-            return finished
-        only = self.plan.only_shots
-        for unit, key in zip(self.schedule.units, self._keys, strict=True):
-            if unit.begin < position or any(shot.number in only for shot in unit.shots):
-                continue
-            if (end := self.cache.take(key, self.segments.of(unit), self.folder.path)) is not None:
-                finished[unit.begin] = end
-            else:
-                missing.update(shot.number for shot in unit.shots)
-        if only and missing:
-            raise UsageError(
-                f"There are no finished segments of {_shots(missing)} with the present colors and settings: add them "
-                "to `only_shots`, or leave it out to color what has changed."
-            )
-        return finished
-
     def _save(self, snapshot: Snapshot) -> None:
         """Every frame before the snapshot is on the disk."""
         self.folder.save(snapshot.checkpoint, snapshot.state)
         self._keep(snapshot.checkpoint.frames)
 
     def _keep(self, frames: int) -> None:
-        """Keep the units that end within so many frames for later runs."""
-        if self.cache is None:
-            return
-        for unit, key in zip(self.schedule.units, self._keys, strict=True):
-            if unit.end is not None and unit.end <= frames and (end := self._colored.pop(unit.begin, None)):
-                try:
-                    self.cache.keep(key, self.segments.of(unit), self.folder.path, end)
-                except OSError as error:
-                    self.warn(
-                        f"Finished shots cannot be kept for later runs in {self.cache.folder} ({error.strerror})."
-                    )
-                    self.cache = None
-                    return
+        """Keep the units that end within so many frames for later runs of the plan."""
+        if self.finished is not None and (problem := self.finished.keep(frames, self.folder.path)):
+            self.warn(problem)
+            self.finished = None
 
     def _set_precision(self, precision: str) -> None:
         super()._set_precision(precision)
-        self.cache = None  # what is colored now is not what its key says
+        self.finished = None  # what is colored now is not what its key says
 
     def _skipped(self, frames: int) -> None:
         """Frames skipped before the first one (called on the decoding thread)."""
@@ -294,8 +259,8 @@ class FilmRun(Run):
             )
         os.replace(path, plan.output)
         sync_folder(plan.output.resolve().parent)
-        if self.cache is not None:
-            self.cache.prune(self._keys)
+        if self.finished is not None:
+            self.finished.prune()
 
     def _check_source(self) -> None:
         """Raise a MediaError if the film's file is not the one that was colorized: their streams must not be mixed."""
@@ -339,7 +304,3 @@ class FilmRun(Run):
 
 def _numbers(batch: Sequence[Frame]) -> list[int]:
     return [frame.number for frame in batch]
-
-
-def _shots(numbers: Collection[int]) -> str:
-    return f"shot {next(iter(numbers))}" if len(numbers) == 1 else f"the shots {listed(sorted(numbers))}"

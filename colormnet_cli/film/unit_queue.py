@@ -1,13 +1,17 @@
-"""Which units of a film a run colors, and which are there from an earlier run."""
+"""Which units of a film a run colors, which are there from an earlier run, and which are kept for later ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
+from ..errors import UsageError
+from ..wording import listed
 from .schedule import Schedule, Unit
-from .shot_cache import UnitEnd
+from .segment_table import SegmentTable
+from .shot_cache import ShotCache, UnitEnd
 
-__all__ = ["UnitQueue"]
+__all__ = ["FinishedUnits", "UnitQueue"]
 
 
 class UnitQueue:
@@ -39,3 +43,63 @@ class UnitQueue:
                 begin = found.pop()[0]
             found.append((begin, unit.end))
         return found
+
+
+class FinishedUnits:
+    """The units of a plan whose segments are kept from run to run.
+
+    Args:
+        folder: where they are kept.
+        segments: the numbers of their segments in a run's folder.
+        keys: of the units; see `unit_keys`.
+    """
+
+    def __init__(self, folder: Path, segments: SegmentTable, keys: Sequence[str]) -> None:
+        self._cache, self._segments, self._keys = ShotCache(folder), segments, list(keys)
+        self._colored: dict[int, UnitEnd] = {}  # by this run, by their first frames
+
+    def take(self, position: int, folder: Path, only: Collection[int]) -> dict[int, UnitEnd]:
+        """Put the segments of finished units into a run's folder; the units by their first frames.
+
+        Args:
+            position: the first frame that the run has not done.
+            folder: of the run.
+            only: shots that are colored in any case; if there are any, no others.
+
+        Raises:
+            UsageError: a shot that is not to be colored is not there.
+        """
+        finished: dict[int, UnitEnd] = {}
+        missing: set[int] = set()
+        for unit, key in zip(self._segments.units, self._keys, strict=True):
+            if unit.begin < position or any(shot.number in only for shot in unit.shots):
+                continue
+            if (end := self._cache.take(key, self._segments.of(unit), folder)) is not None:
+                finished[unit.begin] = end
+            else:
+                missing.update(shot.number for shot in unit.shots)
+        if only and missing:
+            which = f"shot {min(missing)}" if len(missing) == 1 else f"the shots {listed(sorted(missing))}"
+            raise UsageError(
+                f"There are no finished segments of {which} with the present colors and settings: add them to "
+                "`only_shots`, or leave it out to color what has changed."
+            )
+        return finished
+
+    def note(self, unit: Unit, end: UnitEnd) -> None:
+        """A unit is colored; its segments may not be on the disk yet."""
+        self._colored[unit.begin] = end
+
+    def keep(self, frames: int, folder: Path) -> str | None:
+        """Keep the units that end within so many frames, whose segments are in a run's folder; why that fails."""
+        for unit, key in zip(self._segments.units, self._keys, strict=True):
+            if unit.end is not None and unit.end <= frames and (end := self._colored.pop(unit.begin, None)):
+                try:
+                    self._cache.keep(key, self._segments.of(unit), folder, end)
+                except OSError as error:
+                    return f"Finished shots cannot be kept in {self._cache.folder} ({error.strerror})."
+        return None
+
+    def prune(self) -> None:
+        """Delete the units of other runs."""
+        self._cache.prune(self._keys)
