@@ -163,7 +163,11 @@ def add(session: Session, file: File, name: NewName = None, overwrite: Replace =
 
     Example:  [bold]colormnet weights add run/best.pt --name western[/bold]
     """
-    from ..weights import add_file, user_lock_path
+    from ..weights import add_file, read_lock, user_lock_path
 
-    entry = add_file(name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem), file, replace=overwrite)
+    name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem)
+    before = read_lock().get(name)
+    entry = add_file(name, file, replace=overwrite)
     session.say(f"`--model {entry.name}` is {entry.local_path}, sha256 {entry.sha256}; recorded in {user_lock_path()}")
+    if before is not None and not before.sha256:
+        session.say(f"Nobody has verified the weights {name!r} yet: from now on no other file is accepted by that name")

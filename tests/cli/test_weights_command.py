@@ -168,6 +168,16 @@ def test_a_file_with_a_name_is_used_by_it(command, folder):
     assert command("weights", "path", "small")[0] == 0
 
 
+def test_a_file_that_nobody_knows_is_trusted_and_said_to_be(command, folder):
+    """Fails where any file may stand for the authors' weights, without a word that nobody has verified it."""
+    with (folder / "weights.lock").open("a") as lock:
+        lock.write('\n[unverified]\nfile = "small.pt"\n[[unverified.sources]]\nurl = "http://127.0.0.1:1/small.pt"\n')
+    code, _, err = command("weights", "add", "small.pt", "--name", "unverified")
+    assert code == 0
+    assert "Nobody has verified the weights 'unverified' yet: from now on no other file is accepted" in err
+    assert "Nobody has verified" not in command("weights", "add", "small.pt", "--name", "unverified")[2]
+
+
 def test_alone_is_the_list(command):
     """What works with `weights list` is tried without `list` first."""
     code, out, err = command("weights", "--json")
