@@ -77,6 +77,7 @@ class ProgressFolder:
         self.path = progress_folder(output)
         self.fingerprint = json.loads(json.dumps({"format": FORMAT, **fingerprint}, default=str))
         self.resume, self.replaceable = resume, replaceable
+        self.is_removed = False  # someone removed the folder, or its files, during the run
         self.threads: int | None = None  # CPU threads of the run; saved, but not compared
         self._saved: list[_Saved] = []  # the newest first
         self._lock: BinaryIO | None = None
@@ -95,6 +96,7 @@ class ProgressFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.is_removed = not (self.path / MARKER).exists()
         with suppress(OSError):  # the film is complete, or there is a more important error
             done = kind is None or self.checkpoint is None
             try:
@@ -112,11 +114,6 @@ class ProgressFolder:
     def checkpoint(self) -> Checkpoint | None:
         """The one from which a run is resumed."""
         return self._saved[0].checkpoint if self._saved else None
-
-    @property
-    def is_removed(self) -> bool:
-        """Whether someone has removed the folder, or its files, during the run."""
-        return self._lock is not None and not (self.path / MARKER).exists()
 
     def save(self, checkpoint: Checkpoint, state: Mapping[str, Any] | None) -> None:
         """Make `checkpoint`, with the Colorizer's state at it, the one from which a run is resumed."""
