@@ -88,7 +88,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
 def _prepared_plan(session: Session, reporter: Reporter, request: Request, job: Job, ready: Ready) -> FilmPlan:
     """Find the shots of a film, color their stills, and plan the film by them. What is there already is kept."""
     from ..film.plan import plan_video
-    from ..shots.folder import make_plan
+    from ..shots.make_plan import make_plan
     from ..weights import weights_path
 
     def report(at: Progress) -> None:

@@ -52,8 +52,8 @@ def shots(
     """
     with Reporter(session, progress) as reporter:
         reporter.step("Reading the film")
-        from ..shots.folder import make_plan
         from ..shots.interchange import check_edl, read_boundaries, write_edl
+        from ..shots.make_plan import make_plan
 
         if edl is not None:
             check_edl(edl, film, overwrite=overwrite)

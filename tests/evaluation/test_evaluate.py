@@ -28,7 +28,7 @@ from colormnet_cli.evaluation.evaluate import EvaluateSettings, FramePairs, eval
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import Progress
 from colormnet_cli.shots.detect import Boundary
-from colormnet_cli.shots.folder import make_plan
+from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 from support.clips import faded, picture, two_clips, write_film, write_frames
 

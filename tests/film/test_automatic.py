@@ -14,7 +14,8 @@ import torch
 import colormnet_cli as cm
 from colormnet_cli.film.automatic import automatic_pictures, color_stills
 from colormnet_cli.shots.detect import Boundary
-from colormnet_cli.shots.folder import make_plan, read_plan
+from colormnet_cli.shots.folder import read_plan
+from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 from support.networks import make_small_ddcolor
 from support.shot_films import Part, camera_scene, canvas, join, write_film

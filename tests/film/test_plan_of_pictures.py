@@ -11,7 +11,8 @@ import pytest
 
 from colormnet_cli import ColorSource, PicturesSettings, colorize_pictures
 from colormnet_cli.errors import MediaError, UsageError
-from colormnet_cli.shots.folder import Plan, make_plan
+from colormnet_cli.shots.folder import Plan
+from colormnet_cli.shots.make_plan import make_plan
 from support.shot_films import Part, camera_scene, join
 
 SIZE, LENGTHS = (72, 96), (26, 30)

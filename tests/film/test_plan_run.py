@@ -19,7 +19,7 @@ from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.settings import ColorSource
 from colormnet_cli.shots.detect import Boundary
-from colormnet_cli.shots.folder import make_plan
+from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 from support.films import packets_of
 from support.shot_films import Part, camera_scene, join, write_film

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import colormnet_cli as cm
 from colormnet_cli.shots.detect import Boundary
-from colormnet_cli.shots.folder import make_plan
+from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 
 CLIPS = Path(os.environ.get("COLORMNET_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))

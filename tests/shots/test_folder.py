@@ -12,7 +12,8 @@ import pytest
 
 from colormnet_cli.errors import MediaError, OutputError
 from colormnet_cli.shots.detect import Boundary
-from colormnet_cli.shots.folder import Plan, default_folder, make_plan, read_plan
+from colormnet_cli.shots.folder import Plan, default_folder, read_plan
+from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.reader import Reader
