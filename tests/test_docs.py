@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from colormnet_cli.cli import config
 from colormnet_cli.cli.app import app
 from support.clips import picture, write_film
 from support.commands import make_film, make_world
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,6 +66,18 @@ def test_modules_exist(page):
     plan_folder = {"colored/", "stills/"}  # of a user's film
     for path in set(re.findall(r"`([a-z0-9_/.]+(?:\.py|/))`", page.read_text())) - plan_folder:
         assert any((folder / path).exists() for folder in (ROOT, ROOT / "colormnet_cli")), path
+
+
+def test_the_image_gets_what_the_package_is_built_from():
+    """`docker build` would end at a file that was renamed, or that .dockerignore leaves out."""
+    lines = re.findall(r"^COPY (.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    sent = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    assert copied == sent == needed | set(wheel["packages"]) | set(wheel["force-include"])
+    assert all((ROOT / name).exists() for name in copied)
 
 
 @pytest.mark.usefixtures("one_thread")
