@@ -80,6 +80,7 @@ def test_the_image_gets_what_the_package_is_built_from():
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_python_page_runs(tmp_path, monkeypatch):
     """Who copies code from docs/python.md would get a traceback."""

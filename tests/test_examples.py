@@ -85,6 +85,7 @@ def test_missing_arguments(run, name):
         run(name, "one")
 
 
+@pytest.mark.slow
 def test_training(run, tmp_path):
     """Fine-tuning from Python would fail, or leave no weights."""
     film = write_frames(tmp_path / "film", 10)

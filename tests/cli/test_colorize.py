@@ -111,6 +111,7 @@ def test_quiet_says_nothing_and_verbose_says_more(command):
     assert "Loading" not in usual
 
 
+@pytest.mark.slow
 def test_the_device_that_auto_takes_is_said(command):
     """Nobody should wonder after an hour whether the GPU was used."""
     arguments = ["colorize", "two.mp4", "-o", "out.mp4", "--ref", "photo.jpg", "--model", "small.pt", "--dry-run"]
@@ -130,6 +131,7 @@ def test_progress_as_json_lines(command):
     assert events[-1]["text"].startswith("Wrote out.mp4")
 
 
+@pytest.mark.slow
 def test_one_frame_is_no_frames(command):
     """One picture of a film is a good first try, and its lines are read closely."""
     code, _, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--end", "f1")
@@ -152,6 +154,7 @@ def test_a_warning_is_said_and_stands_in_the_last_line(command):
     assert "Notes: The film already has color" in err.rstrip().splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
     """Before a night's run: frames, sizes, codec, streams, cost; nothing is written, not even a folder."""

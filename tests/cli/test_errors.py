@@ -151,6 +151,7 @@ def test_an_empty_value_is_not_the_folder_one_is_in(command, tmp_path, line):
     assert set(os.listdir()) == before
 
 
+@pytest.mark.slow
 def test_the_encoder_does_not_speak_for_itself(world):
     """`x264 [error]: …` between the JSON lines ends the program that reads them."""
     line = f"{COLORIZE} -o o.mp4 --preset nonsense --progress json"

@@ -175,6 +175,7 @@ plan.plan_video = broken
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instead", ["pass", "raise ImportError('cannot load module more than once per process')"])
 def test_ctrl_c_is_not_lost_in_a_library(folder, instead):
     """numpy and torch, interrupted while they are imported, go on or fail with errors of their own."""

@@ -37,6 +37,7 @@ def test_from_a_film_to_a_plan(films: Path) -> None:
     assert err == "Kept old-plan/shots.csv: 3 shots, 3 of them without a colored picture.\n"
 
 
+@pytest.mark.slow
 def test_an_imported_list(films: Path) -> None:
     """Work that was done in another program is not done twice."""
     code, out, err = run(["shots", "old.mp4", "-o", "mine", "--import", "scenes.csv", "--json"], films)

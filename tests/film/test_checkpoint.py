@@ -111,6 +111,7 @@ def test_the_number_of_encoders_changes_nothing(tmp_path: Path, run: Any, monkey
     assert (tmp_path / "out.mp4").read_bytes() == one
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any) -> None:
     """Their number, which the command chooses by the machine's load, changes how sums are rounded."""
     used: list[int] = []
@@ -302,6 +303,7 @@ def test_another_modification_time_does_not_prevent_resuming(tmp_path: Path, run
     assert run().resumed_at == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["renamed over it", "written over", "removed"])
 def test_a_film_replaced_while_it_is_colored_is_not_mixed_with_the_other(tmp_path: Path, run: Any, how: str) -> None:
     """The output had the first film's picture and the other's audio, with exit code 0 and the other's hash."""
@@ -351,6 +353,7 @@ def test_the_receipt_has_no_hash_of_what_was_not_read(tmp_path: Path, run: Any, 
     assert receipt.warnings == (f"{own} has changed since it was read: the receipt has no hash of it.",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["flipped", "truncated", "lost"])
 def test_damage_to_the_newest_state_costs_one_checkpoint(tmp_path: Path, run: Any, how: str) -> None:
     """A flipped byte in the saved state gave another film without a word, and a lost state cost everything."""
@@ -439,6 +442,7 @@ def test_a_snapshot_does_not_follow_later_steps(small_model: Any) -> None:
     assert model_sha256(small_model) == model_sha256(small_model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
 def test_an_encoder_gives_the_same_again(tmp_path: Path, run: Any, codec: str) -> None:
     """libx264 chose by what lay in memory: segments made anew differed from those that were lost."""
@@ -486,6 +490,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Any]:
     subprocess.run(["umount", str(place)], capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence(tmp_path: Path, run: Any, tiny_disk: Any) -> None:
     """Whatever is being written: no half film under its name, and with more room the same command goes on."""
     disk = tiny_disk("size=16k")

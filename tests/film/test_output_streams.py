@@ -109,6 +109,7 @@ def test_everything_else_is_kept_in_mp4(tmp_path: Path, color: Any) -> None:
     assert texts[0] == texts[1] != []
 
 
+@pytest.mark.slow
 def test_what_a_container_cannot_hold_is_named(tmp_path: Path, color: Any) -> None:
     """A track that vanishes without a word is missed when the original is gone."""
     pcm = make_film(

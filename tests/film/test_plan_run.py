@@ -130,6 +130,7 @@ def test_every_shot_has_its_own_colors_and_the_rest_of_the_film_is_whole(work: W
     assert [shot["references"] for shot in receipt.shots] == [[str(work.plan / f"colored/000{n}.png")] for n in TINTS]
 
 
+@pytest.mark.slow
 def test_a_changed_picture_costs_its_shot(work: Workplace) -> None:
     """Hours for a film would pass again for one corrected picture; or the correction would reach other shots."""
     work.run()

@@ -90,6 +90,7 @@ def test_a_strange_exemplar_starts_the_film(small_model: cm.ColorMNet) -> None:
     assert colorizer.engine.film.bank.permanent == 1 + 5 * 3 + 2 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"preview": True, "detail_dim": 8}])
 @pytest.mark.parametrize("first_frame", [True, False])
 def test_continuation_is_exact(first_frame: bool, more: dict[str, object]) -> None:

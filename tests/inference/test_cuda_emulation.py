@@ -122,6 +122,7 @@ def test_the_first_frame_in_color() -> None:
     assert waits.places <= AT_A_CONSOLIDATION
 
 
+@pytest.mark.slow
 @PRECISIONS
 @torch.inference_mode()
 def test_networks_without_a_memory(precision: str) -> None:

@@ -55,6 +55,7 @@ def test_a_gpu_is_taken_by_its_number(monkeypatch):
         d.resolve_device("cuda:2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "auto"])
 def test_cuda_is_initialized_before_its_memory_is_asked_for(name):
     """`--device cuda` ended in "Invalid device argument": peak memory was reset before CUDA was initialized."""

@@ -65,6 +65,7 @@ def starts(shots: FilmShots) -> list[tuple[int, str]]:
     return [(shot.start_frame, shot.transition.kind) for shot in shots.shots]
 
 
+@pytest.mark.slow
 def test_shots_of_generated_films(tmp_path: Path) -> None:
     """Cuts that are missed stain later scenes with old colors; false ones cost a picture to color each."""
     score = Score()
@@ -150,6 +151,7 @@ def test_known_boundaries_that_lie_behind_the_end(tmp_path: Path) -> None:
         read_shots(film, begins)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (CLIPS / "walk.mp4").exists(), reason="the real clips are not beside this checkout")
 def test_real_clips_among_generated_ones(tmp_path: Path) -> None:
     """The same boundaries in a clean film, in a strongly compressed one, and with grain, flicker and flashes."""

@@ -92,6 +92,7 @@ def test_golden_matching(net: cm.DeepExemplar, name: str) -> None:
     assert clip.difference("soft_warped", soft.lab) <= 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["even", "padded"])
 def test_golden_colors(net: cm.DeepExemplar, name: str) -> None:
     """Fails where a frame gets other colors than from the authors' program, with the same frame before it."""
@@ -241,6 +242,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 def test_matching_takes_little_memory() -> None:
     """Fails where matching at the authors' size, 216×384, takes more than 200 MB: all similarities at once take 107."""
     shown = subprocess.run([sys.executable, "-c", _MATCH], capture_output=True, text=True, check=True)

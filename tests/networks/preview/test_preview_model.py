@@ -143,6 +143,7 @@ def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
     assert heeded < 0.98 * error()
 
 
+@pytest.mark.slow
 def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
     """A restorer who colors some frames by hand would gain nothing by training on them."""
     film = torch.from_numpy(synthetic_clip(404, 7, frames=25, size=96, jump=1, cut=0.0))
