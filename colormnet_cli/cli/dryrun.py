@@ -97,6 +97,11 @@ def plan_text(plan: FilmPlan | PicturesPlan, cost: Forecast) -> str:
         f"  network   at {facts['working_width']}×{facts['working_height']}, weights {cost.weights}",
         f"  reference {', '.join(facts['references'])}",
     ]
+    if missing := plan.borrowing:
+        verb = "has" if len(missing) == 1 else "have"
+        which = ", ".join(map(str, missing))
+        count = f"{len(missing)} of {many(len(plan.schedule.shots), 'shot')}"
+        lines.append(f"  shots     {count} {verb} no picture: {which}; they borrow from the shots most like them")
     if "codec" in facts:
         options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
         lines.append(f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}")
