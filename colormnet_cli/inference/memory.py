@@ -24,6 +24,7 @@ from .top_k import top_k
 __all__ = ["MemoryBank", "similarity"]
 
 TILE = 2**25  # similarities held at once: 128 MB in float32
+_CPU_TILE = 2**22  # where they should stay in the cache until the best are found: up to 0.6 of the time
 _NEW = 1e-7  # an element's life before its first read
 
 
@@ -105,7 +106,8 @@ class MemoryBank:
 
     def tile_rows(self, queries: int) -> int:
         """How many of so many queries are compared with the whole memory at once: tiles are about equally large."""
-        tiles = -(-queries // max(1, TILE // len(self)))
+        held = TILE if self._use.device.type != "cpu" else min(TILE, _CPU_TILE)
+        tiles = -(-queries // max(1, held // len(self)))
         return -(-queries // tiles)
 
     def exemplar_rows(self) -> slice:
