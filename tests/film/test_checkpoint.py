@@ -122,11 +122,11 @@ def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any
     receipt = run(progress=note)
     assert set(used) == {2}
     assert torch.get_num_threads() == 1  # of the program that runs this
-    assert receipt.warnings == ()
+    assert not any("CPU thread" in warning for warning in receipt.warnings)
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     with pytest.raises(Interrupted):
         run("three.mp4", stop_at=43, threads=2)
-    assert "An earlier run used 2 CPU threads" in run("three.mp4", threads=1).warnings[0]
+    assert any("An earlier run used 2 CPU threads" in note for note in run("three.mp4", threads=1).warnings)
 
 
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +340,7 @@ def test_a_copy_of_the_film_in_its_place_is_the_same_film(tmp_path: Path, run: A
 
     receipt = run(progress=copy)
     assert receipt.inputs[0].sha256 == hashlib.sha256((tmp_path / "film.mp4").read_bytes()).hexdigest()
-    assert not receipt.warnings
+    assert not any("changed" in warning for warning in receipt.warnings)
 
 
 def test_the_receipt_has_no_hash_of_what_was_not_read(tmp_path: Path, run: Any, photo: Path) -> None:
@@ -350,7 +350,7 @@ def test_the_receipt_has_no_hash_of_what_was_not_read(tmp_path: Path, run: Any, 
     receipt = run(references=[own], progress=lambda progress: own.unlink(missing_ok=True))
     assert receipt.references[0].sha256 is None
     assert receipt.references[0].size == photo.stat().st_size
-    assert receipt.warnings == (f"{own} has changed since it was read: the receipt has no hash of it.",)
+    assert f"{own} has changed since it was read: the receipt has no hash of it." in receipt.warnings
 
 
 @pytest.mark.slow
