@@ -11,7 +11,7 @@ model, which keeps them in this order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,6 @@ from .top_k import top_k
 __all__ = ["MemoryBank", "similarity"]
 
 TILE = 2**25  # similarities held at once: 128 MB in float32
-_CPU_TILE = 2**22  # where they should stay in the cache until the best are found: up to 0.6 of the time
 _NEW = 1e-7  # an element's life before its first read
 
 
@@ -36,6 +35,8 @@ class MemoryBank:
         elements: of a frame.
         permanent: elements of all exemplars together.
     """
+
+    cpu_tile: ClassVar[int] = 2**22  # TILE on a CPU, where they should stay in the cache until the best are found
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class MemoryBank:
 
     def tile_rows(self, queries: int) -> int:
         """How many of so many queries are compared with the whole memory at once: tiles are about equally large."""
-        held = TILE if self._use.device.type != "cpu" else min(TILE, _CPU_TILE)
+        held = TILE if self._use.device.type != "cpu" else min(TILE, self.cpu_tile)
         tiles = -(-queries // max(1, held // len(self)))
         return -(-queries // tiles)
 

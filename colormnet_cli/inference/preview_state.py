@@ -22,6 +22,8 @@ __all__ = ["PreviewMemoryBank", "PreviewState"]
 class PreviewMemoryBank(MemoryBank):
     """An exemplar's element counts as `exemplar_weight` equal ones, and reading can also match the exemplars."""
 
+    cpu_tile = TILE  # the best pixel of each element is sought in each tile: that takes longer in small ones
+
     def __init__(self, config: MemoryConfig, *, exemplar_weight: float = 1.0, **sizes: Any) -> None:
         super().__init__(config, **sizes)
         self.exemplar_bonus = math.log(exemplar_weight)  # S counts in the exponent
