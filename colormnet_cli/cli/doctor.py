@@ -98,15 +98,17 @@ def _imports() -> list[Finding]:
     """What a run imports: an installed package may need a library that the system lacks."""
     from ..opencv import opencv_problem
 
-    problems = []
+    findings = []
     for name in _MODULES:
         try:
             import_module(name)
         except Exception as error:
-            problems.append(f"{name} cannot be imported ({error})")
-    if problem := opencv_problem():
-        problems.append(problem.rstrip("."))
-    return [Finding("import", problem, problem) for problem in problems] or [Finding("import", "every package: yes")]
+            problem = f"{name} cannot be imported ({error})"
+            findings.append(Finding("import", problem, problem))
+    if problem := opencv_problem().rstrip("."):
+        limits = "references must be PNG, JPEG or WebP, and shots, evaluation and training do not work"
+        findings.append(Finding("import", problem, note=f"{limits}: {problem}"))
+    return findings or [Finding("import", "every package: yes")]
 
 
 def _config() -> list[Finding]:

@@ -1,4 +1,7 @@
-"""Reading images (through OpenCV) and writing PNG."""
+"""Reading images and writing PNG: through OpenCV.
+
+Where OpenCV cannot be loaded, PNG, JPEG and WebP are read through torchvision, with the same pixels.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MediaError
+from ..errors import InstallationError, MediaError
 from ..files import cannot_write, write_whole
-from ..opencv import cv2
+from ..opencv import cv2, opencv_problem
+from .image_header import has_alpha_and_pages
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +62,8 @@ def _own_stderr() -> bool:
 
 
 _NATIVE_STDERR = _NativeStderr()
+_PNG_RGB = 2  # a color type without alpha
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
 def read_image(path: str | Path) -> NDArray[Any]:
@@ -67,13 +73,12 @@ def read_image(path: str | Path) -> NDArray[Any]:
         MediaError: it is missing, unreadable, cut off, no picture, or of another depth than 8 or 16 bit.
     """
     path = Path(path)
+    data = _bytes_of(path)
+    if opencv_problem():
+        return _read_by_torchvision(path, data)
     # A broken picture is reported by our own sentence; OpenCV's lines would break the progress bar.
     silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # OpenCV 4, OpenCV 5
     silence(0)
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)  # not cv2.imread: that takes no other alphabets on Windows
-    except OSError as error:
-        raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
     try:
         with _NATIVE_STDERR:
             bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
@@ -95,18 +100,60 @@ def read_opacity(path: str | Path) -> NDArray[Any] | None:
     Raises:
         MediaError: it cannot be read.
     """
-    try:
-        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-        with _NATIVE_STDERR:
-            pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except OSError as error:
-        raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
-    except cv2.error as error:
-        raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
+    path = Path(path)
+    data = _bytes_of(path)
+    pixels: NDArray[Any] | None
+    if problem := opencv_problem():
+        if not has_alpha_and_pages(path)[0]:
+            return None
+        if data[:8].tobytes() == _PNG and data[25] == _PNG_RGB:  # one color of it is transparent
+            raise InstallationError(f"{path} has a transparent color, for which OpenCV is needed. {problem}")
+        pixels = _read_by_torchvision(path, data, opacity=True)
+    else:
+        try:
+            with _NATIVE_STDERR:
+                pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        except cv2.error as error:
+            raise MediaError(f"The picture {path} cannot be decoded ({error.err}).") from error
     if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
         return None
     alpha: NDArray[Any] = pixels[..., 3].astype(np.float32) / (255 if pixels.dtype == np.uint8 else 65535)
     return None if alpha.min() == 1 else alpha
+
+
+def _bytes_of(path: Path) -> NDArray[np.uint8]:
+    try:
+        return np.frombuffer(path.read_bytes(), np.uint8)  # not cv2.imread: that takes no other alphabets on Windows
+    except OSError as error:
+        raise MediaError(f"The picture {path} cannot be read ({error.strerror or error}).") from error
+
+
+def _read_by_torchvision(path: Path, data: NDArray[np.uint8], opacity: bool = False) -> NDArray[Any]:
+    """A PNG, JPEG or WebP as [H,W,3] RGB, turned as its EXIF says; `opacity`: as [H,W,4] RGBA, not turned.
+
+    Raises:
+        InstallationError: it is another kind of image, for which OpenCV is needed.
+        MediaError: it is damaged, or of a variant that torchvision does not read.
+    """
+    begin = data[:12].tobytes()
+    if not begin.startswith((_PNG, _JPEG)) and begin[8:] != b"WEBP":
+        raise InstallationError(f"{path} is no PNG, JPEG or WebP image, and others need OpenCV. {opencv_problem()}")
+    import torch
+
+    try:
+        from torchvision.io import ImageReadMode, decode_image
+    except ImportError as error:  # deprecated since torchvision 0.29
+        raise InstallationError(f"This torchvision reads no images. {opencv_problem()}") from error
+    mode = ImageReadMode.RGB_ALPHA if opacity else ImageReadMode.RGB
+    try:
+        with _NATIVE_STDERR:
+            planes = decode_image(torch.tensor(data), mode, apply_exif_orientation=not opacity)
+    except RuntimeError as error:
+        raise MediaError(
+            f"The picture {path} is damaged, or cannot be read without OpenCV; save it again as PNG."
+        ) from error
+    pixels: NDArray[Any] = planes.permute(1, 2, 0).contiguous().numpy()
+    return pixels
 
 
 def to_rgb(pixels: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:

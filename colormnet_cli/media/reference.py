@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,7 +15,6 @@ from ..color.planes import working_size
 from ..color.resize import resize
 from ..errors import MediaError
 from ..inference.exemplar import Exemplar
-from ..opencv import cv2
 from ..timecode import Timecode
 from .clips import FILMS
 from .image_file import read_image, read_opacity, to_rgb
@@ -56,10 +56,15 @@ def is_gray(lab: Tensor) -> bool:
 
 def _bounded(pixels: NDArray[Any]) -> NDArray[Any]:
     """No larger than the network can use: a scan of 100 megapixels takes gigabytes as floats."""
-    height, width = working_size((pixels.shape[0], pixels.shape[1]), _LARGEST)
-    if (height, width) == pixels.shape[:2]:
+    size = working_size((pixels.shape[0], pixels.shape[1]), _LARGEST)
+    if size == pixels.shape[:2]:
         return pixels
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    channels = pixels[..., None] if pixels.ndim == 2 else pixels
+    smaller = np.empty((*size, channels.shape[2]), pixels.dtype)
+    for i in range(channels.shape[2]):  # one by one, for the memory
+        channel = resize(torch.from_numpy(channels[..., i].astype(np.float32))[None], size)[0].numpy()
+        smaller[..., i] = channel if pixels.dtype == np.float32 else channel.round()
+    return smaller.reshape(*size, *pixels.shape[2:])
 
 
 def _read(path: Path, time: Timecode | None) -> NDArray[Any]:
