@@ -39,10 +39,29 @@ class RgbFilm:
         self.info: VideoInfo = probe(path)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return map(self.rgb, self._decoded())
+
+    def chroma(self, pix_fmt: str, matrix: str, full_range: bool) -> Iterator[tuple[Plane, Plane]]:
+        """Cb and Cr of each frame in a planar YUV format; as they are stored where the film has that format already."""
+        same = (self.info.matrix, self.info.full_range) == (matrix, full_range)
+        for frame in self._decoded():
+            planar = frame
+            if not same or frame.format.name != pix_fmt:
+                planar = frame.reformat(
+                    format=pix_fmt,
+                    src_colorspace=_SWS_MATRIX[self.info.matrix],
+                    dst_colorspace=_SWS_MATRIX[matrix],
+                    src_color_range=_FULL if self.info.full_range else _LIMITED,
+                    dst_color_range=_FULL if full_range else _LIMITED,
+                    interpolation=_SCALER,
+                )
+            bits = planar.format.components[0].bits
+            yield samples_of(planar, 1, bits).copy(), samples_of(planar, 2, bits).copy()
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
         statistics = DecodeStatistics()
         with open_input(self.info.path) as container:
-            for frame in decoded_frames(container, video_stream(container, self.info.path), statistics):
-                yield self.rgb(frame)
+            yield from decoded_frames(container, video_stream(container, self.info.path), statistics)
         if statistics.undecodable:
             raise MediaError(
                 f"{self.info.path}: {many(statistics.undecodable, 'packet')} cannot be decoded, so its frame numbers "
