@@ -40,7 +40,7 @@ from .shot_schedule import (
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "plan_video"]
+__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "plan_video", "planned_output"]
 
 _EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
@@ -161,7 +161,7 @@ def plan_video(
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
     references = references_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
-    encoder, streams, notes = _planned_output(info, output, inputs, settings)
+    encoder, streams, notes = planned_output(info, output, inputs, settings)
     _check_start(info, start)  # last: it may have to read far
     exemplar, gray = exemplar_reader(references, allow_gray=shots is not None)  # last: it imports PyTorch
     check_shapes(exemplar, scheduled, info.upright_size)
@@ -188,10 +188,10 @@ def check_video(source: Path, output: Path, settings: ColorizeSettings) -> None:
     Raises MediaError, OutputError or UsageError.
     """
     info = probe(source)
-    _planned_output(info, output, [source], settings)
+    planned_output(info, output, [source], settings)
 
 
-def _planned_output(
+def planned_output(
     info: VideoInfo, output: Path, inputs: Sequence[Path], settings: ColorizeSettings
 ) -> tuple[EncoderSpec, tuple[StreamPlan, ...], list[str]]:
     """The encoder, which was tried, the other streams, and what is to be said of both."""
