@@ -25,6 +25,7 @@ COMMANDS = (
     "frames",
     "shots",
     "stills",
+    "steady",
     "verify",
     "train",
     "evaluate",
