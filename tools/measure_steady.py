@@ -1,0 +1,103 @@
+"""Measure how much flicker `colormnet steady` removes from real clips, and what it changes in steady ones.
+
+    python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3]
+
+Each clip, which must be 8-bit 4:2:0, gives two films with the same luma: one whose chroma is turned (hue) and
+multiplied (saturation) at random in each frame, normally distributed, and one with the same change in all frames. Both
+are made steady, losslessly; the clip itself is the truth. The warp error is that of `metrics/temporal.py`, times 10⁴:
+it is not 0 for the truth, since light and sharpness change along the motion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
+from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
+from colormnet_cli.metrics.temporal import dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
+from colormnet_cli.settings import ColorizeSettings  # noqa: E402
+from colormnet_cli.video.rgb import RgbFilm  # noqa: E402
+
+HUE, SATURATION = 0.25, 0.2  # standard deviations: radians, share
+
+Change = Callable[[], tuple[float, float]]  # the next frame's angle and factor
+
+
+def changed(clip: Path, path: Path, frames: int, change: Change) -> Path:
+    """The clip's first frames with other chroma, as FFV1."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as out:
+        video = source.streams.video[0]
+        stream = out.add_stream("ffv1", rate=video.average_rate)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        for number, frame in enumerate(islice(source.decode(video), frames)):
+            planes, height = frame.to_ndarray(format="yuv420p"), frame.height
+            chroma = planes[height:].reshape(2, -1).astype(np.float32) - 128
+            angle, factor = change()
+            turn = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            planes[height:] = (turn @ chroma + 128).round().clip(0, 255).reshape(planes[height:].shape)
+            written = av.VideoFrame.from_ndarray(planes, "yuv420p")
+            written.pts = number
+            out.mux(stream.encode(written))
+        out.mux(stream.encode(None))
+    return path
+
+
+def measured(film: Path, truth: Path) -> tuple[float, float]:
+    """Mean warp error times 10⁴, and PSNR of all frames together, dB."""
+    errors, squares, last = [], [], None
+    for result, true in zip(RgbFilm(film), RgbFilm(truth), strict=True):
+        squares.append(np.square(result.astype(np.float64) - true).mean())
+        small = downscale_for_flow(torch.from_numpy(result).movedim(-1, 0)[None])
+        luma = flow_luma(true)
+        if last is not None:
+            past, future = dis_flow(luma, last[1])[None], dis_flow(last[1], luma)[None]
+            errors.append(float(warp_errors(last[0], small, past, future)))
+        last = small, luma
+    return 1e4 * float(np.mean(errors)), float(psnr_from_mse(torch.tensor(np.mean(squares)), 255))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--frames", type=int, default=80)
+    parser.add_argument("--radius", type=int, default=3)
+    options = parser.parse_args()
+    random = np.random.default_rng(0)
+    kinds: dict[str, Change] = {
+        "flicker": lambda: (random.normal(0, HUE), max(0.2, 1 + random.normal(0, SATURATION))),
+        "steady": lambda: (0.3, 0.8),
+        "truth": lambda: (0.0, 1.0),
+    }
+    for clip in options.clips:
+        with tempfile.TemporaryDirectory() as folder:
+            truth = changed(clip, Path(folder) / "true.mkv", options.frames, lambda: (0.0, 1.0))
+            for kind, change in kinds.items():
+                film = changed(clip, Path(folder) / f"{kind}.mkv", options.frames, change)
+                out = Path(folder) / f"{kind}-out.mkv"
+                settings = ColorizeSettings(archive=True)
+                plan = plan_steady(truth, film, out, radius=options.radius, settings=settings)
+                began = time.process_time()
+                receipt = steady_film(plan)
+                seconds = time.process_time() - began
+                (error, psnr), (after, psnr_after) = measured(film, truth), measured(out, truth)
+                print(
+                    f"{clip.stem} {kind}: warp error {error:.2f} -> {after:.2f}, PSNR {psnr:.2f} -> {psnr_after:.2f} "
+                    f"dB; {receipt.fps:.1f} frames/s, {1000 * seconds / receipt.frames:.0f} ms of CPU time a frame",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
