@@ -40,7 +40,7 @@ from .shot_schedule import (
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "plan_video", "planned_output"]
+__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "losses", "plan_video", "planned_output"]
 
 _EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
@@ -178,7 +178,7 @@ def plan_video(
         schedule=make_schedule(scheduled, settings),
         shots=shots,
         only_shots=only,
-        warnings=(*notes, *_losses(info), *gray),
+        warnings=(*notes, *losses(info), *gray),
     )
 
 
@@ -255,7 +255,7 @@ def _frame_at(moment: Timecode, info: VideoInfo) -> int:
     return number
 
 
-def _losses(info: VideoInfo) -> Iterator[str]:
+def losses(info: VideoInfo) -> Iterator[str]:
     """What of the film's picture does not come along, besides what the encoder had to choose."""
     if info.layout.alpha:
         yield "The film's transparency was left out."

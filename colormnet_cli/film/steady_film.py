@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from ..files import cannot_write, file_identity, sync_folder
 from ..settings import ColorizeSettings, ProgressCallback
 from ..shots.find import find_shots
 from ..shots.folder import read_plan
+from ..video.decode import DecodeStatistics
 from ..video.encode import EncoderSpec
 from ..video.mux import mux_film
 from ..video.pixel_formats import Plane, convert_luma
@@ -29,7 +29,7 @@ from ..video.stream_packets import TimeRange
 from ..video.stream_plan import StreamPlan
 from ..wording import many
 from .checkpoint import SEGMENT_FRAMES, Checkpoint
-from .plan import planned_output
+from .plan import losses, planned_output
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
@@ -90,7 +90,7 @@ def plan_steady(
     frames = _check_same_film(info, film.info)
     found = find_shots(source, progress).shots if shots is None else shots
     starts = tuple(shot.start_frame for shot in found)
-    return SteadyPlan(info, film, output, encoder, streams, settings, frames, starts, radius, tuple(notes))
+    return SteadyPlan(info, film, output, encoder, streams, settings, frames, starts, radius, (*notes, *losses(info)))
 
 
 def _check_sizes(one: VideoInfo, other: VideoInfo) -> None:
@@ -107,13 +107,19 @@ def _check_sizes(one: VideoInfo, other: VideoInfo) -> None:
 def _check_same_film(one: VideoInfo, other: VideoInfo) -> int:
     """The number of frames of both. Raises MediaError where it or the luma differs."""
     counts, likeness = [0, 0], []
-    for number, pair in enumerate(zip_longest(Reader(one).frames(), Reader(other).frames())):
+    colored = Reader(other)
+    for number, pair in enumerate(zip_longest(Reader(one).frames(), colored.frames())):
         for i, frame in enumerate(pair):
             counts[i] += frame is not None
         if number % _CHECK_EVERY == 0 and None not in pair:
             lumas = [frame.luma.ravel()[::7].astype(np.float64) for frame in pair]
             if min(luma.std() for luma in lumas) > 1:
                 likeness.append(float(np.corrcoef(lumas[0], lumas[1])[0, 1]))
+    if lost := colored.statistics.undecodable:
+        raise MediaError(
+            f"{other.path}: {many(lost, 'packet')} cannot be decoded, so its frame numbers are "
+            "not reliable: give an intact file."
+        )
     if counts[0] != counts[1]:
         raise MediaError(
             f"{one.path} has {many(counts[0], 'frame')}, {other.path} has {counts[1]:,}: give the colored film of the "
@@ -144,7 +150,7 @@ class _SteadyRun:
         self.plan, self.frames, self.resumed_at = plan, 0, 0
         self.paths = plan.info, plan.colored.info
         self.meter = ProgressMeter(plan.frames, progress)
-        self.counts: dict[str, Any] = {}
+        self.statistics = DecodeStatistics()  # of the gray film
         fingerprint = {
             "film": file_identity(plan.info.path),
             "colored film": file_identity(plan.colored.info.path),
@@ -182,7 +188,8 @@ class _SteadyRun:
             fps=self.meter.average,
             resumed_at=self.resumed_at,
             streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),
-            warnings=(*plan.warnings, *notes),
+            undecodable=self.statistics.undecodable,
+            warnings=(*plan.warnings, *replace(self.statistics, colored=False).warnings(), *notes),
         )
 
     def _encode(self) -> int:
@@ -215,7 +222,8 @@ class _SteadyRun:
         plan, spec = self.plan, self.plan.encoder
         first = max(0, begin - plan.radius)
         source = PlaneFormat(plan.info.layout.bits, plan.info.full_range)
-        frames = islice(Reader(plan.info, strict=plan.settings.strict).frames(), first, None)
+        reader = Reader(plan.info, strict=plan.settings.strict)
+        frames = islice(reader.frames(), first, None)
         chroma = islice(plan.colored.chroma(spec.pix_fmt, spec.matrix, spec.full_range), first, None)
         waiting: list[Frame] = []  # read, but not averaged yet
 
@@ -231,6 +239,7 @@ class _SteadyRun:
             luma = convert_luma(frame.luma, (source.bits, spec.bits), (source.full_range, spec.full_range))
             cb, cr = _codes(steady, spec.bits)
             yield frame, (luma, cb, cr)
+        self.statistics = reader.statistics
 
     def _mux(self, segments: int) -> list[str]:
         """Mux the segments with the other streams, and give the output its name; returns warnings."""

@@ -129,3 +129,30 @@ def test_another_film(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(MediaError, match=r"turned\.mkv does not show the same film as .*old\.mkv \(their luma corr"):
         plan_steady(old, turned, tmp_path / "out.mkv")
+
+
+def test_damaged_colored_film(tmp_path: Path) -> None:
+    """With a frame lost, all colors behind it would be one frame early."""
+    old = make_film(tmp_path / "old.mkv")
+    good = make_film(tmp_path / "good.mkv", codec="libx264", options={"g": "1"}, color=True)
+    with av.open(str(good)) as source, av.open(str(tmp_path / "new.mkv"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if not packet.size:
+                continue
+            broken = av.Packet(b"\0" * packet.size) if number == 5 else packet
+            broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
+            broken.stream = stream
+            out.mux(broken)
+    with pytest.raises(
+        MediaError, match=r"new\.mkv: 1 packet cannot be decoded, so its frame numbers are not reliable"
+    ):
+        plan_steady(old, tmp_path / "new.mkv", tmp_path / "out.mkv")
+
+
+def test_what_is_unusual_is_named(tmp_path: Path) -> None:
+    """Who repairs an interlaced film, or one with transparency, would not learn what that means for the result."""
+    old = make_film(tmp_path / "old.mkv", pix_fmt="yuva420p", options={})
+    new = flickering(tmp_path / "new.mkv", old)
+    receipt = steady_film(plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE))
+    assert "The film's transparency was left out." in receipt.warnings
