@@ -1,11 +1,12 @@
 """Measure how much flicker `colormnet steady` removes from real clips, and what it changes in steady ones.
 
-    python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3]
+    python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3] [--preview]
 
 Each clip, which must be 8-bit 4:2:0, gives two films with the same luma: one whose chroma is turned (hue) and
-multiplied (saturation) at random in each frame, normally distributed, and one with the same change in all frames. Both
-are made steady, losslessly; the clip itself is the truth. The warp error is that of `metrics/temporal.py`, times 10⁴:
-it is not 0 for the truth, since light and sharpness change along the motion.
+multiplied (saturation) at random in each frame, normally distributed, and one with the same change in all frames. With
+--preview, a third one has the colors of the preview network, applied to each frame alone without memory; its reference
+is the clip's first frame. All are made steady, losslessly; the clip itself is the truth. The warp error is that of
+`metrics/temporal.py`, times 10⁴: it is not 0 for the truth, since light and sharpness change along the motion.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
+import colormnet_cli as cm  # noqa: E402
 from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
 from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
 from colormnet_cli.metrics.temporal import dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
 from colormnet_cli.settings import ColorizeSettings  # noqa: E402
-from colormnet_cli.video.rgb import RgbFilm  # noqa: E402
+from colormnet_cli.video.rgb import RgbFilm, rgb_to_planes  # noqa: E402
 
 HUE, SATURATION = 0.25, 0.2  # standard deviations: radians, share
 
@@ -54,6 +56,31 @@ def changed(clip: Path, path: Path, frames: int, change: Change) -> Path:
     return path
 
 
+def by_preview(clip: Path, path: Path, frames: int) -> Path:
+    """The clip's first frames in the colors of the preview network, which forgets after each frame."""
+    model = cm.load_model("preview")
+    exemplar = None
+    chroma = []
+    for rgb in islice(RgbFilm(clip), frames):
+        lab = cm.rgb_to_lab(torch.from_numpy(rgb).movedim(-1, 0) / 255)
+        exemplar = exemplar or cm.Exemplar(lab)
+        ab = cm.FrameColorizer(cm.Colorizer(model), [exemplar]).step(lab[:1])
+        colored = cm.lab_to_rgb(torch.cat((lab[:1], ab))).clamp(0, 1).mul(255).round().to(torch.uint8)
+        chroma.append(rgb_to_planes(colored.movedim(0, -1).numpy(), "yuv420p", "bt601", False)[1:])
+    with av.open(str(clip)) as source, av.open(str(path), "w") as out:
+        video = source.streams.video[0]
+        stream = out.add_stream("ffv1", rate=video.average_rate)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        for number, (frame, planes) in enumerate(zip(source.decode(video), chroma, strict=False)):
+            whole = frame.to_ndarray(format="yuv420p")
+            whole[frame.height :] = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, frame.width)
+            written = av.VideoFrame.from_ndarray(whole, "yuv420p")
+            written.pts = number
+            out.mux(stream.encode(written))
+        out.mux(stream.encode(None))
+    return path
+
+
 def measured(film: Path, truth: Path) -> tuple[float, float]:
     """Mean warp error times 10⁴, and PSNR of all frames together, dB."""
     errors, squares, last = [], [], None
@@ -73,18 +100,24 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=80)
     parser.add_argument("--radius", type=int, default=3)
+    parser.add_argument("--preview", action="store_true")
     options = parser.parse_args()
     random = np.random.default_rng(0)
-    kinds: dict[str, Change] = {
+    kinds: dict[str, Change | None] = {
         "flicker": lambda: (random.normal(0, HUE), max(0.2, 1 + random.normal(0, SATURATION))),
         "steady": lambda: (0.3, 0.8),
         "truth": lambda: (0.0, 1.0),
+        **({"preview": None} if options.preview else {}),
     }
     for clip in options.clips:
         with tempfile.TemporaryDirectory() as folder:
             truth = changed(clip, Path(folder) / "true.mkv", options.frames, lambda: (0.0, 1.0))
             for kind, change in kinds.items():
-                film = changed(clip, Path(folder) / f"{kind}.mkv", options.frames, change)
+                film = Path(folder) / f"{kind}.mkv"
+                if change is None:
+                    by_preview(truth, film, options.frames)
+                else:
+                    changed(truth, film, options.frames, change)
                 out = Path(folder) / f"{kind}-out.mkv"
                 settings = ColorizeSettings(archive=True)
                 plan = plan_steady(truth, film, out, radius=options.radius, settings=settings)
