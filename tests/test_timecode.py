@@ -59,7 +59,7 @@ def test_reached_compares_like_with_like() -> None:
     assert Timecode(seconds=Fraction(1)).reached(0, Fraction(1))
 
 
-def test_it_reads_back_what_it_says() -> None:
+def test_written_times_are_read_back() -> None:
     """Receipts name the moment as the user would type it."""
     for text in ["12.5", "f1500", "0", "5025.125"]:
         assert str(parse_time(text)) == text

@@ -156,7 +156,7 @@ def test_a_warning_is_said_and_stands_in_the_last_line(command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_dry_run_tells_all_and_does_nothing(command, tmp_path, as_json):
+def test_a_dry_run_shows_the_plan_and_writes_nothing(command, tmp_path, as_json):
     """Before a night's run: frames, sizes, codec, streams, cost; nothing is written, not even a folder."""
     before = sorted(tmp_path.rglob("*"))
     arguments = ["colorize", "old.mp4", "-o", "new/deep", *HOW, "--dry-run", "--size", "32", "--codec", "hevc"]

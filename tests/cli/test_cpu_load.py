@@ -53,7 +53,7 @@ def test_idle_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: tupl
     assert "OMP_WAIT_POLICY" not in os.environ
 
 
-def test_a_system_that_does_not_tell_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_proc_stat_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS and Windows have no /proc/stat."""
     monkeypatch.setattr(cpu_load, "_STAT", tmp_path / "none")
     assert CpuLoad().prepare() is None

@@ -152,7 +152,7 @@ def test_an_empty_value_is_not_the_folder_one_is_in(command, tmp_path, line):
 
 
 @pytest.mark.slow
-def test_the_encoder_does_not_speak_for_itself(world):
+def test_encoder_messages_are_not_printed(world):
     """`x264 [error]: …` between the JSON lines ends the program that reads them."""
     line = f"{COLORIZE} -o o.mp4 --preset nonsense --progress json"
     code, out, err = run(line.split(), world)
@@ -198,7 +198,7 @@ def test_debug_shows_where(command):
     assert err.rstrip().splitlines()[-1].startswith("Error: ")
 
 
-def test_what_should_not_happen_is_said_too(command, monkeypatch):
+def test_internal_errors_are_reported_in_one_sentence(command, monkeypatch):
     """A bug of ours ends in a sentence as well, which says how to see more."""
     from colormnet_cli.film import plan
 

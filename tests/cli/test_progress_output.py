@@ -43,7 +43,7 @@ def test_a_plain_line_has_everything(capsys, now):
     ]  # fmt: skip
 
 
-def test_an_unknown_total_is_not_made_up(capsys):
+def test_an_unknown_total_is_not_invented(capsys):
     """Some containers do not say how many frames they have."""
     p.Reporter(Session(), "plain").film("old.mp4", at(300, total=None))
     assert capsys.readouterr().err == "old.mp4: 300 frames, 4.21 fps, 1:01 elapsed, 3.21 GB\n"

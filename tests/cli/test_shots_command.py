@@ -55,7 +55,7 @@ def test_an_imported_list(films: Path) -> None:
         ("shots", 2, "Missing argument 'FILM'"),
     ],
 )
-def test_what_cannot_be(films: Path, line: str, code: int, message: str) -> None:
+def test_impossible_requests(films: Path, line: str, code: int, message: str) -> None:
     """One sentence, before the film is read; nothing is left behind."""
     got, out, err = run(line.split(), films)
     assert (got, out) == (code, "")

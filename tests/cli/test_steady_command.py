@@ -76,7 +76,7 @@ def test_with_a_plan_and_without_the_gray_film(films: Path) -> None:
         ("steady old.mkv new.mkv", 2, "Missing option '--output'"),
     ],
 )
-def test_what_cannot_be(films: Path, line: str, code: int, message: str) -> None:
+def test_impossible_requests(films: Path, line: str, code: int, message: str) -> None:
     """One sentence, and nothing is left behind."""
     got, out, err = run(line.split(), films)
     assert (got, out) == (code, "")

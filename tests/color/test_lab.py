@@ -17,7 +17,7 @@ def test_against_scikit_images_figures() -> None:
     assert (cm.lab_to_rgb(lab) - torch.from_numpy(golden["rgb_float"]).movedim(-1, 0)).abs().max() <= 1e-4
 
 
-def test_there_and_back() -> None:
+def test_round_trip() -> None:
     """Fails where a color does not survive the way to Lab and back, in any batch shape."""
     rgb = torch.rand(2, 3, 3, 5, 7)
     assert (cm.lab_to_rgb(cm.rgb_to_lab(rgb)) - rgb).abs().max() <= 1e-4

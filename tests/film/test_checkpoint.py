@@ -374,7 +374,7 @@ def test_damage_to_the_newest_state_costs_one_checkpoint(tmp_path: Path, run: An
 
 
 @pytest.mark.parametrize("where", ["packets", "index"])
-def test_a_flipped_byte_in_a_segment_is_said(tmp_path: Path, run: Any, where: str) -> None:
+def test_a_flipped_byte_in_a_segment_is_reported(tmp_path: Path, run: Any, where: str) -> None:
     """In the packets it gave a damaged film, in their index frames at other times; both without a word."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
@@ -406,7 +406,7 @@ def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
     assert run().resumed_at == 0
 
 
-def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
+def test_a_lost_segment_is_reported(tmp_path: Path, run: Any) -> None:
     """A segment that someone deleted cannot be joined: the sentence says what to do, before the rest is colored."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
@@ -416,7 +416,7 @@ def test_a_lost_segment_is_said(tmp_path: Path, run: Any) -> None:
 
 
 @pytest.mark.parametrize("content", [b"PK\3\4", b"", b"0", b"\x80\x02G0"])
-def test_a_damaged_state_is_said(tmp_path: Path, run: Any, content: bytes) -> None:
+def test_a_damaged_state_is_reported(tmp_path: Path, run: Any, content: bytes) -> None:
     """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
     with pytest.raises(Interrupted):
         run(stop_at=43)

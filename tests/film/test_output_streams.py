@@ -28,7 +28,9 @@ VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 900
      Film(codec="libx264", frames=24, pts=range(-4, 20), options={"bf": "2"})],
     ids=["variable", "late", "30000/1001", "edit list"],
 )  # fmt: skip
-def test_instants_are_kept(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, film: Film, codec: str) -> None:
+def test_timestamps_are_kept(
+    tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch, film: Film, codec: str
+) -> None:
     """Sound and picture stay together only if every frame keeps its time; here over several segments."""
     monkeypatch.setitem(__import__("colormnet_cli.film.checkpoint").film.checkpoint.SEGMENT_FRAMES, "cpu", 5)
     source = make_film(tmp_path / "film.mp4", film)
@@ -50,7 +52,7 @@ def test_the_last_frame_stands_no_longer_than_in_the_film(tmp_path: Path, color:
         assert container.duration / 1e6 == pytest.approx(1.44)
 
 
-def test_matroska_keeps_its_own_instants(tmp_path: Path, color: Any) -> None:
+def test_matroska_keeps_its_own_timestamps(tmp_path: Path, color: Any) -> None:
     """Milliseconds in, the same milliseconds out; finer ones are rounded, and that is said."""
     source = make_film(
         tmp_path / "film.mkv", codec="libx264", time_base=Fraction(1, 1000), pts=[3200, 3233, 3267, 3300], frames=4

@@ -219,7 +219,7 @@ def test_a_damaged_header_is_no_picture_of_another_size(tmp_path: Path, exemplar
         plan_pictures(folder, [exemplar], settings=settings(strict=True))
 
 
-def test_mistakes_are_told_before_anything_is_done(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_mistakes_are_reported_before_anything_is_done(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """A sentence, and nothing written."""
     folder = folder_of(tmp_path / "in", 2)
     (tmp_path / "empty").mkdir()

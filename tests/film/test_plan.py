@@ -39,7 +39,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, photo: 
      ("out.mp4", {"pix_fmt": "rgb24"}, UsageError, "pixel format"),
      ("out.mp4", {"preset": "warp"}, OutputError, "preset=warp")],
 )  # fmt: skip
-def test_what_cannot_be_is_said_before_the_first_frame(
+def test_impossible_requests_are_reported_before_the_first_frame(
     tmp_path: Path, color: Any, output: str, settings: dict[str, Any], error: type[ColormnetError], words: str
 ) -> None:
     """One sentence, at once, and nothing left behind; not an error after the night's work."""
@@ -65,7 +65,7 @@ def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
             plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(start=start))
 
 
-def test_a_frame_behind_the_end_of_a_film_that_counts_none_is_told_by_the_run(tmp_path: Path, color: Any) -> None:
+def test_a_start_beyond_an_unknown_end_is_reported_by_the_run(tmp_path: Path, color: Any) -> None:
     """Only reading all of it can tell; an output without a frame would be written."""
     source = make_film(tmp_path / "film.mkv", frames=4)
     with pytest.raises(MediaError, match="contains no frame"):

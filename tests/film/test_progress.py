@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_the_first_report_is_no_boast(clock: list[float]) -> None:
+def test_the_first_report_has_no_inflated_rate(clock: list[float]) -> None:
     """A film of two hours that has \"0:00 left\" after its first frame: nobody believes the next figure either."""
     reports: list[Progress] = []
     meter = ProgressMeter(1000, reports.append)

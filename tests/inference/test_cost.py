@@ -102,7 +102,7 @@ def test_the_size_that_fits_fits():
         ((64, 64), None, None),
     ],
 )
-def test_the_search_for_it(monkeypatch, failed, budget, fits):
+def test_the_search_for_the_size_that_fits(monkeypatch, failed, budget, fits):
     """With a byte a pixel, so that the answers can be worked out by hand."""
     monkeypatch.setattr(estimate, "frame_cost", lambda _, size, *a, **k: estimate.Cost(size[0] * size[1], 1.0, 1.0))
     assert fitting_size(make_small_model(), failed, budget) == fits

@@ -236,7 +236,7 @@ def test_a_capture_that_fails_leaves_its_stream(device: Device) -> None:
     assert not cuda_graphs._ONE_AT_A_TIME.locked()
 
 
-def test_where_nothing_can_be_captured_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_where_nothing_can_be_captured(caplog: pytest.LogCaptureFixture) -> None:
     """Fails where a driver that cannot capture costs the film, or slows it down without a word."""
 
     def refuse(*_: Any) -> Any:

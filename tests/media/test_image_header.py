@@ -33,7 +33,7 @@ def test_the_header_says_what_the_picture_is(tmp_path: Path, ending: str, depth:
 
 
 @pytest.mark.parametrize("exif", TURNED)
-def test_a_turned_jpeg_is_as_high_as_it_is_shown(tmp_path: Path, exif: bytes) -> None:
+def test_a_rotated_jpeg_has_the_size_that_is_shown(tmp_path: Path, exif: bytes) -> None:
     """One upright photograph among lying ones would be found only when it is reached."""
     plain = cv2.imencode(".jpg", gray_frame(0, 21, 34), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     segment = b"Exif\0\0" + exif

@@ -120,7 +120,7 @@ def test_a_cut_off_picture_is_an_error(name: str, keep: float, tmp_path: Path) -
         read_exemplar(tmp_path / name)
 
 
-def test_what_is_no_exemplar_is_said(tmp_path: Path) -> None:
+def test_files_that_are_no_exemplar_are_reported(tmp_path: Path) -> None:
     """One sentence for each mistake, not a traceback from OpenCV."""
     with pytest.raises(MediaError, match="does not exist"):
         read_exemplar(tmp_path / "none.png")
@@ -191,7 +191,7 @@ def test_a_far_moment_is_sought_and_the_same(tmp_path: Path) -> None:
         assert torch.equal(read_exemplar(f"{clip}@{moment}").lab, rgb_to_lab(to_rgb(colored(number)))), moment
 
 
-def test_behind_the_end_is_said_with_the_films_length(tmp_path: Path) -> None:
+def test_a_time_beyond_the_end_is_reported_with_the_films_length(tmp_path: Path) -> None:
     """The last frame instead would be a silent guess."""
     clip = film(tmp_path / "a.mkv", [colored(i) for i in range(30)])
     for moment in ("3.0", "f30", "1:00:00"):

@@ -106,7 +106,7 @@ def test_each_of_several_exemplars_is_read_where_it_matches(first_frame: bool) -
         assert alike.float().mean() > 0.9  # shrinkage lets an element answer for others as well
 
 
-def test_another_day_reads_the_same_detail() -> None:
+def test_a_restored_state_reads_the_same_detail() -> None:
     """A run that goes on after a crash would take its fine colors from elsewhere."""
     exemplars = [random_lab(0, 48, 32), random_lab(1)]
     film = torch.stack([exemplars[1][:1], *(random_lab(seed)[:1] for seed in range(2, 5))])

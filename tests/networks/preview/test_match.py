@@ -89,7 +89,7 @@ def read_match(exemplars: list[Key], query: Key, dim: int = 8) -> Match:
 
 
 @pytest.mark.parametrize("tile", [2**24, 45 * 8, 45])
-def test_the_memory_tells_what_each_pixel_matches(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_gives_the_match_of_each_pixel(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large picture is compared in parts, and would match otherwise than a small one."""
     monkeypatch.setattr(memory, "TILE", tile)
     g = torch.Generator().manual_seed(1)
