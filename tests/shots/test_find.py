@@ -178,7 +178,7 @@ def test_real_clips_among_generated_ones(tmp_path: Path) -> None:
             assert abs(start - boundary.frame) <= (0 if boundary.kind == "cut" else 4), (name, boundary, start)
 
 
-def test_plain_frames_are_told_apart_by_their_brightness(tmp_path: Path) -> None:
+def test_plain_frames_are_distinguished_by_their_brightness(tmp_path: Path) -> None:
     """Title backgrounds, fog and cartoons have frames of one tone, in which there is nothing to compare."""
     tones = [Part(lambda number, tone=tone: np.full(SIZE, tone, np.float32), 30) for tone in (0.5, 0.8, 0.3)]  # type: ignore[misc]
     frames, true = join(tones)
