@@ -144,6 +144,7 @@ def test_csv_and_json_hold_what_was_measured(tmp_path: Path, folders: tuple[Path
         found.write_csv(tmp_path / "a.csv" / "b.csv")
 
 
+@pytest.mark.slow
 def test_a_long_film_takes_constant_memory_and_less_time_than_scikit_images_ssim() -> None:
     """A long film would fill the memory, or take longer than with the tools that people already have.
 

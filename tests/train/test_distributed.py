@@ -71,6 +71,7 @@ except TrainingError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="two processes with one import")
 def test_a_process_that_dies_ends_the_others_with_one_sentence() -> None:
     """They would wait for a day, or report "Connection closed by peer ... GLHF!"."""
@@ -107,6 +108,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), pytest.param("cuda", "nccl", marks=pytest.mark.gpu)])
 def test_steps_through_the_backend(tmp_path: Path, device: str, backend: str) -> None:
     """Training on several GPUs would end at the first barrier, mean or step."""

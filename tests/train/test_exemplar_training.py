@@ -71,6 +71,7 @@ def test_what_is_trained() -> None:
         assert moved == bool(discriminator)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
     """Fails where a run that was stopped gives other weights, the discriminator's among them."""
     train(SMALL, tmp_path / "whole")

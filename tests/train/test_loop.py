@@ -30,6 +30,7 @@ from support.training import SMALL, column, command, losses
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_saved(tmp_path):
     """The last step's weights would be saved, or an average that still contains its own initial value."""
     settings = SMALL.with_overrides(steps=3, ema_decay=0.75, validate_every=3)
@@ -46,6 +47,7 @@ def test_averaged_weights_are_saved(tmp_path):
     assert not torch.equal(expected["decoder.predict.weight"], weights["decoder.predict.weight"])
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_are_those_of_the_batch(tmp_path):
     """`accumulate` would change the training instead of only its memory."""
     train(SMALL, tmp_path / "whole")
@@ -109,6 +111,7 @@ def test_two_processes_train_as_one_does(tmp_path):
         assert np.allclose(ours, expected, rtol=rtol), name
 
 
+@pytest.mark.slow
 def test_the_full_configuration_can_be_trained(tmp_path):
     """The paper's network could not be trained at all."""
     settings = preset("full").with_overrides(
@@ -140,6 +143,7 @@ def test_a_gpu_trains_in_half_precision(tmp_path, precision):
     assert all(map(math.isfinite, seen))
 
 
+@pytest.mark.slow
 def test_an_image_that_cannot_be_read_costs_no_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One damaged frame lost all steps since the last checkpoint, up to a thousand."""
     settings = SMALL.with_overrides(steps=4, checkpoint_every=100, accumulate=2, norm_share=1.0)

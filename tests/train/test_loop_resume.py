@@ -43,6 +43,7 @@ CHANGING = SMALL.with_overrides(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_exactly(tmp_path):
     """A run that was stopped would give other weights than one that was not."""
     train(CHANGING, tmp_path / "whole")
@@ -68,6 +69,7 @@ def terminal():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("terminal")
 def test_ctrl_c_completes_the_step_and_the_run_resumes_exactly(tmp_path, monkeypatch):
     """All steps since the last checkpoint would be lost, or half a step be saved."""
@@ -124,6 +126,7 @@ def test_resuming_keeps_the_best_weights(tmp_path, monkeypatch):
     assert (tmp_path / "best.pt").read_bytes() == best
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     """Log rows after the checkpoint would be there twice, or half a row would stop the run."""
     endless = SMALL.with_overrides(steps=100_000, checkpoint_every=3, validate_every=100_000)

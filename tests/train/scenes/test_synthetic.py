@@ -89,6 +89,7 @@ def test_an_exemplar_shows_the_same_objects_in_another_arrangement():
     assert np.mean(same) > np.mean(other) + 0.2
 
 
+@pytest.mark.slow
 def test_clips_are_generated_fast_enough():
     """A GPU, or the one core of a preview run, would wait for its clips: 45 ms on one core for 8 frames of 128×128."""
     call = """
