@@ -9,6 +9,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..color.planes import PlaneFormat
@@ -161,7 +162,8 @@ class _SteadyRun:
         self.folder = ProgressFolder(plan.output, fingerprint, plan.settings.resume)
 
     def run(self) -> Receipt:
-        plan = self.plan
+        plan, threads = self.plan, torch.get_num_threads()
+        torch.set_num_threads(1)  # PyTorch has little to do here: its threads would mostly wait for each other
         try:
             with self.folder:
                 segments = self._encode()
@@ -173,6 +175,8 @@ class _SteadyRun:
             raise Interrupted(f"Interrupted at {at}: the same command {where}.") from error
         except OSError as error:
             raise cannot_write(plan.output, error) from error
+        finally:
+            torch.set_num_threads(threads)
         return Receipt(
             inputs=tuple(FileRecord.of_input(info.path, info.stamp) for info in self.paths),
             references=(),
