@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import colormnet_cli as cm
+from colormnet_cli.inference import frame_colorizer
 from support.downloads import hub, mirror  # noqa: F401 - fixtures
 from support.golden import make_golden_state
 from support.networks import make_small_model
@@ -21,15 +22,16 @@ from support.networks import make_small_model
 
 @pytest.fixture
 def first_frames(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of every exemplar that a Colorizer is given, whether it was given as the film's first frame."""
+    """Of every exemplar of a film, whether it was taken as the film's first frame."""
     given: list[bool] = []
-    set_exemplar = cm.Colorizer.set_exemplar
+    choose = frame_colorizer.first_frame_among
 
-    def recording(self: cm.Colorizer, lab: Tensor, first_frame: bool = False) -> None:
-        given.append(first_frame)
-        set_exemplar(self, lab, first_frame)
+    def recording(exemplars: Sequence[cm.Exemplar], *more: Any) -> int | None:
+        first = choose(exemplars, *more)
+        given.extend(i == first for i in range(len(exemplars)))
+        return first
 
-    monkeypatch.setattr(cm.Colorizer, "set_exemplar", recording)
+    monkeypatch.setattr(frame_colorizer, "first_frame_among", recording)
     return given
 
 
