@@ -15,6 +15,7 @@ from colormnet_cli.film.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.settings import ColorizeSettings
 from colormnet_cli.video.rgb import RgbFilm
+from support.clips import picture, write_film
 from support.films import FULL, assert_same_frames, make_film
 
 ARCHIVE = ColorizeSettings(archive=True)
@@ -156,3 +157,30 @@ def test_what_is_unusual_is_named(tmp_path: Path) -> None:
     new = flickering(tmp_path / "new.mkv", old)
     receipt = steady_film(plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE))
     assert "The film's transparency was left out." in receipt.warnings
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "matrix", "full"),
+    [("bgr0", 0, True), ("yuv444p", 1, False), ("yuv420p", 5, True), ("yuv422p10le", 1, True)],
+)
+def test_colors_of_other_formats(tmp_path: Path, pix_fmt: str, matrix: int, full: bool) -> None:
+    """Other programs write RGB, another matrix or range: their colors would come out shifted."""
+    true = [picture(number) for number in range(6)]
+    old = write_film(tmp_path / "old.mkv", true, "yuv444p")
+    with av.open(str(tmp_path / "new.mkv"), "w") as out:
+        stream = out.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        stream.codec_context.color_range = 2 if full else 1
+        if matrix:
+            stream.codec_context.colorspace = matrix
+        for number, rgb in enumerate(true):
+            frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
+            arguments = {"dst_colorspace": matrix, "dst_color_range": 2 if full else 1} if matrix else {}
+            frame = frame.reformat(format=pix_fmt, interpolation=2 | 0x2000 | 0x40000 | 0x80000, **arguments)
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    steady_film(plan_steady(old, tmp_path / "new.mkv", tmp_path / "out.mkv", settings=ARCHIVE))
+    result, colored, original = (np.array(list(RgbFilm(tmp_path / f"{name}.mkv"))) for name in ("out", "new", "old"))
+    assert np.abs(colored.astype(int) - true).mean() < 3  # what was written is what was meant
+    assert np.abs(result.astype(int) - original).mean() < 3
