@@ -83,7 +83,7 @@ def test_parts_are_chosen_and_listed(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(command, "_probe", lambda device: pytest.fail("asked for a device"))
     assert command.main(["--list", "--parts", "training,resume"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"training", "resume"}
-    for wrong in (["out", "--parts", "colors"], ["out", "--device", "cpu"], []):
+    for wrong in (["out", "--parts", "collors"], ["out", "--device", "cpu"], []):
         with pytest.raises(SystemExit) as end:
             command.main(wrong)
         assert end.value.code == 2

@@ -29,7 +29,7 @@ SIZE = (16, 32)
 MEMORY = cm.MemoryConfig(gamma=2, n_s=3, n_e=1, m=2, long_term=4)  # condenses and drops many times
 # Where a film waits for the device, by function:
 ONCE = {"_mix", "_difference"}  # constants are copied to it at the first frame; each new graph is checked
-AT_AN_EXEMPLAR = {"steps", "set_exemplar"}  # it is copied to the device
+AT_AN_EXEMPLAR = {"steps", "set_exemplar", "encode_exemplar"}  # it is copied to the device
 AT_A_CONSOLIDATION = {"_survivors"}  # how many long-term elements stay is known to the device alone
 PRECISIONS = pytest.mark.parametrize("precision", list(DTYPES))
 
