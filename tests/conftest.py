@@ -113,3 +113,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):  # not `keywords`, where a folder of that name counts as well
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def no_warning_about_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that compare warnings as a whole, of films that do not resemble the reference image."""
+    from colormnet_cli.film.match_monitor import MatchMonitor
+
+    monkeypatch.setattr(MatchMonitor, "warning", lambda _: None)

@@ -13,7 +13,7 @@ from colormnet_cli.errors import MediaError
 from colormnet_cli.video.probe import probe
 from support.films import FULL, Film, frames_of, make_film, packets_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_warning_about_references")
 
 
 VFR = [0, 3000, 7000, 7500, 20000, 20010, 40000, 50000, 51000, 60000, 60001, 90000]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colormnet_cli.film.match_monitor import MatchMonitor
-
 
 @pytest.fixture(autouse=True)
-def no_warning_about_references(monkeypatch: pytest.MonkeyPatch) -> None:
+def _streams_alone(no_warning_about_references: None) -> None:
     """tests/film/ covers that warning; here, warnings are compared as a whole."""
-    monkeypatch.setattr(MatchMonitor, "warning", lambda _: None)
