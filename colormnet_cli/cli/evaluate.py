@@ -89,7 +89,7 @@ def evaluate(
     ] = False,
     worst: Annotated[int, o.option(o.OUTPUT, "Number of worst frames in the report.", metavar="N", min=0)] = 6,
     worst_by: Annotated[
-        Literal["ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error"],
+        Literal["ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error", "color_warp_error"],
         o.option(o.OUTPUT, "Metric that says which frames are worst."),
     ] = "ciede2000",
     benchmark: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,12 +19,19 @@ from .. import metrics
 from ..media.clips import Frame
 from ..metrics.fidelity import AB_RANGE, psnr_from_mse
 from ..metrics.inputs import strips
-from ..metrics.temporal import dis_flow, flow_luma
+from ..metrics.temporal import color_only, dis_flow, flow_luma
 from ..timecode import format_time
 from .perceptual import PerceptualNetworks
 from .tables import METRICS
 
-__all__ = ["Batch", "ClipMeter", "ClipMetrics", "batches", "mean_of"]
+__all__ = ["Batch", "ClipMeter", "ClipMetrics", "Flows", "batches", "mean_of"]
+
+# Distance in frames → flows between each frame and the one so far before it, for all frames that have one: to it, and
+# from it, each (N, 2, h, w), float32; h and w as of `metrics.downscale_for_flow`.
+Flows = Mapping[int, tuple[Tensor, Tensor]]
+
+SHORT, LONG = 1, 10  # frames; the paper of the warp error trains with clips of 11
+_WARP_ERRORS = {"warp_error": SHORT, "warp_error_long": LONG}
 
 
 @dataclass(frozen=True)
@@ -74,38 +82,37 @@ def mean_of(values: Iterable[float]) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive frames of a clip, on the CPU, with the optical flow of the reference.
-
-    The flow is between each frame and the one before it: N of them, N - 1 at the start of the clip.
-    """
+    """Consecutive frames of a clip, on the CPU, with the optical flow of the reference."""
 
     first: int  # number of the first frame
     result: Tensor  # (N, 3, H, W), uint8, RGB
     reference: Tensor
-    to_past: Tensor  # (N or N-1, 2, h, w), float32; h and w as of `metrics.downscale_for_flow`
-    to_future: Tensor
+    flows: Flows
 
 
 def batches(pairs: Iterable[tuple[Frame, Frame]], size: int) -> Iterator[Batch]:
     """(result, reference) frames [H, W, 3] → batches of at most `size`."""
-    past: NDArray[np.uint8] | None = None
+    past: list[NDArray[np.uint8]] = []  # lumas of the last LONG frames
     first, rest = 0, iter(pairs)
     with ThreadPoolExecutor(1) as other:  # both directions at the same time: OpenCV releases the GIL
         while group := list(islice(rest, size)):
             lumas = [flow_luma(reference) for _, reference in group]
-            before = lumas[:-1] if past is None else [past, *lumas[:-1]]
-            after = lumas[1:] if past is None else lumas
-            to_future = other.map(dis_flow, before, after)
-            to_past = [dis_flow(now, then) for now, then in zip(after, before, strict=True)]
-            no_flow = torch.empty(0, 2, *lumas[0].shape)
+            known = [*past, *lumas]
+            flows = {}
+            for distance in _WARP_ERRORS.values():
+                begin = max(len(past), distance)
+                before, after = known[begin - distance : max(0, len(known) - distance)], known[begin:]
+                to_future = other.map(dis_flow, before, after)
+                to_past = [dis_flow(now, then) for now, then in zip(after, before, strict=True)]
+                none = torch.empty(0, 2, *lumas[0].shape)
+                flows[distance] = (torch.stack(to_past), torch.stack(list(to_future))) if to_past else (none, none)
             yield Batch(
                 first,
                 _stacked([result for result, _ in group]),
                 _stacked([reference for _, reference in group]),
-                torch.stack(to_past) if to_past else no_flow,
-                torch.stack(list(to_future)) if to_past else no_flow,
+                flows,
             )
-            past = lumas[-1]
+            past = known[-LONG:]
             first += len(group)
 
 
@@ -115,15 +122,15 @@ def _stacked(frames: list[Frame]) -> Tensor:
 
 
 class ClipMeter:
-    """Takes the frames of a clip in batches, in order; keeps one frame, and a few floats per frame."""
+    """Takes the frames of a clip in batches, in order; keeps LONG frames, downscaled, and a few floats per frame."""
 
     def __init__(self, *, paper: bool = False, networks: PerceptualNetworks | None = None) -> None:
         self._paper, self._networks = paper, networks
         self._columns: dict[str, array[float]] = {}
         self._cdc, self._cdc_reference = metrics.ColorDistributionConsistency(), metrics.ColorDistributionConsistency()
-        self._last: Tensor | None = None  # the previous frame of result and reference, downscaled: [1, 6, h, w] in 0..1
+        self._past: deque[Tensor] = deque(maxlen=LONG)  # result and reference, downscaled: [1, 6, h, w] in 0..1
 
-    def update(self, result: Tensor, reference: Tensor, to_past: Tensor, to_future: Tensor) -> dict[str, list[float]]:
+    def update(self, result: Tensor, reference: Tensor, flows: Flows) -> dict[str, list[float]]:
         """Measure the next frames, given as in `Batch`. Returns their values of each metric."""
         difference, ab_psnr = _color_errors(result, reference)
         figures: dict[str, Tensor] = {
@@ -134,9 +141,7 @@ class ClipMeter:
             "colourfulness": metrics.colorfulness(result),
             "colourfulness_reference": metrics.colorfulness(reference),
         }
-        figures["warp_error"], figures["warp_error_reference"] = self._warp_errors(
-            metrics.downscale_for_flow(torch.cat((result, reference), 1)), to_past, to_future
-        )
+        figures |= self._warp_errors(metrics.downscale_for_flow(torch.cat((result, reference), 1)), flows)
         if self._paper:
             figures["psnr_published"] = metrics.psnr_as_published(result, reference)
             figures["colourfulness_published"] = metrics.colorfulness(result, swap_red_blue=True)
@@ -149,17 +154,24 @@ class ClipMeter:
             self._columns.setdefault(key, array("d")).extend(value)
         return values
 
-    def _warp_errors(self, both: Tensor, to_past: Tensor, to_future: Tensor) -> tuple[Tensor, Tensor]:
-        """Of result and reference, downscaled, [N, 6, h, w] in 0..1: [N] each, nan at the first frame of the clip."""
-        last, self._last = self._last, both[-1:]
-        current = both[1:] if last is None else both
-        if to_past.shape[0] != len(current):
-            raise ValueError(f"expected {len(current)} flows for {len(both)} frames, got {to_past.shape[0]} flows")
-        errors = both.new_full((len(both), 2), math.nan)
-        if len(current):
-            before = both[:-1] if last is None else last if len(both) == 1 else torch.cat((last, both[:-1]))
-            errors[-len(current) :] = metrics.warp_errors(before, current, to_past, to_future)
-        return errors[:, 0], errors[:, 1]
+    def _warp_errors(self, both: Tensor, flows: Flows) -> dict[str, Tensor]:
+        """Of result and reference, downscaled, [N, 6, h, w] in 0..1: [N] each, nan where no frame is before it."""
+        known, begin = [*self._past, *both.split(1)], len(self._past)
+        self._past.extend(known[begin:])
+        figures: dict[str, Tensor] = {}
+        for key, distance in _WARP_ERRORS.items():
+            first = max(begin, distance)
+            count, found = max(0, len(known) - first), len(flows[distance][0])
+            if count != found:
+                raise ValueError(f"expected {count} flows for {len(both)} frames, {distance} apart, got {found} flows")
+            errors = both.new_full((len(both), 4), math.nan)
+            if count:
+                before, after = torch.cat(known[first - distance : -distance]), torch.cat(known[first:])
+                before, after = (torch.cat((frames, color_only(frames)), 1) for frames in (before, after))
+                errors[-count:] = metrics.warp_errors(before, after, *flows[distance])
+            names = (key, f"{key}_reference", f"color_{key}", f"color_{key}_reference")
+            figures |= dict(zip(names, errors.unbind(1), strict=True))
+        return figures
 
     def compute(self, name: str, rate: float | None = None) -> ClipMetrics:
         """The results, after the last frame of the clip."""

@@ -34,7 +34,8 @@ __all__ = ["EvaluateSettings", "Evaluation", "EvaluationProgress", "FramePairs",
 
 EvaluationProgress = Callable[[str, Progress], None]  # name of the clip, its progress
 SMALLEST = 12  # pixels, width and height: the least that optical flow takes
-WORST_BY = ("ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error")  # metrics that each frame has
+# Metrics that each frame has.
+WORST_BY = ("ciede2000", "psnr", "ssim", "ab_psnr", "lpips", "warp_error", "color_warp_error")
 
 
 @dataclass(frozen=True)
@@ -255,8 +256,8 @@ def _measure_clip(
         batches(clip.pairs, size), depth=2
     ) as ready:  # frames are read and their flow found in the background
         for batch in ready:
-            tensors = (batch.result, batch.reference, batch.to_past, batch.to_future)
-            values = meter.update(*(tensor.to(device) for tensor in tensors))[settings.worst_by]
+            flows = {distance: (past.to(device), future.to(device)) for distance, (past, future) in batch.flows.items()}
+            values = meter.update(batch.result.to(device), batch.reference.to(device), flows)[settings.worst_by]
             for i, value in enumerate(values):
                 frames = (batch.result[i], batch.reference[i])
                 worst.offer(clip.name, batch.first + i, value, *(f.permute(1, 2, 0).numpy() for f in frames))

@@ -20,7 +20,10 @@ from .worst_frames import ERROR_MAP_MAXIMUM, SPACING, error_colors, views
 
 __all__ = ["render", "write_report"]
 
-CHARTS = ("psnr", "ssim", "ciede2000", "ab_psnr", "lpips", "warp_error", "colourfulness")
+CHARTS = (
+    "psnr", "ssim", "ciede2000", "ab_psnr", "lpips", "color_warp_error", "warp_error", "warp_error_long",
+    "colourfulness",
+)  # fmt: skip
 OPEN = 3  # clips whose charts are shown at once; the others unfold
 POINTS = 400  # parts of a long clip; of each a chart shows the lowest and the highest value
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # seconds between ticks

@@ -72,6 +72,12 @@ METRICS: Mapping[str, Metric] = {
         Metric("cdc_reference", "CDC, reference", "", "lower", 6, "of the reference"),
         Metric("warp_error", "Warp error", "", "lower", 6, "squared change of RGB along the optical flow"),
         Metric("warp_error_reference", "Warp error, reference", "", "lower", 6, "of the reference"),
+        Metric("warp_error_long", "Warp error, long", "", "lower", 6, "the same over 10 frames"),
+        Metric("warp_error_long_reference", "Warp error, long, reference", "", "lower", 6, "of the reference"),
+        Metric("color_warp_error", "Flicker", "", "lower", 6, "warp error of color alone (RGB minus luma)"),
+        Metric("color_warp_error_reference", "Flicker, reference", "", "lower", 6, "of the reference"),
+        Metric("color_warp_error_long", "Flicker, long", "", "lower", 6, "the same over 10 frames"),
+        Metric("color_warp_error_long_reference", "Flicker, long, reference", "", "lower", 6, "of the reference"),
     )
 }
 

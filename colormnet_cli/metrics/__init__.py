@@ -2,12 +2,21 @@
 
 from .colorimetry import ciede2000, colorfulness, rgb8_to_lab
 from .fidelity import ab_psnr, psnr, psnr_as_published, ssim
-from .temporal import ColorDistributionConsistency, dis_flow, downscale_for_flow, unoccluded_mask, warp, warp_errors
+from .temporal import (
+    ColorDistributionConsistency,
+    color_only,
+    dis_flow,
+    downscale_for_flow,
+    unoccluded_mask,
+    warp,
+    warp_errors,
+)
 
 __all__ = [
     "ColorDistributionConsistency",
     "ab_psnr",
     "ciede2000",
+    "color_only",
     "colorfulness",
     "dis_flow",
     "downscale_for_flow",

@@ -11,6 +11,9 @@ The warp error between frames t-1 and t of a film, as this project defines it:
 4. A pixel is unoccluded if p + to_past(p) lies inside the frame and both flows agree there:
    |u + v|² ≤ 0.01·(|u|² + |v|²) + 0.5, with u = to_past(p), v = to_future(p + u)  (the check of Sundaram et al. 2010).
 5. The error is the mean over unoccluded pixels of the squared difference of RGB in 0..1, averaged over channels.
+
+The long-term error is that between frames t-10 and t. The luma of a film changes along the motion too, which no colors
+can make up for; so flicker of color alone is the error of RGB minus luma, `color_only`, of both frames.
 """
 
 from __future__ import annotations
@@ -23,11 +26,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..color.planes import LUMA_WEIGHTS
 from ..opencv import cv2
 from .inputs import check_frames, check_pair, strips, to_255
 
 __all__ = [
     "ColorDistributionConsistency",
+    "color_only",
     "dis_flow",
     "downscale_for_flow",
     "flow_luma",
@@ -94,6 +99,14 @@ def downscale_for_flow(rgb: Tensor) -> Tensor:
     frames = rgb.float() if rgb.dtype == torch.uint8 else rgb
     small = F.avg_pool2d(frames, factor) if factor > 1 else frames
     return small / 255 if rgb.dtype == torch.uint8 else small
+
+
+def color_only(rgb: Tensor) -> Tensor:
+    """RGB minus its luma (BT.601): F films [N, F·3, H, W], float, to the same shape."""
+    red, blue = LUMA_WEIGHTS["bt601"]
+    films = rgb.unflatten(1, (-1, 3))
+    luma = (films * films.new_tensor([red, 1 - red - blue, blue])[:, None, None]).sum(2, keepdim=True)
+    return (films - luma).flatten(1, 2)
 
 
 def flow_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from colormnet_cli.cli import main
 from colormnet_cli.errors import OutputError
 from colormnet_cli.evaluation.clip_metrics import ClipMeter, batches, mean_of
 from colormnet_cli.evaluation.evaluate import EvaluateSettings, FramePairs, evaluate, measure
+from colormnet_cli.evaluation.report import render
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.settings import Progress
 from colormnet_cli.shots.detect import Boundary
@@ -69,14 +70,34 @@ def test_batches_do_not_change_the_figures(folders: tuple[Path, Path], size: int
         np.testing.assert_allclose(parts.clips[0].columns[key], column, rtol=1e-4, err_msg=key)
 
 
-def test_warp_error_is_between_neighboring_frames(folders: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(("key", "before"), [("warp_error", 10), ("warp_error_long", 1)])
+def test_warp_errors_are_between_frames_1_and_10_apart(folders: tuple[Path, Path], key: str, before: int) -> None:
     """Flicker would be measured between the wrong frames."""
-    clip = evaluate(folders[0] / "one", folders[1] / "one", device="cpu").clips[0]
-    grays = [cv2.cvtColor(picture(i), cv2.COLOR_RGB2GRAY) for i in (2, 3)]
+    clip = evaluate(folders[0] / "two", folders[1] / "two", device="cpu").clips[0]
+    grays = [cv2.cvtColor(picture(i), cv2.COLOR_RGB2GRAY) for i in (before, 11)]
     to_past, to_future = metrics.dis_flow(grays[1], grays[0])[None], metrics.dis_flow(grays[0], grays[1])[None]
-    frames = [torch.from_numpy(faded(picture(i), 0.3)).permute(2, 0, 1)[None] / 255 for i in (2, 3)]
-    expected = metrics.warp_errors(frames[0], frames[1], to_past, to_future)
-    assert clip.columns["warp_error"][3] == pytest.approx(expected.item(), rel=1e-4)
+    frames = [cv2.imread(str(folders[0] / "two" / f"{i}.png"))[..., ::-1].copy() for i in (before, 11)]
+    past, now = (torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames)
+    expected = metrics.warp_errors(past, now, to_past, to_future)
+    assert clip.columns[key][11] == pytest.approx(expected.item(), rel=1e-4)
+    colors = metrics.warp_errors(metrics.color_only(past), metrics.color_only(now), to_past, to_future)
+    assert clip.columns[f"color_{key}"][11] == pytest.approx(colors.item(), rel=1e-4)
+    assert math.isnan(clip.columns["warp_error_long"][9])
+    assert math.isfinite(clip.columns["warp_error_long"][10])
+
+
+def test_a_flickering_copy_has_the_higher_errors(tmp_path: Path) -> None:
+    """Flicker could not be told from motion and light, in the table, the verdict or the chart."""
+    write_frames(tmp_path / "truth", 14)
+    tints = np.random.default_rng(0).uniform(0.5, 1.5, (14, 3))
+    write_frames(tmp_path / "result", 14)
+    for number in range(14):
+        tinted = (picture(number) * tints[number]).clip(0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "result" / f"{number}.png"), tinted[..., ::-1])
+    found = evaluate(tmp_path / "result", tmp_path / "truth", device="cpu")
+    for key in ("warp_error", "warp_error_long", "color_warp_error", "color_warp_error_long"):
+        assert found.overall[key] > 1.5 * found.overall[f"{key}_reference"], key
+    assert 'aria-label="Flicker over time"' in render(found)
 
 
 def test_large_frames_and_the_worst_one(tmp_path: Path) -> None:
@@ -103,8 +124,8 @@ def test_films_and_folders_of_the_same_frames_measure_alike(tmp_path: Path, fold
     a = write_film(tmp_path / "a.mkv", [faded(picture(i), 0.3) for i in range(6)])
     b = write_film(tmp_path / "b.mkv", [picture(i) for i in range(6)])
     film = evaluate(a, b, device="cpu").overall
-    assert film == pytest.approx(evaluate(folders[0] / "one", folders[1] / "one", device="cpu").overall)
-    assert film == pytest.approx(evaluate(a, folders[1] / "one", device="cpu").overall)
+    assert film == pytest.approx(evaluate(folders[0] / "one", folders[1] / "one", device="cpu").overall, nan_ok=True)
+    assert film == pytest.approx(evaluate(a, folders[1] / "one", device="cpu").overall, nan_ok=True)
 
 
 def test_identical_frames_are_left_out_of_means_with_a_warning(tmp_path: Path) -> None:
@@ -132,7 +153,8 @@ def test_csv_and_json_hold_what_was_measured(tmp_path: Path, folders: tuple[Path
     assert rows[6]["warp_error"] == ""
     assert list(rows[0]) == [
         "clip", "frame", "psnr", "ssim", "ciede2000", "ab_psnr", "colourfulness", "colourfulness_reference",
-        "warp_error", "warp_error_reference",
+        "warp_error", "warp_error_reference", "warp_error_long", "warp_error_long_reference",
+        "color_warp_error", "color_warp_error_reference", "color_warp_error_long", "color_warp_error_long_reference",
     ]  # fmt: skip
     values = json.loads(found.to_json())
     assert values["frames"] == 18
@@ -204,10 +226,10 @@ def test_a_wrong_number_of_flows_is_an_error() -> None:
     """The warp error would be that of another pair of frames."""
     frames = [(picture(i), picture(i)) for i in range(4)]
     first, second = batches(frames, 2)
-    assert (first.to_past.shape[0], second.to_past.shape[0], second.first) == (1, 2, 2)
+    assert (len(first.flows[1][0]), len(second.flows[1][0]), len(second.flows[10][0]), second.first) == (1, 2, 0, 2)
     meter = ClipMeter()
     with pytest.raises(ValueError, match="2 flows"):
-        meter.update(first.result, first.reference, second.to_past, second.to_future)
+        meter.update(first.result, first.reference, second.flows)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

@@ -45,6 +45,19 @@ def test_warp_error_follows_the_motion() -> None:
     assert flicker.item() == pytest.approx(0.01 / 3, rel=0.1)  # 0.1² in one of three channels
 
 
+def test_color_alone_has_no_error_where_only_the_luma_changes() -> None:
+    """A film whose light flickers would count as one whose colors do."""
+    still = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    brighter, redder = still + 0.1, still + torch.tensor([0.1, 0, 0]).view(1, 3, 1, 1)
+    no_motion = torch.zeros(1, 2, 24, 32)
+
+    def error(now: torch.Tensor) -> float:
+        return metrics.warp_errors(*map(metrics.color_only, (still, now)), no_motion, no_motion).item()
+
+    assert error(brighter) < 1e-12
+    assert error(redder) == pytest.approx(0.01 * ((1 - 0.299) ** 2 + 2 * 0.299**2) / 3, rel=1e-4)
+
+
 def test_warp_error_leaves_out_what_was_occluded() -> None:
     """Whatever comes into view would count as flicker."""
     past, now = unit(moving_picture(0)), unit(moving_picture(5))
