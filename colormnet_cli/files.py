@@ -19,6 +19,7 @@ __all__ = [
     "check_output",
     "file_identity",
     "file_sha256",
+    "place_output",
     "sample_sha256",
     "sync_file",
     "sync_folder",
@@ -81,6 +82,17 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def place_output(path: Path, output: Path, overwrite: bool) -> None:
+    """Give a finished file its name, for good. Raises OutputError: since it was checked, the name has been taken."""
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output} has been created in the meantime: choose another name, or allow it to be replaced "
+            "(`overwrite=True`)."
+        )
+    os.replace(path, output)
+    sync_folder(output.resolve().parent)
 
 
 def sync_file(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import MediaError, NotFiniteError, OutputError
-from ..files import FileStamp, file_identity, sync_folder
+from ..errors import MediaError, NotFiniteError
+from ..files import FileStamp, file_identity, place_output
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
@@ -252,13 +251,7 @@ class FilmRun(Run):
         for note in notes:
             self.warn(note)
         self._check_source()
-        if plan.output.exists() and not plan.settings.overwrite:
-            raise OutputError(
-                f"{plan.output} has been created in the meantime: choose another name, or allow it to be replaced "
-                "(`overwrite=True`)."
-            )
-        os.replace(path, plan.output)
-        sync_folder(plan.output.resolve().parent)
+        place_output(path, plan.output, plan.settings.overwrite)
         if self.finished is not None:
             self.finished.prune()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, zip_longest
@@ -13,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..color.planes import PlaneFormat
-from ..errors import Interrupted, MediaError, OutputError, UsageError
-from ..files import cannot_write, file_identity, sync_folder
+from ..errors import Interrupted, MediaError, UsageError
+from ..files import cannot_write, file_identity, place_output
 from ..settings import ColorizeSettings, ProgressCallback
 from ..shots.find import find_shots
 from ..shots.folder import read_plan
@@ -255,13 +254,7 @@ class _SteadyRun:
         for info in self.paths:
             if not info.stamp.fits(info.path):
                 raise MediaError(f"{info.path} was replaced, changed or removed while it was read: start again.")
-        if plan.output.exists() and not plan.settings.overwrite:
-            raise OutputError(
-                f"{plan.output} has been created in the meantime: choose another name, or allow it to be replaced "
-                "(`overwrite=True`)."
-            )
-        os.replace(path, plan.output)
-        sync_folder(plan.output.resolve().parent)
+        place_output(path, plan.output, plan.settings.overwrite)
         return notes
 
 
