@@ -41,6 +41,7 @@ class NetworkSettings:
     guided: bool = True  # ab upsampled along the edges of the luma; False: bilinear
     vividness: float | None = None  # by which chroma is multiplied, inside the gamut; None: the network's own
     ref_is_first: bool | None = None  # is the exemplar the first frame? None: decided by comparing their L
+    protect: str | Path | None = None  # an image of the frames' size: what is white in it stays neutral
 
     def __post_init__(self) -> None:
         if self.size not in ("source", None) and (isinstance(self.size, (bool, str)) or self.size < 16):

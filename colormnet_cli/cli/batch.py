@@ -80,7 +80,7 @@ def _job(folder: Path, row: dict[str, str], ctx: typer.Context) -> Job:
                 own[param.name] = [str(folder / reference) for reference in own[param.name]]
             elif param.name == "references_at":
                 own[param.name] = [(time, str(folder / image)) for time, image in own[param.name]]
-            elif param.name in ("output", "plan"):
+            elif param.name in ("output", "plan", "protect"):
                 own[param.name] = folder / own[param.name]
     values = {**ctx.params, **own}
     settings = build(ColorizeSettings, values)

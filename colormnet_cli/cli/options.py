@@ -213,6 +213,12 @@ OPTIONS: dict[str, Any] = {
         min=0,
         max=4,
     ),
+    "protect": option(
+        NETWORK,
+        "Image of the frames' size: what is white in it stays neutral, as titles and frames; gray: partly.",
+        metavar="MASK",
+        parser=path,
+    ),
     "lookahead": option(MORE_NETWORK, "Frames per batch of the network; default: 2 on CUDA, 1 elsewhere.", **_COUNT),
     "threads": option(
         MORE_NETWORK, "CPU threads of the network; default: one for each core that is idle at the start.", **_COUNT

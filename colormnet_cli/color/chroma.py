@@ -47,6 +47,8 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     red, green, blue = lab_to_rgb(torch.cat([L_full, ab_full], dim=-3)).clamp(0, 1).unbind(-3)
     y = kr * red + (1 - kr - kb) * green + kb * blue
     chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)
+    if fmt.bits > 12:  # there, rounding shows: what has no color would be one code beside neutral
+        chroma = chroma * (ab_full != 0).any(-3, keepdim=True)
     chroma = _to_grid(chroma, fmt.subsampling, fmt.siting)
     top = 2**fmt.bits - 1
     codes = (chroma * fmt.chroma_span + 2 ** (fmt.bits - 1)).round().clamp(0, top)

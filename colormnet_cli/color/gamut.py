@@ -23,7 +23,8 @@ def lab_to_rgb_keeping_lightness(lab: Tensor) -> Tensor:
     if outside.any():
         colors = lab[:, outside].unsqueeze(-1)  # [3,N,1]
         rgb[:, outside] = lab_to_rgb(_inside(colors)).squeeze(-1)
-    return rgb
+    neutral = (lab[1:] == 0).all(0)
+    return torch.where(neutral, rgb[1], rgb)  # rounding leaves R, G and B up to 3 of 65535 codes apart
 
 
 def vivid(lab: Tensor, factor: float) -> Tensor:

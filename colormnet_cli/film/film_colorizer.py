@@ -15,6 +15,7 @@ from ..inference.colorizer import Colorizer, state_in_precision
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import Encoded, FrameColorizer, Resampler
 from .pass_mixing import PassMixing
+from .protection import Protection
 from .schedule import Pass, Schedule
 from .stored_color import StoredColor, color_backward
 
@@ -55,6 +56,7 @@ class FilmColorizer:
         self._live: dict[Pass, FrameColorizer] = {}  # forward passes that have begun
         self._stored: dict[Pass, StoredColor] = {}  # backward passes that are done
         self._free = [colorizer]  # without a pass
+        self._protection = Protection(schedule, resampler.orientation, colorizer.device)
         self._mixing = PassMixing(schedule, colorizer.another(), exemplar)
         self._encoded: Encoded = {}  # exemplars that the network has seen, until no later pass needs them
 
@@ -67,13 +69,21 @@ class FilmColorizer:
         passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
         colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
-        if len(passes) == 1:
-            return self.resampler.up(colors[passes[0]], working, Ls)
-        shares = [self._mixing.at(number) for number in numbers]
-        mixed = torch.stack(
-            [sum((share * colors[one][i] for one, share in shares[i]), working.new_zeros(())) for i in range(len(Ls))]
-        )
-        return self.resampler.up(mixed, working, Ls)
+        ab = colors[passes[0]] if len(passes) == 1 else self._mixed(colors, numbers)
+        return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
+
+    def _mixed(self, colors: Mapping[Pass, Tensor], numbers: Sequence[int]) -> Tensor:
+        """ab [K, 2, h, w] by several passes to that of the frames; what a shot protects has no share in a dissolve."""
+        mixed = []
+        for i, number in enumerate(numbers):
+            shares = self._mixing.at(number)
+            if len({one.shot.number for one, _ in shares}) == 1 or not any(one.shot.mask for one, _ in shares):
+                mixed.append(sum((share * colors[one][i] for one, share in shares), torch.zeros(())))
+                continue
+            weights = [share * self._protection.weight(one.shot, colors[one]) for one, share in shares]
+            weighted = (weight * colors[one][i] for weight, (one, _) in zip(weights, shares, strict=True))
+            mixed.append(sum(weighted, torch.zeros(())) / sum(weights, torch.zeros(())))
+        return torch.stack(mixed)
 
     def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[int]) -> None:
         """The next K frames, whose color is not wanted: only forward passes of these shots (by number) go on."""

@@ -9,16 +9,16 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ..files import file_identity
+from ..files import file_identity, file_sha256
 from ..media.reference_path import split_reference
 from ..settings import MemoryConfig, NetworkSettings
 from .receipt import versions
 from .schedule import Schedule
 
-__all__ = ["exemplars_identity", "fingerprint", "model_sha256"]
+__all__ = ["exemplars_identity", "fingerprint", "masks_identity", "model_sha256"]
 
 # Settings on which no frame depends
-_INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead", "encoders", "threads", "only_shots")
+_INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead", "encoders", "threads", "only_shots", "protect")
 _HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
 
 
@@ -27,6 +27,11 @@ def exemplars_identity(schedule: Schedule) -> list[Any]:
     references = (reference for shot in schedule.shots for reference in shot.references)
     placed = ((*split_reference(reference.source), reference.frame) for reference in references)
     return [[file_identity(path), str(time), frame] for path, time, frame in placed]
+
+
+def masks_identity(schedule: Schedule) -> list[str | None]:
+    """Of the mask of each shot, the content."""
+    return [None if shot.mask is None else file_sha256(shot.mask) for shot in schedule.shots]
 
 
 def fingerprint(

@@ -13,6 +13,7 @@ from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
 from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import has_alpha_and_pages, size_by_header
+from ..media.mask import check_masks
 from ..media.picture import check_size, open_picture
 from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
 from ..shots.folder import Plan, read_plan
@@ -27,9 +28,11 @@ from .shot_schedule import (
     check_borrowing,
     check_shapes,
     make_schedule,
+    masks_of,
     one_shot,
     references_of,
     shots_of_plan,
+    with_mask,
 )
 
 if TYPE_CHECKING:
@@ -122,14 +125,17 @@ def plan_pictures(
     else:
         shots = shots_of_plan(plan)
         check_borrowing(shots, plan, settings)
+    shots = with_mask(shots, settings.protect)
     references = references_of(shots)
     exemplar, gray = exemplar_reader(references, allow_gray=plan is not None)
-    size, first = _common_size(pictures, settings.strict, any_size=colors.auto)
+    any_size = colors.auto and settings.protect is None
+    size, first = _common_size(pictures, settings.strict, any_size)
+    check_masks(masks_of(shots), size)
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
     losses = (*_losses(pictures), *gray)
     return PicturesPlan(
-        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, colors.auto
+        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, any_size
     )
 
 

@@ -14,6 +14,7 @@ from ..color.orientation import Orientation
 from ..color.planes import PlaneFormat, working_size
 from ..errors import MediaError, UsageError
 from ..files import check_output
+from ..media.mask import check_masks
 from ..media.reference_path import split_reference
 from ..settings import DEFAULT_SIZE, ColorizeSettings, ColorSource
 from ..shots.folder import Plan, read_plan
@@ -31,10 +32,12 @@ from .shot_schedule import (
     check_borrowing,
     check_shapes,
     make_schedule,
+    masks_of,
     one_shot,
     references_of,
     shot_numbers,
     shots_of_plan,
+    with_mask,
 )
 
 if TYPE_CHECKING:
@@ -159,9 +162,11 @@ def plan_video(
             only = shot_numbers(settings.only_shots, [shot.number for shot in scheduled])
     else:
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
-    references = references_of(scheduled)
+    scheduled = with_mask(scheduled, settings.protect)
+    references, masks = references_of(scheduled), masks_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     encoder, streams, notes = planned_output(info, output, inputs, settings)
+    check_masks(masks, info.upright_size)
     _check_start(info, start)  # last: it may have to read far
     exemplar, gray = exemplar_reader(references, allow_gray=shots is not None)  # last: it imports PyTorch
     check_shapes(exemplar, scheduled, info.upright_size)

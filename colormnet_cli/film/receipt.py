@@ -63,6 +63,7 @@ class Receipt:
     seconds: float  # of this run
     fps: float  # frames per second of this run
     resumed_at: int = 0  # frames done by an earlier, interrupted run
+    masks: tuple[FileRecord, ...] = ()  # images that say which parts stay neutral
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
     match: float | None = None  # how well the references show what is in the frames: 1 for the same; of this run
     shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed

@@ -24,11 +24,11 @@ from ..shots.table import note_borrowed
 from ..wording import many
 from .borrowing import borrow, with_borrowed
 from .film_colorizer import FilmColorizer, film_state_in_precision
-from .fingerprint import exemplars_identity, fingerprint, model_sha256
+from .fingerprint import exemplars_identity, fingerprint, masks_identity, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
-from .shot_schedule import make_schedule
+from .shot_schedule import make_schedule, masks_of
 
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
@@ -87,6 +87,7 @@ class Run(ABC):
         self.frames = self.resumed_at = self.reused = self.undecodable = 0
         paths = (split_reference(reference)[0] for reference in plan.references)
         self._references = [(path, FileStamp.of(path)) for path in paths]
+        self._masks = [(Path(path), FileStamp.of(Path(path))) for path in masks_of(self.schedule.shots)]
         self.folder = ProgressFolder(plan.output, self.fingerprint(), plan.settings.resume, self.replaceable)
 
     def run(self) -> Receipt:
@@ -148,6 +149,7 @@ class Run(ABC):
                 "end_frame": shot.end,
                 "references": [reference.source for reference in shot.references],
                 "borrowed_from": self._lenders.get(shot.number),
+                "mask": shot.mask,
                 "match": self.match(shot.start, shot.end),
             }
             for shot in self.schedule.shots
@@ -182,7 +184,8 @@ class Run(ABC):
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that the result depends on."""
-        return {**self.common_fingerprint(), "exemplar": exemplars_identity(self.schedule)}
+        exemplars, masks = exemplars_identity(self.schedule), masks_identity(self.schedule)
+        return {**self.common_fingerprint(), "exemplar": exemplars, "mask": masks}
 
     def common_fingerprint(self) -> dict[str, Any]:
         """The same without the exemplars."""
@@ -276,10 +279,13 @@ class Run(ABC):
     def receipt(self) -> Receipt:
         """What was done, with what, and every warning."""
         plan, (source, output) = self.plan, self.records()
-        references = tuple(self.record(path, stamp) for path, stamp in self._references)
+        references, masks = (
+            tuple(self.record(path, stamp) for path, stamp in paths) for paths in (self._references, self._masks)
+        )
         return Receipt(
             inputs=(source,),
             references=references,
+            masks=masks,
             output=output,
             weights={"sha256": self.weights},
             settings=asdict(plan.settings),

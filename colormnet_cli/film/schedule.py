@@ -38,6 +38,7 @@ class ScheduledShot:
     end: int | None  # the first frame that does not show it; None: the film's end
     references: tuple[ShotReference, ...]
     dissolve: Transition | None = None  # from the shot before it
+    mask: str | None = None  # the path of an image: what stays neutral
 
     @property
     def placed(self) -> list[ShotReference]:
@@ -128,7 +129,7 @@ class Schedule:
     def at(self, frame: int) -> list[tuple[Pass, float]]:
         """The passes that color a frame, and the share of each in its color: together 1."""
         shares = []
-        for shot, share in self._shot_shares(frame):
+        for shot, share in self.shot_shares(frame):
             shares += [(one, share * part) for one, part in _pass_shares(self.passes_of(shot), frame)]
         return [(one, share) for one, share in shares if share > 0]
 
@@ -136,7 +137,7 @@ class Schedule:
         """The one that has the frame."""
         return self.units[bisect_right([unit.begin for unit in self.units], frame) - 1]
 
-    def _shot_shares(self, frame: int) -> list[tuple[ScheduledShot, float]]:
+    def shot_shares(self, frame: int) -> list[tuple[ScheduledShot, float]]:
         """The shots that a frame shows: one, or two with the shares of their dissolve."""
         shown = self.unit(frame).shots
         if len(shown) == 1:

@@ -115,7 +115,8 @@ def unit_keys(schedule: Schedule, segment_frames: int, base: Mapping[str, Any]) 
             [one.begin, one.end, one.backward, one.anchor, [sources[source] for source in one.references]]
             for one in passes[shot.number]
         ]
-        return [shot.start, shot.end, str(shot.dissolve), runs]
+        mask = [] if shot.mask is None else [file_sha256(shot.mask)]
+        return [shot.start, shot.end, str(shot.dissolve), runs, *mask]
 
     def key(unit: Unit) -> str:
         content = [base, segment_frames, unit.begin, unit.end, [of_shot(shot) for shot in unit.shots]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import MediaError, UsageError
@@ -23,10 +24,12 @@ __all__ = [
     "check_borrowing",
     "check_shapes",
     "make_schedule",
+    "masks_of",
     "one_shot",
     "references_of",
     "shot_numbers",
     "shots_of_plan",
+    "with_mask",
 ]
 
 
@@ -80,8 +83,21 @@ def shots_of_plan(plan: Plan) -> list[ScheduledShot]:
             references = [
                 ShotReference(source) for other in row.lenders for source in _of_shot(plan, row.number, other)
             ]
-        shots.append(ScheduledShot(row.number, start, end, tuple(references), dissolve))
+        mask = plan.masks.get(row.number)
+        shots.append(
+            ScheduledShot(row.number, start, end, tuple(references), dissolve, None if mask is None else str(mask))
+        )
     return shots
+
+
+def with_mask(shots: Sequence[ScheduledShot], mask: str | Path | None) -> list[ScheduledShot]:
+    """The same shots, those without a mask of their own with this one."""
+    return [replace(shot, mask=shot.mask or (None if mask is None else str(mask))) for shot in shots]
+
+
+def masks_of(shots: Sequence[ScheduledShot]) -> tuple[str, ...]:
+    """All masks, each once."""
+    return tuple(dict.fromkeys(shot.mask for shot in shots if shot.mask is not None))
 
 
 def references_of(shots: Sequence[ScheduledShot]) -> tuple[str, ...]:

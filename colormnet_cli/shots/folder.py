@@ -1,15 +1,15 @@
-"""The plan folder: shots.csv, plan.toml, stills/, colored/ and index.html.
+"""The plan folder: shots.csv, plan.toml, stills/, colored/, masks/ and index.html.
 
-`shots.csv` and `colored/` belong to the person who colors the film: they are read, and never overwritten. Everything
-is written whole or not at all.
+`shots.csv`, `colored/` and `masks/` belong to the person who colors the film: they are read, and never overwritten.
+Everything is written whole or not at all.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class Plan:
     references: Mapping[int, tuple[Reference, ...]]  # by number of shot; none for those without
     stills: Mapping[int, int]  # frame of each shot's still
     film: Mapping[str, Any]  # as in plan.toml: name, size, ends, frames, width, height, rate
+    masks: Mapping[int, Path] = field(default_factory=dict)  # by number of shot: what stays neutral
     kept: bool = False  # shots.csv was there already, and stays as it was
 
     @property
@@ -97,6 +98,7 @@ class Plan:
                     "transition": str(row.shot.transition),
                     "still": self.stills.get(row.number),
                     "references": [str(reference.path) for reference in self.references.get(row.number, ())],
+                    "mask": str(self.masks[row.number]) if row.number in self.masks else None,
                     "borrowed_from": row.borrowed_from,
                     "note": row.note,
                 }
@@ -140,7 +142,8 @@ def read_plan(folder: str | Path, film: str | Path | None = None) -> Plan:
     rows = read_table(folder / "shots.csv", frames=toml["film"]["frames"])
     stills = stills_of(toml)
     colored = colored_frames(folder, stills, toml.get("references", {}))
-    return replace(assemble(folder, rows, stills, colored, toml["film"]), kept=True)
+    masks = _masks(folder, {row.number for row in rows})
+    return replace(assemble(folder, rows, stills, colored, toml["film"]), masks=masks, kept=True)
 
 
 def assemble(
@@ -171,16 +174,32 @@ def assemble(
     return Plan(folder, tuple(rows), {k: tuple(v) for k, v in references.items()}, dict(stills), dict(film))
 
 
+def _masks(folder: Path, shots: Collection[int]) -> dict[int, Path]:
+    """The pictures in masks/, by the numbers of their shots."""
+    masks: dict[int, Path] = {}
+    for path in _pictures(folder / "masks"):
+        number = int(path.stem) if path.stem.isdecimal() else -1
+        if number not in shots:
+            raise MediaError(f"{path} has no shot's name: call it like the still of the shot (0007.png).")
+        if number in masks:
+            raise MediaError(f"{masks[number]} and {path} are masks of one shot: remove one of them.")
+        masks[number] = path
+    return masks
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder by name, hidden ones left out; none where it does not exist."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if path.suffix.lower() in PICTURES and not path.name.startswith(".")]
+
+
 def colored_frames(folder: Path, stills: Mapping[int, int], noted: Mapping[str, Any]) -> dict[str, int]:
     """The frames that the pictures in colored/ show: by their names, or as noted in plan.toml.
 
     Noted are pictures whose shots got other numbers since; not any more when there is another picture of that name.
     """
     frames: dict[str, int] = {}
-    colored = folder / "colored"
-    for path in sorted(colored.iterdir()) if colored.is_dir() else []:
-        if path.suffix.lower() not in PICTURES or path.name.startswith("."):
-            continue
+    for path in _pictures(folder / "colored"):
         name = f"colored/{path.name}"
         note = noted.get(name)
         if note is not None and note["crc32"] == crc32(path.read_bytes()):

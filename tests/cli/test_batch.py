@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from support.commands import command, environment, run, world  # noqa: F401 - fixtures
@@ -47,13 +49,14 @@ def test_a_list_of_films(command, tmp_path):
         shutil.copy("photo.jpg", f"lists/{image}")
     for film in ("old.mp4", "two.mp4"):
         shutil.copy(film, f"lists/{film}")
+    cv2.imwrite("lists/mask.png", np.full((64, 96), 255, np.uint8))
     Path("lists/films.csv").write_text(
-        "film,references,output,start,end,archive,bilinear,encoder-option,ns\n"
-        "old.mp4,own.jpg;other.jpg,new/a.mkv,f1,f4,yes,yes,,4\n"
-        "two.mp4,,,,,,,threads=1;flags=+cgop,\n"
+        "film,references,output,start,end,archive,bilinear,encoder-option,ns,protect\n"
+        "old.mp4,own.jpg;other.jpg,new/a.mkv,f1,f4,yes,yes,,4,mask.png\n"
+        "two.mp4,,,,,,,threads=1;flags=+cgop,,\n"
         "\n"
-        ",,,,,,,,\n"
-        f"{tmp_path}/old.mp4,,b.mp4,,f2,no,no,,\n"
+        ",,,,,,,,,\n"
+        f"{tmp_path}/old.mp4,,b.mp4,,f2,no,no,,,\n"
     )
     how = ["--ref", "photo.jpg", "--crf", "20", "--ne", "3", "--end", "f3"]
     code, out, err = command("colorize", "--batch", "lists/films.csv", *how, *HOW, "--dry-run", "--json")
@@ -78,6 +81,7 @@ def test_a_list_of_films(command, tmp_path):
         True,
     )
     assert first["settings"]["archive"] is True
+    assert [[mask["path"] for mask in receipt["masks"]] for receipt in (first, second)] == [["lists/mask.png"], []]
     assert second["settings"]["encoder_options"] == [["threads", "1"], ["flags", "+cgop"]]
     assert second["references"][0]["path"] == "photo.jpg"
 
