@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from colormnet_cli.errors import Interrupted, MediaError
+from colormnet_cli.film.chroma_source import ColoredFilm, SteadyChroma
 from colormnet_cli.film.progress_folder import progress_folder
 from colormnet_cli.film.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import verify_film
@@ -73,8 +74,8 @@ def test_shots_are_kept_apart(tmp_path: Path) -> None:
     """Colors of one shot would tint the frames around a cut."""
     old = make_film(tmp_path / "old.mkv")
     new = flickering(tmp_path / "new.mkv", old, cut=6)
-    plan = replace(plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE), starts=(0, 6))
-    steady_film(plan)
+    plan = plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE)
+    steady_film(replace(plan, color=SteadyChroma(ColoredFilm(RgbFilm(new)), 8, (0, 6))))
     cb = chroma(tmp_path / "out.mkv")[:, 0] - 128
     assert (cb[:6] > 30 - 9).all()
     assert (cb[6:] < -30 + 9).all()

@@ -1,0 +1,103 @@
+"""Chroma that is there already: of a colored film, and without its flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..video.encode import EncoderSpec
+from ..video.pixel_formats import Plane
+from ..video.probe import VideoInfo
+from ..video.reader import Frame
+from ..video.rgb import RgbFilm
+from .steadier import Chroma, steady_chroma
+
+__all__ = ["ChromaSource", "ColoredFilm", "SteadyChroma"]
+
+ChromaPair = tuple[Plane, Plane]  # Cb and Cr, as the encoder takes them
+
+
+class ChromaSource(Protocol):
+    """Where the color of a film comes from, frame by frame."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Of the file that has it."""
+
+    @property
+    def margin(self) -> int:
+        """How many frames before the first one that is wanted have to be read."""
+
+    def depends(self) -> Mapping[str, Any]:
+        """What the chroma depends on besides the files, by the names that an error message uses."""
+
+    def planes(self, frames: Iterator[Frame], first: int, spec: EncoderSpec) -> Iterator[tuple[Frame, ChromaPair]]:
+        """These frames of the film, from the one with the number `first` on, with their chroma for the encoder."""
+
+
+class ColoredFilm:
+    """The chroma of another film of the same size and length."""
+
+    margin = 0
+
+    def __init__(self, film: RgbFilm) -> None:
+        self.film, self.info = film, film.info
+
+    def depends(self) -> Mapping[str, Any]:
+        return {}
+
+    def planes(self, frames: Iterator[Frame], first: int, spec: EncoderSpec) -> Iterator[tuple[Frame, ChromaPair]]:
+        chroma = islice(self.film.chroma(spec.pix_fmt, spec.matrix, spec.full_range), first, None)
+        return zip(frames, chroma, strict=False)
+
+
+class SteadyChroma:
+    """The chroma of another source without its flicker.
+
+    Args:
+        source: with flicker.
+        bits: of the film's luma.
+        starts: frames with which shots begin.
+        radius: of the average, in frames.
+    """
+
+    def __init__(self, source: ChromaSource, bits: int, starts: Collection[int], radius: int = 3) -> None:
+        self.source, self.bits, self.starts, self.margin = source, bits, tuple(starts), radius
+
+    @property
+    def info(self) -> VideoInfo:
+        return self.source.info
+
+    def depends(self) -> Mapping[str, Any]:
+        return {**self.source.depends(), "shots": self.starts, "radius": self.margin}
+
+    def planes(self, frames: Iterator[Frame], first: int, spec: EncoderSpec) -> Iterator[tuple[Frame, ChromaPair]]:
+        waiting: list[Frame] = []  # read, but not averaged yet
+
+        def pictures() -> Iterator[tuple[NDArray[np.uint8], Chroma]]:
+            for frame, planes in self.source.planes(frames, first, spec):
+                waiting.append(frame)
+                yield _eight_bits(frame.luma, self.bits), _chroma_of(planes, spec.bits)
+
+        for steady in steady_chroma(pictures(), self.starts, self.margin, first):
+            yield waiting.pop(0), _codes(steady, spec.bits)
+
+
+def _eight_bits(luma: Plane, bits: int) -> NDArray[np.uint8]:
+    return luma if bits == 8 else (luma >> (bits - 8)).astype(np.uint8)
+
+
+def _chroma_of(planes: ChromaPair, bits: int) -> Chroma:
+    """Codes of Cb and Cr [h, w] to [h, w, 2] around 0."""
+    return (np.dstack(planes).astype(np.float32) - 2 ** (bits - 1)) / np.float32(2**bits - 1)
+
+
+def _codes(chroma: Chroma, bits: int) -> ChromaPair:
+    """The inverse of `_chroma_of`, rounded."""
+    codes = np.rint(chroma * (2**bits - 1) + 2 ** (bits - 1)).clip(0, 2**bits - 1)
+    cb, cr = np.moveaxis(codes.astype(np.uint8 if bits == 8 else np.uint16), -1, 0)
+    return np.ascontiguousarray(cb), np.ascontiguousarray(cr)
