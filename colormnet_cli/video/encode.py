@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import OutputError, UsageError
 from ..settings import EncodingSettings
-from .pixel_formats import build_frame, pixel_format
+from .pixel_formats import Plane, build_frame, pixel_format
 from .probe import VideoInfo
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "chroma_siting",
     "container_of",
     "gray_frame",
+    "gray_planes",
     "open_encoder",
     "write_gray_film",
 ]
@@ -194,12 +195,17 @@ def open_encoder(spec: EncoderSpec, target: Any = None) -> Any:
     return context
 
 
-def gray_frame(spec: EncoderSpec) -> av.VideoFrame:
-    """A frame for this encoder, all gray."""
+def gray_planes(spec: EncoderSpec) -> tuple[Plane, Plane, Plane]:
+    """Y′, Cb and Cr of a gray frame for this encoder."""
     across, down = spec.subsampling
     sizes = [(spec.height, spec.width), *[(-(-spec.height // down), -(-spec.width // across))] * 2]
     y, cb, cr = (np.full(size, 1 << (spec.bits - 1), np.uint8 if spec.bits == 8 else np.uint16) for size in sizes)
-    frame = build_frame(spec.pix_fmt, (y, cb, cr))
+    return y, cb, cr
+
+
+def gray_frame(spec: EncoderSpec) -> av.VideoFrame:
+    """A frame for this encoder, all gray."""
+    frame = build_frame(spec.pix_fmt, gray_planes(spec))
     frame.pts, frame.time_base = 0, 1 / spec.rate
     return frame
 

@@ -27,7 +27,7 @@ from .segments import Segment, check_segments, read_packets, read_segment, segme
 from .stream_packets import CopiedStream, TimeRange, mux_copied, other_packets
 from .stream_plan import StreamPlan, add_streams
 
-__all__ = ["mux_film", "try_mux", "writes_rotation"]
+__all__ = ["add_rest", "merged", "mux_film", "open_output", "try_mux", "writes_rotation"]
 
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", *SOURCE_ONLY_TAGS)
 
@@ -45,7 +45,7 @@ def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -
     ending = {"matroska": ".mkv"}.get(spec.container, f".{spec.container}")
     trial = io.BytesIO()
     try:
-        with open_input(info.path) as source, _open_output(trial, info, spec) as output:
+        with open_input(info.path) as source, open_output(trial, info, spec) as output:
             video, copies = _add_streams(output, source, info, spec, plans, TimeRange())
             tags = list(output.metadata)
             output.start_encoding()
@@ -142,7 +142,7 @@ class _Muxer:
         ]
 
     def _write(self, path: Path, plans: tuple[StreamPlan, ...]) -> dict[int, CopiedStream]:
-        with open_input(self.info.path) as source, _open_output(path, self.info, self.spec) as output:
+        with open_input(self.info.path) as source, open_output(path, self.info, self.spec) as output:
             video, copies = _add_streams(output, source, self.info, self.spec, plans, self.part)
             output.start_encoding()
             if (video.codec_context.extradata or b"") != self.summary.extradata:
@@ -152,7 +152,7 @@ class _Muxer:
             by_output = {copy.added.index: copy for copy in copies.values()}
             done = 0
             others = other_packets(source, copies, self.part.end, source.streams[self.info.index])
-            for packet in _merged(self._video_packets(video), others):
+            for packet in merged(self._video_packets(video), others):
                 if packet.stream_index == video.index:
                     done += 1
                     self.progress(done)
@@ -188,7 +188,8 @@ class _Muxer:
 
 
 @contextmanager
-def _open_output(target: Path | io.BytesIO, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputContainer]:
+def open_output(target: Path | io.BytesIO, info: VideoInfo, spec: EncoderSpec) -> Iterator[OutputContainer]:
+    """A file to write, with the settings that keep a film's timestamps; complete when this ends without an error."""
     # µs. Packets come in order: the muxer need not wait for a stream that has none for long.
     options = {"max_interleave_delta": "1000000"}
     if spec.container in ("mp4", "mov"):
@@ -233,10 +234,23 @@ def _add_streams(
     """Set up the output's streams, chapters and tags: the video stream, and the copied ones by source index."""
     video: Any = output.add_stream(spec.encoder, rate=spec.rate)
     open_encoder(spec, video)
-    video.time_base = info.time_base
-    copy_metadata(video, source.streams[info.index], spec.container)
     if info.display_matrix is not None and writes_rotation():  # else the film's plan has a warning
         video.set_display_matrix(info.display_matrix)
+    return video, add_rest(output, source, video, info, spec, plans, part)
+
+
+def add_rest(
+    output: OutputContainer,
+    source: InputContainer,
+    video: Any,
+    info: VideoInfo,
+    spec: EncoderSpec,
+    plans: tuple[StreamPlan, ...],
+    part: TimeRange,
+) -> dict[int, CopiedStream]:
+    """Describe the video stream, and add the other streams, chapters and tags; returns the streams by source index."""
+    video.time_base = info.time_base
+    copy_metadata(video, source.streams[info.index], spec.container)
     if _writes_shape(spec):
         reserve_shape(video)
     copies = add_streams(output, source, info.path, plans, part)
@@ -244,7 +258,7 @@ def _add_streams(
     chapters = _chapters(source, part)
     if chapters:
         output.set_chapters(chapters)
-    return video, copies
+    return copies
 
 
 def _chapters(source: InputContainer, part: TimeRange) -> list[Any]:
@@ -262,7 +276,7 @@ def _chapters(source: InputContainer, part: TimeRange) -> list[Any]:
     return kept
 
 
-def _merged(encoded: Iterator[tuple[Fraction, Any]], others: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
+def merged(encoded: Iterator[tuple[Fraction, Any]], others: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
     """Both in the order of their decoding times."""
     waiting = next(encoded, None)
     for seconds, packet in others:

@@ -19,7 +19,7 @@ from .pixel_formats import Plane, samples_of
 from .probe import VideoInfo, open_input, probe, seek, video_stream
 from .reader import plausible_frames
 
-__all__ = ["RgbFilm", "frame_at", "rgb_to_planes"]
+__all__ = ["RgbFilm", "chroma_of", "frame_at", "rgb_to_planes"]
 
 # swscale: bilinear, full chroma interpolation and input, accurate rounding, bit-exact on every machine
 _SCALER = 2 | 0x2000 | 0x40000 | 0x80000
@@ -43,20 +43,8 @@ class RgbFilm:
 
     def chroma(self, pix_fmt: str, matrix: str, full_range: bool) -> Iterator[tuple[Plane, Plane]]:
         """Cb and Cr of each frame in a planar YUV format; as they are stored where the film has that format already."""
-        same = (self.info.matrix, self.info.full_range) == (matrix, full_range)
         for frame in self._decoded():
-            planar = frame
-            if not same or frame.format.name != pix_fmt:
-                planar = frame.reformat(
-                    format=pix_fmt,
-                    src_colorspace=_SWS_MATRIX[self.info.matrix],
-                    dst_colorspace=_SWS_MATRIX[matrix],
-                    src_color_range=_FULL if self.info.full_range else _LIMITED,
-                    dst_color_range=_FULL if full_range else _LIMITED,
-                    interpolation=_SCALER,
-                )
-            bits = planar.format.components[0].bits
-            yield samples_of(planar, 1, bits).copy(), samples_of(planar, 2, bits).copy()
+            yield chroma_of(frame, self.info, pix_fmt, matrix, full_range)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         statistics = DecodeStatistics()
@@ -84,6 +72,23 @@ class RgbFilm:
         stored = torch.from_numpy(self.rgb(frame)).movedim(-1, 0)  # [3, H, W]
         upright: NDArray[np.uint8] = self.info.orientation.upright(stored).movedim(0, -1).contiguous().numpy()
         return upright
+
+
+def chroma_of(
+    frame: av.VideoFrame, info: VideoInfo, pix_fmt: str, matrix: str, full_range: bool
+) -> tuple[Plane, Plane]:
+    """Cb and Cr of a decoded frame of a film in a planar YUV format; as they are stored where the film has that."""
+    if (info.matrix, info.full_range) != (matrix, full_range) or frame.format.name != pix_fmt:
+        frame = frame.reformat(
+            format=pix_fmt,
+            src_colorspace=_SWS_MATRIX[info.matrix],
+            dst_colorspace=_SWS_MATRIX[matrix],
+            src_color_range=_FULL if info.full_range else _LIMITED,
+            dst_color_range=_FULL if full_range else _LIMITED,
+            interpolation=_SCALER,
+        )
+    bits = frame.format.components[0].bits
+    return samples_of(frame, 1, bits).copy(), samples_of(frame, 2, bits).copy()
 
 
 def rgb_to_planes(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range: bool) -> tuple[Plane, Plane, Plane]:
