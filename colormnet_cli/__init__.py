@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from .film.plan import FilmPlan as FilmPlan
     from .film.plan import plan_video as plan_video
     from .film.receipt import Receipt as Receipt
+    from .film.recolor import recolor as recolor
+    from .film.recolor_plan import RecolorPlan as RecolorPlan
+    from .film.recolor_plan import plan_recolor as plan_recolor
     from .inference.colorizer import Colorizer as Colorizer
     from .inference.exemplar import Exemplar as Exemplar
     from .inference.frame_colorizer import FrameColorizer as FrameColorizer
@@ -86,6 +89,7 @@ _EXPORTS = {
     "PicturesSettings": "settings",
     "Progress": "settings",
     "Receipt": "film.receipt",
+    "RecolorPlan": "film.recolor_plan",
     "colorize": "film.colorize",
     "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
@@ -94,7 +98,9 @@ _EXPORTS = {
     "load_model": "weights",
     "load_state": "networks.state_dict",
     "plan_pictures": "film.pictures_plan",
+    "plan_recolor": "film.recolor_plan",
     "plan_video": "film.plan",
+    "recolor": "film.recolor",
     "rgb_to_lab": "color.lab",
 }
 
@@ -123,6 +129,7 @@ __all__ = [
     "PicturesSettings",
     "Progress",
     "Receipt",
+    "RecolorPlan",
     "TrainingError",
     "UsageError",
     "WeightsError",
@@ -134,7 +141,9 @@ __all__ = [
     "load_model",
     "load_state",
     "plan_pictures",
+    "plan_recolor",
     "plan_video",
+    "recolor",
     "rgb_to_lab",
 ]
 

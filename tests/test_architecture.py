@@ -18,7 +18,7 @@ ROWS = (
     "cli",
 )
 # The same thing in several folders: parts of each network; a command and what it does.
-SHARED_NAMES = {"config", "decoder", "published_names", "colorize", "compare", "evaluate", "verify"}
+SHARED_NAMES = {"config", "decoder", "published_names", "colorize", "compare", "evaluate", "recolor", "verify"}
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts.split()}
 ONLY = {"typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}, "cv2": {"opencv"}}
 

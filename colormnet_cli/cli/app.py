@@ -25,6 +25,7 @@ COMMANDS = (
     "frames",
     "shots",
     "stills",
+    "recolor",
     "steady",
     "verify",
     "train",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,17 @@ class Receipt:
     undecodable: int = 0  # packets that could not be decoded
     peak_memory: int | None = None  # bytes on the device; on the CPU of the process
     streams: tuple[dict[str, Any], ...] = ()  # what was done with each audio, subtitle and attachment stream
+    changes: tuple[dict[str, Any], ...] = ()  # passages that were colored again since, by `recolor`
     warnings: tuple[str, ...] = field(default=())
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Receipt:
+        """The inverse of `to_dict`; what this version does not know is left out. Raises TypeError."""
+        values = {one.name: data[one.name] for one in fields(Receipt) if one.name in data}
+        for name in ("inputs", "references", "masks"):
+            values[name] = tuple(FileRecord(**record) for record in data.get(name, ()))
+        values["output"] = FileRecord(**data["output"])
+        return Receipt(**values)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,143 @@
+"""How a colored film was made: by its receipt, where there is one, else by what the file says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import MediaError, UsageError
+from ..files import file_sha256, not_found
+from ..settings import ColorizeSettings
+from ..video.probe import VideoInfo, probe
+from .receipt import Receipt
+from .verify import LOSSLESS
+
+__all__ = ["OWN_LUMA", "PastRun", "read_past_run"]
+
+OWN_LUMA = "-"  # as a source: the colored film's own luma
+_CODECS = {"hevc": "hevc", "vp9": "vp9", "av1": "av1", "prores": "prores", "dnxhd": "dnxhr"}  # others as FFmpeg's
+_ENCODING = ("codec", "crf", "preset", "encoder_options", "pix_fmt", "archive")
+_TAKEN_OVER = ("size", "vividness", "protect", "start", "end", "duration")  # where they are not given
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """Of a colored film."""
+
+    receipt: Mapping[str, Any] | None
+    receipt_path: Path | None
+    source: VideoInfo  # whose luma is encoded
+    settings: ColorizeSettings
+    note: str | None  # what is to be said of the source
+
+    def mask_at(self, frame: int) -> str | None:
+        """The image that says which parts of a frame stay neutral, where there is one."""
+        shots = () if self.receipt is None else self.receipt.get("shots", ())
+        masks = [shot.get("mask") for shot in shots if shot["start_frame"] <= frame < (shot["end_frame"] or frame + 1)]
+        mask = self.settings.protect or next(filter(None, masks), None)
+        return None if mask is None else str(mask)
+
+
+def read_past_run(
+    film: VideoInfo, source: str | Path | None, receipt: str | Path | None, settings: ColorizeSettings
+) -> PastRun:
+    """Find the receipt and the source of a colored film.
+
+    Args:
+        source: the film that was colored; "-": the colored film's own luma; None: that of the receipt, or where it is
+            gone the own luma of a lossless film.
+        receipt: as `--json` printed it; None: `out.mp4.json` or `out.json` beside `out.mp4`, if it is of that film.
+        settings: what is not set of these is as in the receipt.
+
+    Raises MediaError or UsageError.
+    """
+    path, found = _receipt(film.path, receipt)
+    settings = _settings(film, found, settings)
+    one, note = _source(film, source, found)
+    return PastRun(found, path, one, settings, note)
+
+
+def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping[str, Any] | None]:
+    candidates = [film.with_name(film.name + ".json"), film.with_suffix(".json")] if given is None else [Path(given)]
+    for path in candidates:
+        if given is None and not path.is_file():
+            continue
+        try:
+            data = json.loads(path.read_text("utf-8"))
+            size, sha256 = data["output"]["size"], data["output"]["sha256"]
+            Receipt.from_dict(data)
+        except FileNotFoundError as error:
+            raise MediaError(f"The receipt {not_found(path)}") from error
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            if given is None:
+                continue
+            raise MediaError(
+                f"{path} is no receipt: give the JSON that `colormnet colorize --json` printed."
+            ) from error
+        if film.stat().st_size == size and file_sha256(film) == sha256:
+            return path, data
+        if given is not None:
+            raise MediaError(f"{path} is the receipt of another film than {film}: give that of the film, or none.")
+    return None, None
+
+
+def _settings(film: VideoInfo, receipt: Mapping[str, Any] | None, given: ColorizeSettings) -> ColorizeSettings:
+    """With what was set for the film."""
+    default = ColorizeSettings()
+    changes: dict[str, Any] = {}
+    past = {} if receipt is None else receipt["settings"]
+    past = {field.name: past[field.name] for field in fields(ColorizeSettings) if field.name in past}
+    for name in _TAKEN_OVER:
+        if getattr(given, name) is None:
+            changes[name] = past.get(name)
+    if all(getattr(given, name) == getattr(default, name) for name in _ENCODING):
+        if past:
+            changes |= {name: past[name] for name in _ENCODING if name in past}
+            changes["encoder_options"] = tuple((key, value) for key, value in past.get("encoder_options", ()))
+        else:
+            changes |= {"codec": _codec(film), "pix_fmt": film.pix_fmt.replace("yuvj", "yuv")}
+    elif given.codec is None and not given.archive:
+        changes["codec"] = _codec(film)
+    return replace(given, **changes)
+
+
+def _codec(film: VideoInfo) -> str:
+    """The name of an encoder for the codec of a film."""
+    return _CODECS.get(film.codec, "av1" if film.codec == "libdav1d" else film.codec)
+
+
+def _source(
+    film: VideoInfo, given: str | Path | None, receipt: Mapping[str, Any] | None
+) -> tuple[VideoInfo, str | None]:
+    if given is not None and str(given) != OWN_LUMA:
+        info = probe(given)
+        _check_size(info, film)
+        return info, None
+    own = film, None if given is not None else f"The luma of the passage is that of {film.path} itself."
+    if given is not None:
+        return own
+    record = None if receipt is None else receipt["inputs"][0]
+    if record is not None:
+        for path in (Path(record["path"]), film.path.with_name(Path(record["path"]).name)):
+            if path.is_file() and path.stat().st_size == record["size"] and not path.samefile(film.path):
+                info = probe(path)
+                _check_size(info, film)
+                return info, f"The luma of the passage is that of {path}, which the receipt names."
+    if film.codec in LOSSLESS:
+        return own
+    gone = "" if record is None else f" ({record['path']}, which its receipt names, is gone or has changed)"
+    raise UsageError(
+        f"{film.path} stores luma with losses, and its source is not known{gone}: give the film that was colored "
+        "(`source`), or '-' there to encode this luma once more."
+    )
+
+
+def _check_size(one: VideoInfo, film: VideoInfo) -> None:
+    if (one.width, one.height, one.orientation) != (film.width, film.height, film.orientation):
+        raise MediaError(
+            f"{one.path} is {one.width}×{one.height}, {film.path} is {film.width}×{film.height}, or one is stored "
+            "rotated: give the film that was colored."
+        )

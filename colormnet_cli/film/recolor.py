@@ -1,0 +1,291 @@
+"""Colors a passage of a finished film again; everything else of it is copied packet by packet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import Interrupted, MediaError, NotFiniteError, UsageError
+from ..files import cannot_write, place_output, write_whole
+from ..inference.colorizer import Colorizer
+from ..inference.device import (
+    default_lookahead,
+    peak_memory,
+    release_memory,
+    resolve_device,
+    resolve_precision,
+    wider_precision,
+)
+from ..inference.engine import engine_of
+from ..inference.frame_colorizer import Resampler
+from ..media.reference_path import split_reference
+from ..settings import MemoryConfig, ProgressCallback
+from ..video.colored_frames import ColoredFrame, colored_frames
+from ..video.passage_encoder import write_passage
+from ..video.pixel_formats import Plane, convert_luma
+from ..video.reader import Frame
+from ..video.segments import SegmentWriter
+from ..video.splice import check_plays, splice_film
+from .colorize import for_network
+from .film_colorizer import FilmColorizer
+from .fingerprint import model_sha256
+from .passage import mixed
+from .passage_frames import check_likeness
+from .prefetch import Prefetch
+from .progress import ProgressMeter
+from .progress_folder import ProgressFolder
+from .receipt import FileRecord, Receipt, versions
+from .recolor_plan import RecolorPlan
+from .transfer import download_chroma, upload_luma
+
+if TYPE_CHECKING:
+    from ..networks.state_dict import Network
+
+__all__ = ["recolor"]
+
+_CHECK_EVERY = 10  # frames
+_DEPTH = 2  # batches between the decoders and the network
+
+_Pair = tuple[Frame, ColoredFrame]  # of the film that was colored, and of the colored film
+
+
+def recolor(
+    plan: RecolorPlan,
+    model: Network,
+    *,
+    memory: MemoryConfig | None = None,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Receipt:
+    """Replace the passage that `plan_recolor` has planned.
+
+    The film is replaced at the end, at once; until then, and after any error, it is as it was. Arguments as for
+    `colorize`.
+
+    Returns:
+        The film's receipt, whose `changes` list this one last. The file with the receipt is brought up to date.
+
+    Raises MediaError, OutputError, UsageError, DeviceError or Interrupted.
+    """
+    if engine_of(model).takes_exemplars and not plan.film.references:
+        raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
+    own = model.device
+    where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    plan = replace(plan, film=for_network(plan.film, model))
+    return _Recoloring(
+        plan, model, memory or MemoryConfig(), where, resolve_precision(precision, where), progress
+    ).run()
+
+
+class _Recoloring:
+    """One passage: colored and encoded into a segment, then spliced into a copy of the film, which replaces it."""
+
+    def __init__(
+        self,
+        plan: RecolorPlan,
+        model: Network,
+        memory: MemoryConfig,
+        device: torch.device,
+        precision: str,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.plan, self.model, self.memory, self.device, self.precision = plan, model, memory, device, precision
+        self.passage, self.settings, self.output = plan.passage, plan.film.settings, plan.info.path.resolve()
+        self.lookahead = self.settings.lookahead or default_lookahead(device)
+        self.meter = ProgressMeter(plan.film.frames, progress, device)
+        self.warnings = list(plan.warnings)
+        # Another folder than that of an unfinished `colorize` with the same output
+        self.folder = ProgressFolder(self.output.with_name(self.output.name + ".recolor"), {}, resume=False)
+
+    def run(self) -> Receipt:
+        """Everything; gives the receipt."""
+        path, threads = self.plan.info.path, torch.get_num_threads()
+        torch.set_num_threads(self.settings.threads or threads)
+        try:
+            with self.folder:
+                self._encode()
+                return self._finish()
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"Interrupted: {path} was left as it was.") from error
+        except OSError as error:
+            if not isinstance(error.errno, int):
+                raise
+            raise cannot_write(path, error, f"; {path.name} was left as it was") from error
+        finally:
+            torch.set_num_threads(threads)
+
+    def _encode(self) -> None:
+        """Color and encode the passage, in a wider precision where the network's colors are not finite."""
+        while True:
+            try:
+                self._encode_once()
+            except NotFiniteError as error:
+                wider = wider_precision(self.precision, self.device)
+                if self.settings.strict or wider is None:
+                    raise
+                release_memory(error, self.device)
+                self.warnings.append(f"{str(error).split(':')[0]}: the precision is {wider}.")
+                self.precision = wider
+            else:
+                return
+
+    def _encode_once(self) -> None:
+        plan, passage = self.plan, self.passage
+        colorizer, writer = self._colorizer(), SegmentWriter(plan.film.encoder, self.folder.path)
+        done = 0
+        self.meter.begin(0)
+        try:
+            with Prefetch.of(self._batches(), _DEPTH) as batches:
+                for batch in batches:
+                    new = self._colors(colorizer, [gray for gray, _ in batch])
+                    for (gray, colored), planes in zip(batch, new, strict=True):
+                        old, share = (colored.cb, colored.cr), passage.share(gray.number)
+                        cb, cr = (mixed(*both, share) for both in zip(old, planes or old, strict=True))
+                        at = plan.splice.table.frames[gray.number]
+                        writer.write((self._luma(gray), cb, cr), at, gray.duration)
+                    done += len(batch)
+                    self.meter.report("color", done)
+            writer.close()
+        finally:
+            writer.abort()
+
+    def _colorizer(self) -> FilmColorizer:
+        plan, settings = self.plan.film, self.settings
+        colorizer = Colorizer(self.model, self.memory, self.device, self.precision)
+        engine = colorizer.engine
+        return FilmColorizer(
+            plan.schedule,
+            Resampler(
+                settings.size or engine.default_size,
+                settings.guided,
+                plan.orientation,
+                engine.side_multiple,
+                settings.vividness,
+            ),
+            colorizer,
+            plan.exemplar,
+            self._read,
+            self.folder.path,
+            batch=self.lookahead,
+            ref_is_first=settings.ref_is_first,
+            report=lambda done, total: self.meter.report("backward", done, total),
+        )
+
+    def _read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
+        return ((gray.number, self._lightness(gray)) for gray in self.plan.gray.between(begin, end))
+
+    def _lightness(self, gray: Frame) -> Tensor:
+        return upload_luma(gray.luma, self.plan.film.source_planes, self.device)
+
+    def _batches(self) -> Iterator[list[_Pair]]:
+        """As many frames as the network takes at once; those that keep their color one by one."""
+        plan, passage = self.plan, self.passage
+        gray = plan.gray.between(passage.begin, passage.end)
+        colored = colored_frames(plan.info, plan.splice.table, plan.film.encoder, passage.begin, passage.end)
+        batch: list[_Pair] = []
+        for pair in zip(gray, colored, strict=True):
+            number = pair[0].number
+            if number % _CHECK_EVERY == 0:
+                self._check(*pair)
+            batch.append(pair)
+            ends = number + 1 == plan.film.schedule.next_change(number) or not passage.share(number)
+            if ends or len(batch) == self.lookahead:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _check(self, gray: Frame, colored: ColoredFrame) -> None:
+        """Raise a MediaError where the two films show different pictures."""
+        info, bits = self.plan.info, self.plan.film.encoder.bits
+        where = f"{self.plan.film.info.path} does not show what {info.path} does in frame {gray.number}"
+        check_likeness(self._luma(gray), colored.luma, bits, where)
+
+    def _colors(self, colorizer: FilmColorizer, batch: Sequence[Frame]) -> list[tuple[Plane, Plane] | None]:
+        """New Cb and Cr of consecutive frames; None for those that keep their color."""
+        numbers = [gray.number for gray in batch]
+        if not self.passage.share(numbers[0]):
+            return [None] * len(batch)
+        Ls = [self._lightness(gray) for gray in batch]
+        chroma = download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.film.output_planes)
+        if (bad := chroma.first_not_finite()) is not None:
+            raise NotFiniteError(
+                f"The network's colors of frame {numbers[bad]} are not finite in {self.precision}: choose a precision "
+                "with a larger range (bf16 or fp32); if that does not help, the weights are bad."
+            )
+        return list(chroma.numpy())
+
+    def _luma(self, gray: Frame) -> Plane:
+        source, target = self.plan.film.source_planes, self.plan.film.output_planes
+        return convert_luma(gray.luma, (source.bits, target.bits), (source.full_range, target.full_range))
+
+    # The film with the passage
+
+    def _finish(self) -> Receipt:
+        """Write the film with the new passage, check it, and put it in the old one's place."""
+        plan, info, frames = self.plan, self.plan.info, len(self.plan.splice.table.frames)
+        path = self.folder.path / f"muxed{self.output.suffix}"
+        self.meter.begin(0)
+        made = write_passage(info, plan.film.encoder, self.folder.path)
+        self.warnings += splice_film(plan.splice, made, path, lambda done: self.meter.report("join", done, frames))
+        check_plays(plan.splice, path)
+        before = FileRecord.of_input(info.path, info.stamp)
+        source = None if plan.film.info is info else FileRecord.of_input(plan.film.info.path, plan.film.info.stamp)
+        for one in (info, plan.film.info):
+            if not one.stamp.fits(one.path):
+                raise MediaError(f"{one.path} was replaced or changed while it was read: start again.")
+        shutil.copymode(self.output, path)
+        place_output(path, self.output, overwrite=True)
+        return self._receipt(before, source)
+
+    def _receipt(self, before: FileRecord, source: FileRecord | None) -> Receipt:
+        """That of the film, with this change."""
+        plan, passage = self.plan, self.passage
+        references = tuple(FileRecord.of(split_reference(one)[0]) for one in plan.film.references)
+        change: dict[str, Any] = {
+            "frames": [passage.first, passage.last],
+            "start": plan.seconds(passage.first),
+            "end": plan.seconds(passage.last),
+            "encoded_frames": [passage.begin, passage.end],
+            "mixed_frames": [passage.rising, passage.falling],
+            "before": asdict(before),
+            "source": None if source is None else asdict(source),
+            "references": [asdict(record) for record in references],
+            "weights": {"sha256": model_sha256(self.model)},
+            "settings": asdict(self.settings),
+            "memory": asdict(self.memory),
+            "versions": versions(),
+            "device": str(self.device),
+            "precision": self.precision,
+            "seconds": self.meter.elapsed,
+            "fps": self.meter.average,
+            "peak_memory": peak_memory(self.device),
+            "warnings": list(self.warnings),
+        }
+        past = None if plan.past.receipt is None else Receipt.from_dict(plan.past.receipt)
+        if past is None:
+            past = Receipt(
+                inputs=(source or before,),
+                references=references,
+                output=before,
+                weights=change["weights"],
+                settings=change["settings"],
+                memory=change["memory"],
+                versions=change["versions"],
+                device=change["device"],
+                precision=change["precision"],
+                frames=len(plan.splice.table.frames),
+                seconds=change["seconds"],
+                fps=change["fps"],
+                warnings=tuple(self.warnings),
+            )
+        receipt = replace(past, output=FileRecord.of(plan.info.path), changes=(*past.changes, change))
+        if plan.past.receipt_path is not None:
+            write_whole(plan.past.receipt_path, receipt.to_json().encode() + b"\n")
+        return receipt
