@@ -9,7 +9,7 @@ import pytest
 
 from colormnet_cli.cli import cpu_load
 from colormnet_cli.cli.cpu_load import CpuLoad
-from support.commands import make_world, start
+from support.commands import make_world, result, start_python
 
 COLORIZE = "colorize two.mp4 --ref photo.jpg --model small.pt --device cpu --size 32 --progress none".split()  # noqa: SIM905
 
@@ -81,7 +81,7 @@ def tell():
 def test_beside_a_busy_program(tmp_path: Path, more: list[str], expected: str) -> None:
     """Beside one busy process on two cores, two threads that spin colorized 6 times slower than one."""
     make_world(tmp_path)
-    process = start([*COLORIZE, *more], tmp_path, patch=LOADED, OMP_NUM_THREADS="2", OMP_DYNAMIC="false")
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    process = start_python([*COLORIZE, *more], tmp_path, patch=LOADED, OMP_NUM_THREADS="2", OMP_DYNAMIC="false")
+    code, out, err = result(process)
+    assert code == 0, err
     assert out.splitlines()[-1] == expected

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
+from support.commands import run
 from support.shot_films import Part, camera_scene, join, write_film
 
 SIZE = (48, 64)
@@ -65,10 +64,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-def colorize(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "-m", "colormnet_cli", "colorize", "old.mp4", "--plan", "old-plan", "-o", "out.mp4"]
-    call += ["--model", "preview", "--device", "cpu", "--size", "48", *more]
-    return subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+def colorize(folder: Path, *more: str) -> tuple[int, str, str]:
+    call = "colorize old.mp4 --plan old-plan -o out.mp4 --model preview --device cpu --size 48"
+    return run([*call.split(), *more], folder)
 
 
 def sentences(text: str) -> list[str]:
@@ -82,11 +80,11 @@ def test_a_mistake_in_a_plan_is_one_sentence(made: Path, tmp_path: Path, mistake
     spoil, sentence = MISTAKES[mistake]
     spoil(tmp_path)
     before = sorted(os.listdir(tmp_path / "old-plan" / "colored"))
-    done = colorize(tmp_path)
-    assert done.returncode == 1
-    assert len(sentences(done.stderr)) == 1
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, err = colorize(tmp_path)
+    assert code == 1
+    assert len(sentences(err)) == 1
+    assert sentence in err
+    assert "Traceback" not in err
     assert sorted(os.listdir(tmp_path / "old-plan" / "colored")) == before
     assert sorted(os.listdir(tmp_path)) == ["old-plan", "old.mp4"]
 
@@ -99,15 +97,15 @@ def test_wrong_usage_of_a_plan(made: Path) -> None:
         (("--only-shots", "1-9"), "--only-shots names 3, 4, 5, 6, 7, 8 and 9"),
         (("--only-shots", "x"), "--only-shots is 'x'"),
     ):
-        done = colorize(made, *more)
-        assert done.returncode == 2, done.stderr
-        assert sentence in done.stderr
+        code, _, err = colorize(made, *more)
+        assert code == 2, err
+        assert sentence in err
 
 
 def test_a_dry_run_names_shots_without_pictures(made: Path, tmp_path: Path) -> None:
     """Nobody would know which scenes still have no colors before the film is done."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     (tmp_path / "old-plan" / "colored" / "0002.png").unlink()
-    done = colorize(tmp_path, "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "1 of 2 shots has no picture: 2" in done.stdout
+    code, out, err = colorize(tmp_path, "--dry-run")
+    assert code == 0, err
+    assert "1 of 2 shots has no picture: 2" in out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.film.verify import Check, verify_film
+from support.commands import run
 from support.films import FULL, make_film
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -184,20 +183,15 @@ def test_another_picture_in_a_lossy_film_is_found(films: Path, tmp_path: Path, s
     assert any(text.startswith("luma: another picture") for text in failed(checks))
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "-m", "colormnet_cli", "verify", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_command(films: Path, tmp_path: Path) -> None:
     """An archive's script would not learn that a film is damaged."""
-    fine = run(films / "old.mkv", films / "out.mkv", "--json")
-    assert fine.returncode == 0, fine.stderr
-    assert json.loads(fine.stdout)["passed"] is True
+    code, out, err = run(["verify", "old.mkv", "out.mkv", "--json"], films)
+    assert code == 0, err
+    assert json.loads(out)["passed"] is True
     broken = Tampered(films / "out.mkv", tmp_path / "broken.mkv").write(frames=brighter)
-    text = run(films / "old.mkv", broken)
-    assert text.returncode == 1
-    assert "FAIL  luma" in text.stdout
-    assert "frame 7 at" in text.stdout
-    hashed = run(films / "old.mkv", broken, "--receipt", films / "out.mkv.json")
-    assert "receipt, result" in hashed.stderr
+    code, out, _ = run(["verify", "old.mkv", str(broken)], films)
+    assert code == 1
+    assert "FAIL  luma" in out
+    assert "frame 7 at" in out
+    _, _, err = run(["verify", "old.mkv", str(broken), "--receipt", "out.mkv.json"], films)
+    assert "receipt, result" in err

@@ -11,7 +11,7 @@ from colormnet_cli.bench.film import make_film
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.video.encoder_support import encoder_support
 from colormnet_cli.video.probe import probe
-from support.commands import run
+from support.commands import result, start_python
 from support.networks import make_small_model
 
 pytestmark = pytest.mark.gpu
@@ -20,6 +20,10 @@ COLORIZE = [
     *("colorize", "film.mp4", "--ref", "exemplar.png", "-o", "out.mp4"),
     *("--size", "96", "--model", "small.pt", "--json", "--progress", "none"),
 ]
+
+
+def fresh(arguments: list[str], folder: Path) -> tuple[int, str, str]:
+    return result(start_python(arguments, folder))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "auto"])
 def test_a_device_that_is_named(film: Path, device: str) -> None:
     """Fails where `--device cuda` ends in "Invalid device argument", because nothing has initialized CUDA yet."""
-    code, out, err = run([*COLORIZE, "--device", device, "--overwrite"], film)
+    code, out, err = fresh([*COLORIZE, "--device", device, "--overwrite"], film)
     assert code == 0, err
     receipt = json.loads(out)
     assert receipt["frames"] == 12
@@ -48,7 +52,7 @@ def test_a_device_that_is_named(film: Path, device: str) -> None:
 )
 def test_other_commands(film: Path, command: str) -> None:
     """Fails where they measure memory before CUDA is initialized."""
-    code, _, err = run(command.split(), film)
+    code, _, err = fresh(command.split(), film)
     assert code == 0, err
 
 
@@ -59,7 +63,7 @@ def test_nvenc(film: Path, codec: str) -> None:
     if problem:
         pytest.skip(f"{codec}: {problem}")
     arguments = [part.replace("out.mp4", f"{codec}.mp4") for part in COLORIZE]
-    code, out, err = run([*arguments, "--device", "cuda", "--codec", codec], film)
+    code, out, err = fresh([*arguments, "--device", "cuda", "--codec", codec], film)
     assert code == 0, err
     assert json.loads(out)["frames"] == 12
     info = probe(film / f"{codec}.mp4")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 
 import av
@@ -18,6 +19,7 @@ import torch
 
 from colormnet_cli.cli import main
 from colormnet_cli.networks.weight_file import save_network
+from support.fork_server import Forked, ForkServer
 from support.networks import make_small_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,21 +68,36 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def start(arguments: list[str], folder: Path, *, patch: str = "", **more: str) -> subprocess.Popen[str]:
+def start(arguments: list[str], folder: Path, *, patch: str = "", **more: str) -> Forked:
     """The command in a process of its own; `patch` is Python that runs in it first (to slow something down)."""
+    return fork_server().start(arguments, folder, environment(folder, **more), patch)
+
+
+def run(arguments: list[str], folder: Path, **more: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command in a process of its own."""
+    return result(start(arguments, folder, **more))
+
+
+def result(process: Forked | subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr, when a command has ended."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode is not None
+    return process.returncode, out, err
+
+
+@cache
+def fork_server() -> ForkServer:
+    return ForkServer(environment(Path.home()))
+
+
+def start_python(arguments: list[str], folder: Path, *, patch: str = "", **more: str) -> subprocess.Popen[str]:
+    """As `start`, in a new Python: for what depends on the environment at its start, or on what it imports."""
     program = f"{patch}\nfrom colormnet_cli.cli import main\nmain()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments], cwd=folder, env=environment(folder, **more), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # where it was ignored, unignore
     )  # fmt: skip
-
-
-def run(arguments: list[str], folder: Path, **more: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command in a process of its own."""
-    process = start(arguments, folder, **more)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
 
 
 @pytest.fixture(scope="module")
