@@ -2,11 +2,12 @@
 
     python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3] [--preview]
 
-Each clip, which must be 8-bit 4:2:0, gives two films with the same luma: one whose chroma is turned (hue) and
-multiplied (saturation) at random in each frame, normally distributed, and one with the same change in all frames. With
---preview, a third one has the colors of the preview network, applied to each frame alone without memory; its reference
-is the clip's first frame. All are made steady, losslessly; the clip itself is the truth. The warp error is that of
-`metrics/temporal.py`, times 10⁴: it is not 0 for the truth, since light and sharpness change along the motion.
+Each clip, which must be 8-bit 4:2:0, gives films with the same luma: two whose chroma is turned (hue) and multiplied
+(saturation) at random in each frame, normally distributed, twice as much in the strong one, and one with the same
+change in all frames. With --preview, two more have the colors of the preview network, whose reference is the clip's
+first frame: applied to each frame alone without memory, and as in use. All are made steady, losslessly; the clip itself
+is the truth. Warp errors are those of `metrics/temporal.py`, times 10⁴: of RGB, which the luma is part of, and of color
+alone (flicker).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 import colormnet_cli as cm  # noqa: E402
 from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
 from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
-from colormnet_cli.metrics.temporal import dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
+from colormnet_cli.metrics.temporal import color_only, dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
 from colormnet_cli.settings import ColorizeSettings  # noqa: E402
 from colormnet_cli.video.rgb import RgbFilm, rgb_to_planes  # noqa: E402
 
@@ -56,15 +57,18 @@ def changed(clip: Path, path: Path, frames: int, change: Change) -> Path:
     return path
 
 
-def by_preview(clip: Path, path: Path, frames: int) -> Path:
-    """The clip's first frames in the colors of the preview network, which forgets after each frame."""
+def by_preview(clip: Path, path: Path, frames: int, forgets: bool) -> Path:
+    """The clip's first frames in the colors of the preview network; where it forgets, after each frame."""
     model = cm.load_model("preview")
-    exemplar = None
+    colorizer = None
     chroma = []
     for rgb in islice(RgbFilm(clip), frames):
         lab = cm.rgb_to_lab(torch.from_numpy(rgb).movedim(-1, 0) / 255)
-        exemplar = exemplar or cm.Exemplar(lab)
-        ab = cm.FrameColorizer(cm.Colorizer(model), [exemplar]).step(lab[:1])
+        if colorizer is None:
+            exemplar = cm.Exemplar(lab)
+        if colorizer is None or forgets:
+            colorizer = cm.FrameColorizer(cm.Colorizer(model), [exemplar])
+        ab = colorizer.step(lab[:1])
         colored = cm.lab_to_rgb(torch.cat((lab[:1], ab))).clamp(0, 1).mul(255).round().to(torch.uint8)
         chroma.append(rgb_to_planes(colored.movedim(0, -1).numpy(), "yuv420p", "bt601", False)[1:])
     with av.open(str(clip)) as source, av.open(str(path), "w") as out:
@@ -81,18 +85,20 @@ def by_preview(clip: Path, path: Path, frames: int) -> Path:
     return path
 
 
-def measured(film: Path, truth: Path) -> tuple[float, float]:
-    """Mean warp error times 10⁴, and PSNR of all frames together, dB."""
+def measured(film: Path, truth: Path) -> tuple[float, float, float]:
+    """Mean warp error times 10⁴, that of color alone, and PSNR of all frames together, dB."""
     errors, squares, last = [], [], None
     for result, true in zip(RgbFilm(film), RgbFilm(truth), strict=True):
         squares.append(np.square(result.astype(np.float64) - true).mean())
         small = downscale_for_flow(torch.from_numpy(result).movedim(-1, 0)[None])
+        small = torch.cat((small, color_only(small)), 1)
         luma = flow_luma(true)
         if last is not None:
             past, future = dis_flow(luma, last[1])[None], dis_flow(last[1], luma)[None]
-            errors.append(float(warp_errors(last[0], small, past, future)))
+            errors.append(warp_errors(last[0], small, past, future)[0])
         last = small, luma
-    return 1e4 * float(np.mean(errors)), float(psnr_from_mse(torch.tensor(np.mean(squares)), 255))
+    error, color = 1e4 * torch.stack(errors).mean(0)
+    return float(error), float(color), float(psnr_from_mse(torch.tensor(np.mean(squares)), 255))
 
 
 def main() -> None:
@@ -105,9 +111,10 @@ def main() -> None:
     random = np.random.default_rng(0)
     kinds: dict[str, Change | None] = {
         "flicker": lambda: (random.normal(0, HUE), max(0.2, 1 + random.normal(0, SATURATION))),
+        "strong flicker": lambda: (random.normal(0, 2 * HUE), max(0.2, 1 + random.normal(0, 2 * SATURATION))),
         "steady": lambda: (0.3, 0.8),
         "truth": lambda: (0.0, 1.0),
-        **({"preview": None} if options.preview else {}),
+        **({"preview, forgetting": None, "preview": None} if options.preview else {}),
     }
     for clip in options.clips:
         with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +122,7 @@ def main() -> None:
             for kind, change in kinds.items():
                 film = Path(folder) / f"{kind}.mkv"
                 if change is None:
-                    by_preview(truth, film, options.frames)
+                    by_preview(truth, film, options.frames, forgets=kind != "preview")
                 else:
                     changed(truth, film, options.frames, change)
                 out = Path(folder) / f"{kind}-out.mkv"
@@ -124,10 +131,11 @@ def main() -> None:
                 began = time.process_time()
                 receipt = steady_film(plan)
                 seconds = time.process_time() - began
-                (error, psnr), (after, psnr_after) = measured(film, truth), measured(out, truth)
+                (error, color, psnr), (after, color_after, psnr_after) = measured(film, truth), measured(out, truth)
                 print(
-                    f"{clip.stem} {kind}: warp error {error:.2f} -> {after:.2f}, PSNR {psnr:.2f} -> {psnr_after:.2f} "
-                    f"dB; {receipt.fps:.1f} frames/s, {1000 * seconds / receipt.frames:.0f} ms of CPU time a frame",
+                    f"{clip.stem} {kind}: warp error {error:.2f} -> {after:.2f}, of color {color:.3f} -> "
+                    f"{color_after:.3f}, PSNR {psnr:.2f} -> {psnr_after:.2f} dB; {receipt.fps:.1f} frames/s, "
+                    f"{1000 * seconds / receipt.frames:.0f} ms of CPU time a frame",
                     flush=True,
                 )
 

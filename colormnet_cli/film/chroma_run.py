@@ -106,13 +106,14 @@ class ChromaRun:
             check_segments(self.folder.path, done.segments, plan.info.time_base)
             self.frames = self.resumed_at = done.frames
             writer.number = done.segments
+        plan.color.restore(self.folder.state() if done is not None and not done.complete else None)
         self.meter.begin(self.frames)
         try:
             for frame, planes in self._planes(self.frames):
                 writer.write(planes, frame.pts, frame.duration)
                 self.frames += 1
                 if self.frames % size == 0:
-                    self.folder.save(Checkpoint(self.frames, writer.number, (), {}), None)
+                    self.folder.save(Checkpoint(self.frames, writer.number, (), {}), plan.color.state())
                 self.meter.report("color", self.frames)
             writer.close()
         finally:

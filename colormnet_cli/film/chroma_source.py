@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..video.encode import EncoderSpec
@@ -38,6 +39,12 @@ class ChromaSource(Protocol):
     def planes(self, frames: Iterator[Frame], first: int, spec: EncoderSpec) -> Iterator[tuple[Frame, ChromaPair]]:
         """These frames of the film, from the one with the number `first` on, with their chroma for the encoder."""
 
+    def state(self) -> Mapping[str, Any]:
+        """What the frames after those that came last depend on, to be saved with them."""
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from a saved state, behind its frame; None: from the film's first frame."""
+
 
 class ColoredFilm:
     """The chroma of another film of the same size and length."""
@@ -54,6 +61,12 @@ class ColoredFilm:
         chroma = islice(self.film.chroma(spec.pix_fmt, spec.matrix, spec.full_range), first, None)
         return zip(frames, chroma, strict=False)
 
+    def state(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        pass
+
 
 class SteadyChroma:
     """The chroma of another source without its flicker.
@@ -67,6 +80,7 @@ class SteadyChroma:
 
     def __init__(self, source: ChromaSource, bits: int, starts: Collection[int], radius: int = 3) -> None:
         self.source, self.bits, self.starts, self.margin = source, bits, tuple(starts), radius
+        self._last: tuple[int, Chroma] | None = None  # number and chroma of the frame that came last
 
     @property
     def info(self) -> VideoInfo:
@@ -83,8 +97,20 @@ class SteadyChroma:
                 waiting.append(frame)
                 yield _eight_bits(frame.luma, self.bits), _chroma_of(planes, spec.bits)
 
-        for steady in steady_chroma(pictures(), self.starts, self.margin, first):
-            yield waiting.pop(0), _codes(steady, spec.bits)
+        for steady in steady_chroma(pictures(), self.starts, self.margin, first, self._last):
+            frame = waiting.pop(0)
+            if self._last is None or frame.number > self._last[0]:
+                self._last = frame.number, steady
+            yield frame, _codes(steady, spec.bits)
+
+    def state(self) -> Mapping[str, Any]:
+        last = None if self._last is None else (self._last[0], torch.from_numpy(self._last[1]))
+        return {"last": last, "source": dict(self.source.state())}
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        last = None if state is None else state["last"]
+        self._last = None if last is None else (last[0], last[1].numpy())
+        self.source.restore(None if state is None else state["source"])
 
 
 def _eight_bits(luma: Plane, bits: int) -> NDArray[np.uint8]:

@@ -2,7 +2,8 @@
 
 Motion is DIS optical flow between neighboring frames, in both directions; that to frames further away is chained from
 it. A pixel of a neighbor counts where forward and backward flow agree and the luma is the same. Where no neighbor
-shows a pixel, the correction of the pixels around it is taken, by a guided filter along the luma's edges.
+shows a pixel, the correction of the pixels around it is taken, by a guided filter along the luma's edges. The average
+is then moved towards the steady chroma of the frame before, so that what is left of flicker decays over many frames.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Chroma = Plane  # [h, w, 2]: Cb and Cr on the chroma grid, -0.5 to 0.5
 MIN_SIDE = 12  # pixels of a frame that optical flow needs
 LUMA_FALLOFF = 150.0  # a pixel whose luma (0..1) differs by d counts exp(-150 d²): 0.1 for 0.12
 OUTLIER = 0.06  # chroma further from the median than this counts little
-DETAIL = 0.015  # of a correction that is finer than its surroundings, less than this is mostly blur of warping
+BLEND = 0.85  # share of the last steady frame where it shows the pixel: the larger, the steadier and the less sharp
+DETAIL = 0.012  # of a correction that is finer than its surroundings, less than this is mostly blur of warping
 EDGE = 1e-3  # variance of luma (0..1) that is an edge for the guided filter
 
 
@@ -61,7 +63,11 @@ class _Picture:
 
 
 def steady_chroma(
-    pictures: Iterable[tuple[NDArray[np.uint8], Chroma]], starts: Collection[int], radius: int = 3, first: int = 0
+    pictures: Iterable[tuple[NDArray[np.uint8], Chroma]],
+    starts: Collection[int],
+    radius: int = 3,
+    first: int = 0,
+    last: tuple[int, Chroma] | None = None,
 ) -> Iterator[Chroma]:
     """The chroma of each frame without flicker; `radius` frames are read ahead, 2·radius + 1 are in memory.
 
@@ -70,22 +76,50 @@ def steady_chroma(
         starts: numbers of the frames with which shots begin; nothing is averaged over these.
         radius: of the average, in frames.
         first: number of the first picture.
+        last: number and steady chroma of the frame behind which an earlier call stopped; it needs `radius` frames up to
+            that one again, whose chroma comes as it is.
     """
-    window: deque[_Picture] = deque(maxlen=2 * radius + 1)
-    waiting = 0  # pictures at the end of the window that are not averaged yet
+    steadier = _Steadier(radius, first, last)
     for number, (luma, chroma) in enumerate(pictures, first):
         if number in starts:
-            yield from (_average(window, at, radius) for at in range(len(window) - waiting, len(window)))
-            window.clear()
-            waiting = 0
-        window.append(_Picture(luma, chroma))
-        waiting += 1
-        if len(window) > 1:
-            _link(window[-2], window[-1])
-        if waiting > radius:
-            yield _average(window, len(window) - waiting, radius)
-            waiting -= 1
-    yield from (_average(window, at, radius) for at in range(len(window) - waiting, len(window)))
+            yield from steadier.end_shot()
+        yield from steadier.add(_Picture(luma, chroma))
+    yield from steadier.end_shot()
+
+
+class _Steadier:
+    """Frames of a shot around the next one that comes out, and the one that came out last."""
+
+    def __init__(self, radius: int, first: int, last: tuple[int, Chroma] | None) -> None:
+        self.radius, self.next = radius, first
+        self.window: deque[_Picture] = deque(maxlen=2 * radius + 1)
+        self.waiting = 0  # pictures at the end of the window that have not come out
+        self.done = first - 1 if last is None else last[0]  # frames up to this one come out as they are
+        self.before = None if last is None else last[1]
+
+    def add(self, picture: _Picture) -> Iterator[Chroma]:
+        self.window.append(picture)
+        self.waiting += 1
+        if len(self.window) > 1:
+            _link(self.window[-2], picture)
+        if self.waiting > self.radius:
+            yield self._step()
+
+    def end_shot(self) -> Iterator[Chroma]:
+        while self.waiting:
+            yield self._step()
+        self.window.clear()
+        if self.next > self.done:
+            self.before = None
+
+    def _step(self) -> Chroma:
+        at = len(self.window) - self.waiting
+        self.waiting -= 1
+        self.next += 1
+        if self.next - 1 <= self.done:
+            return self.window[at].chroma
+        self.before = _steady(self.window, at, self.radius, self.before)
+        return self.before
 
 
 def _link(before: _Picture, after: _Picture) -> None:
@@ -103,16 +137,33 @@ def _link(before: _Picture, after: _Picture) -> None:
         picture.links[step] = _Link(resized[0] * scale, resized[1])
 
 
-def _average(window: Sequence[_Picture], at: int, radius: int) -> Chroma:
-    """The chroma of one frame of the window, corrected."""
+def _steady(window: Sequence[_Picture], at: int, radius: int, before: Chroma | None) -> Chroma:
+    """The chroma of one frame of the window, corrected; `before`: that of the frame before it."""
     picture = window[at]
     neighbors = [*_neighbors(window, at, 1, radius), *_neighbors(window, at, -1, radius)]
     if not neighbors:
         return picture.chroma
+    average, known = _average(picture, neighbors)
+    if before is not None:
+        link = picture.links[-1]
+        moved = _sampled(np.dstack([before, window[at - 1].luma]), _places(picture.luma) + link.flow)
+        weight = link.visible * _likeness(moved, picture)
+        average = average + BLEND * weight[..., None] * (moved[..., :2] - average)
+        known = np.maximum(known, weight)
+    correction = average - picture.chroma
+    around = _guided(picture.luma, correction, known)
+    detail = known[..., None] * (correction - around)
+    size = np.square(detail).sum(-1, keepdims=True)
+    corrected: Chroma = picture.chroma + around + detail * (size / (size + DETAIL**2))
+    return corrected
+
+
+def _average(picture: _Picture, neighbors: Sequence[tuple[Plane, Plane]]) -> tuple[Chroma, Plane]:
+    """The robust average of a frame and its neighbors, and how well it is known [h, w], 0..1."""
     own, colors, weights = picture.chroma, [picture.chroma], [np.ones_like(picture.luma)]
     for samples, visible in neighbors:
         colors.append(samples[..., :2])
-        weights.append(visible * np.exp(-LUMA_FALLOFF * np.square(samples[..., 2] - picture.luma)))
+        weights.append(visible * _likeness(samples, picture))
     trusted = (
         own + np.minimum(1, 2 * weight)[..., None] * (color - own)
         for color, weight in zip(colors, weights, strict=True)
@@ -123,21 +174,21 @@ def _average(window: Sequence[_Picture], at: int, radius: int) -> Chroma:
         weight = weight * np.exp(-np.square(color - middle).sum(-1) / OUTLIER**2)
         total += weight
         summed += weight[..., None] * color
-    correction = summed / total[..., None] - own
     known = np.minimum(1, 2 * sum(weights[1:]) / len(neighbors)).astype(np.float32)  # enough: those of one side
-    around = _guided(picture.luma, correction, known)
-    detail = known[..., None] * (correction - around)
-    size = np.square(detail).sum(-1, keepdims=True)
-    corrected: Chroma = own + around + detail * (size / (size + DETAIL**2))
-    return corrected
+    return summed / total[..., None], known
+
+
+def _likeness(samples: Plane, picture: _Picture) -> Plane:
+    """How much pixels [h, w, 3] count whose luma should be that of the picture: [h, w], 0..1."""
+    weight: Plane = np.exp(-LUMA_FALLOFF * np.square(samples[..., 2] - picture.luma))
+    return weight
 
 
 def _neighbors(window: Sequence[_Picture], at: int, step: int, radius: int) -> Iterator[tuple[Plane, Plane]]:
     """The samples [h, w, 3] of each neighbor in one direction, warped to the frame, and where it shows the pixel."""
     last = min(len(window) - 1, at + radius) if step > 0 else max(0, at - radius)
-    height, width = window[at].luma.shape
-    here = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
-    place, visible = here, np.ones((height, width), np.float32)
+    here = _places(window[at].luma)
+    place, visible = here, np.ones_like(window[at].luma)
     for one, other in pairwise(range(at, last + step, step)):
         link = window[one].links[step]
         if one == at:
@@ -146,6 +197,12 @@ def _neighbors(window: Sequence[_Picture], at: int, step: int, radius: int) -> I
             visible = visible * _sampled(link.visible, place, cv2.BORDER_CONSTANT)  # outside: 0
             place = place + _sampled(link.flow, place)
         yield _sampled(window[other].samples, place), visible
+
+
+def _places(luma: Plane) -> Plane:
+    """x and y of each sample: [h, w, 2]."""
+    height, width = luma.shape
+    return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
 
 
 def _sampled(array: Plane, place: Plane, outside: int = 1) -> Plane:  # 1: BORDER_REPLICATE

@@ -39,7 +39,7 @@ def test_flicker_is_removed() -> None:
     lumas, true, shifted = film()
     steady = list(steady_chroma(zip(lumas, shifted, strict=True), {0}, RADIUS))
     assert len(steady) == FRAMES
-    assert flicker(steady, true) < 0.5 * flicker(shifted, true)  # by half
+    assert flicker(steady, true) < 0.1 * flicker(shifted, true)
     assert error(steady, true) < 10**-0.2 * error(shifted, true)  # by 2 dB
 
 
@@ -73,13 +73,14 @@ def test_no_color_crosses_a_cut() -> None:
     assert not np.array_equal(uncut[4], cut[4])
 
 
-@pytest.mark.parametrize("begin", [3, 6])
+@pytest.mark.parametrize("begin", [3, 5, 6, 8])
 def test_a_part_is_like_the_whole(begin: int) -> None:
     """A resumed run would differ from an uninterrupted one."""
     lumas, _, shifted = film()
     pictures = list(zip(lumas, shifted, strict=True))
     whole = list(steady_chroma(pictures, {0, 5}, RADIUS))
-    part = list(steady_chroma(pictures[begin - RADIUS :], {0, 5}, RADIUS, begin - RADIUS))[RADIUS:]
+    last = begin - 1, whole[begin - 1]
+    part = list(steady_chroma(pictures[begin - RADIUS :], {0, 5}, RADIUS, begin - RADIUS, last))[RADIUS:]
     assert all(np.array_equal(one, two) for one, two in zip(whole[begin:], part, strict=True))
 
 

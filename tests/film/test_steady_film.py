@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import av
@@ -88,10 +89,12 @@ def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     steady_film(plan_steady(old, new, tmp_path / "whole.mkv", settings=ARCHIVE))
     plan = plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE)
 
-    def stop(at):
-        if at.phase == "color" and at.frame > 50:
+    def stop(at, frame=50):
+        if at.phase == "color" and at.frame > frame:
             raise KeyboardInterrupt
 
+    with pytest.raises(Interrupted, match=r"the same command starts again\."):
+        steady_film(replace(plan), partial(stop, frame=20))
     with pytest.raises(Interrupted, match=r"the same command resumes at frame 48\."):
         steady_film(replace(plan), stop)
     receipt = steady_film(plan)
