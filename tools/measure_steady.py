@@ -1,6 +1,6 @@
 """Measure how much flicker `colormnet steady` removes from real clips, and what it changes in steady ones.
 
-    python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3] [--preview]
+    python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3] [--blend 0.85] [--preview]
 
 Each clip, which must be 8-bit 4:2:0, gives films with the same luma: two whose chroma is turned (hue) and multiplied
 (saturation) at random in each frame, normally distributed, twice as much in the strong one, and one with the same
@@ -27,6 +27,7 @@ import torch
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import colormnet_cli as cm  # noqa: E402
+from colormnet_cli.film import steadier  # noqa: E402
 from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
 from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
 from colormnet_cli.metrics.temporal import color_only, dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
@@ -106,8 +107,10 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=80)
     parser.add_argument("--radius", type=int, default=3)
+    parser.add_argument("--blend", type=float, default=steadier.BLEND)
     parser.add_argument("--preview", action="store_true")
     options = parser.parse_args()
+    steadier.BLEND = options.blend
     random = np.random.default_rng(0)
     kinds: dict[str, Change | None] = {
         "flicker": lambda: (random.normal(0, HUE), max(0.2, 1 + random.normal(0, SATURATION))),
