@@ -30,7 +30,7 @@ def train(
     session: Session,
     out: Annotated[Path, option(None, "Folder for checkpoints, weights and the log.", metavar="RUN", parser=path)],
     config: Annotated[
-        Literal["full", "preview", "deep-exemplar"],
+        Literal["full", "preview", "deep-exemplar", "steady"],
         option(None, "Network and training settings; other options override them."),
     ] = "full",
     data: Annotated[
@@ -78,7 +78,7 @@ def train(
     as_json: Json = False,
     progress: Form = "auto",
 ) -> None:
-    """Train ColorMNet or Deep Exemplar, or fine-tune it on your own films.
+    """Train ColorMNet, Deep Exemplar or a network against flicker, or fine-tune it on your own films.
 
     Examples:  [bold]colormnet train --data DAVIS --init pretrained --out runs/davis[/bold]
 

@@ -17,15 +17,18 @@ from ..color.lab import rgb_to_lab
 from ..errors import ColormnetError, MediaError, TrainingError, UsageError
 from ..media.clips import read_picture
 from ..opencv import cv2
+from ..weights import load_model
 from .clip_loss import draw_memory
 from .film_frames import Film, find_films, split_validation
+from .flicker import flickering, forgetful
 from .scenes import synthetic_clip, synthetic_clip_with_flow
 from .train_settings import TrainSettings
 
 __all__ = ["Batch", "FilmClips", "SyntheticClips", "TrainingData", "batches", "check_batch", "training_data"]
 
 # Lab [B, T, 3, H, W]; then the frames that each frame reads [B, T, 3], or for networks without a memory the flow
-# [B, T - 1, 2, H, W] and what was seen before [B, T - 1, 1, H, W], see `scenes.flow`
+# [B, T - 1, 2, H, W] and what was seen before [B, T - 1, 1, H, W], see `scenes.flow`; where flicker is removed, before
+# these flickering ab [B, T, 2, H, W], and behind them the same two to the first frame
 Batch = tuple[Tensor, ...]
 Image = NDArray[Any]  # RGB [H, W, 3]
 
@@ -49,6 +52,8 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
     if settings.synthetic == bool(settings.data):
         raise UsageError("Give either data, as folders of frames or videos, or synthetic clips to train on.")
     size = settings.crops[-1][1]
+    if settings.data and settings.steadies:
+        raise UsageError("Removing flicker is trained on synthetic clips, whose movement is known: leave films out.")
     if settings.data and settings.temporal_loss and not settings.reads_memory:
         raise UsageError(
             "The temporal loss needs synthetic clips, whose movement is known: for films, set temporal_loss to 0."
@@ -58,7 +63,8 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
             synthetic_clip(1, index, frames=_VALIDATION_FRAMES, size=size, jump=2, cut=0.0)
             for index in range(settings.validation_clips)
         )
-        return TrainingData(SyntheticClips(settings), [torch.from_numpy(clip) for clip in clips])
+        kind = FlickeringClips if settings.steadies else SyntheticClips
+        return TrainingData(kind(settings), [torch.from_numpy(clip) for clip in clips])
     films = find_films(settings.data, unpacked, shorter_side=2 * size, minimum=settings.frames)
     training, validation = split_validation(films, settings.validation_share, settings.seed, settings.frames)
     shown = (validation or training)[: settings.validation_clips]
@@ -73,12 +79,35 @@ class SyntheticClips(Dataset[Batch]):
 
     def __getitem__(self, k: int) -> Batch:
         settings, step = self.settings, k // self.settings.batch
-        size, jump = settings.at(settings.crops, step), settings.at(settings.jumps, step)
-        kind: dict[str, Any] = {"frames": settings.frames, "size": size, "jump": jump}
-        kind |= {"cut": settings.cut, "vivid": settings.vivid}
+        kind = _kind(settings, step)
         if not settings.reads_memory:
             return tuple(map(torch.from_numpy, synthetic_clip_with_flow(2 * settings.seed, k, **kind)))
         return torch.from_numpy(synthetic_clip(2 * settings.seed, k, **kind)), _memory_picks(settings, k)
+
+
+class FlickeringClips(Dataset[Batch]):
+    """Synthetic clips with and without flicker, generated on the fly; index k is the run's k-th sample."""
+
+    def __init__(self, settings: TrainSettings):
+        self.settings = settings
+        self.preview = load_model("preview").eval() if settings.preview_share else None
+
+    def __getitem__(self, k: int) -> Batch:
+        settings = self.settings
+        rng = np.random.default_rng((settings.seed, 11, k))
+        kind = _kind(settings, k // settings.batch)
+        lab, *motion = map(torch.from_numpy, synthetic_clip_with_flow(2 * settings.seed, k, to_first=True, **kind))
+        if self.preview is not None and rng.random() < settings.preview_share:
+            ab = forgetful(self.preview, lab)
+        else:
+            ab = torch.from_numpy(flickering(rng, lab[:, 1:].numpy()))
+        return lab, ab, *motion
+
+
+def _kind(settings: TrainSettings, step: int) -> dict[str, Any]:
+    """How synthetic clips are at a step."""
+    size, jump = settings.at(settings.crops, step), settings.at(settings.jumps, step)
+    return {"frames": settings.frames, "size": size, "jump": jump, "cut": settings.cut, "vivid": settings.vivid}
 
 
 class FilmClips(Dataset[Batch]):

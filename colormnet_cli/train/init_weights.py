@@ -83,7 +83,8 @@ def _random(settings: TrainSettings) -> Network:
         for name, parameter in model.named_parameters():
             if name.endswith((".scale1", ".scale2")) and not settings.freeze_transformer:
                 parameter.fill_(1.0)  # the default 1e-5 is for pretrained transformers; a random one would not learn
-            elif name.startswith(("decoder.predict.", "color.ab.")):  # first predictions: gray, or the raw readout
+            elif name.startswith(("decoder.predict.", "color.ab.", "deconv3.")):
+                # first predictions: gray, the raw readout, or no correction
                 parameter.mul_(0.0 if name.endswith("bias") else 0.1)
     return model
 

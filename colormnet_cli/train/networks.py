@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..networks.blind_consistency import BlindConsistency, BlindConsistencyConfig
 from ..networks.deep_exemplar import DeepExemplar, DeepExemplarConfig
 from ..networks.preview import new_network
 from ..networks.state_dict import Network
 from .clip_loss import ClipLoss
 from .exemplar_clip_loss import ExemplarClipLoss
+from .steady_clip_loss import SteadyClipLoss
 from .train_settings import TrainSettings
 
 __all__ = ["clip_loss", "network_of", "step_arguments"]
@@ -21,11 +23,15 @@ __all__ = ["clip_loss", "network_of", "step_arguments"]
 def network_of(settings: TrainSettings) -> Network:
     """With random weights."""
     config: Any = settings.network
+    if isinstance(config, BlindConsistencyConfig):
+        return BlindConsistency(**config.to_dict())
     return DeepExemplar(**config.to_dict()) if isinstance(config, DeepExemplarConfig) else new_network(config)
 
 
 def clip_loss(model: Any, settings: TrainSettings) -> nn.Module:
     """The network with its loss, which takes the tensors of a batch and `step_arguments`."""
+    if isinstance(model, BlindConsistency):
+        return SteadyClipLoss(model, settings)
     if isinstance(model, DeepExemplar):
         return ExemplarClipLoss(model, settings)
     model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)

@@ -1,4 +1,4 @@
-"""The settings of a training run and the two presets. A run saves its settings in settings.json."""
+"""The settings of a training run and the presets. A run saves its settings in settings.json."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from ..inference.device import DTYPES
+from ..networks.blind_consistency import BlindConsistencyConfig
 from ..networks.colormnet import ColorMNetConfig
 from ..networks.deep_exemplar import DeepExemplarConfig
 from ..networks.preview import PreviewConfig
@@ -23,11 +24,15 @@ _MINIMUM = {
     **dict.fromkeys(("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"), 1),
     **dict.fromkeys(("warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed"), 0),
     **dict.fromkeys(("l1_loss", "perceptual_loss", "contextual_loss", "smoothness_loss"), 0),
-    **dict.fromkeys(("adversarial_loss", "temporal_loss"), 0),
+    **dict.fromkeys(("adversarial_loss", "temporal_loss", "short_term_loss", "long_term_loss", "content_loss"), 0),
     "workers": 0,
     "frames": 2,
 }
-_SHARES = ("plain_share", "norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "validation_share")
+_SHARES = (
+    "plain_share", "norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "validation_share",
+    "preview_share",
+)  # fmt: skip
+_Network = ColorMNetConfig | DeepExemplarConfig | BlindConsistencyConfig
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -41,7 +46,7 @@ class TrainSettings:
         ValueError: a value is of another type, or out of range.
     """
 
-    network: ColorMNetConfig | DeepExemplarConfig = field(default_factory=ColorMNetConfig)
+    network: _Network = field(default_factory=ColorMNetConfig)
     init: str = "random"  # random, colormnet, pretrained (ImageNet and DINOv2), or a weight file
 
     # data
@@ -84,6 +89,12 @@ class TrainSettings:
     adversarial_loss: float = 0.2  # against a discriminator
     temporal_loss: float = 0.02  # of ab along the movement; synthetic clips only
 
+    # the weights of blind temporal consistency's losses, of ab/110, and its flicker; synthetic clips only
+    short_term_loss: float = 100.0  # change from the frame before, along the movement
+    long_term_loss: float = 100.0  # change from the first frame, along the movement
+    content_loss: float = 100.0  # difference from the clip without flicker
+    preview_share: float = 0.2  # share of clips whose flicker is that of the preview network, each frame colored alone
+
     # the run
     seed: int = 0
     precision: str = "fp32"  # fp32, fp16 or bf16 (autocast; the parameters stay float32)
@@ -100,7 +111,7 @@ class TrainSettings:
                 object.__setattr__(self, name, tuple(tuple(x) if isinstance(x, list) else x for x in value))
         if isinstance(self.network, dict):
             object.__setattr__(self, "network", _network(self.network))
-        if not isinstance(self.network, (ColorMNetConfig, DeepExemplarConfig)):
+        if not isinstance(self.network, _Network):
             raise ValueError(f"network must be a table of sizes, got {self.network!r}")
         self._check_ranges()
 
@@ -143,8 +154,13 @@ class TrainSettings:
 
     @property
     def reads_memory(self) -> bool:
-        """Whether the network is ColorMNet or the preview; Deep Exemplar has no memory."""
+        """Whether the network is ColorMNet or the preview; the others have no memory."""
         return isinstance(self.network, ColorMNetConfig)
+
+    @property
+    def steadies(self) -> bool:
+        """Whether the network removes flicker from colors, instead of coloring."""
+        return isinstance(self.network, BlindConsistencyConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON and for checkpoints."""
@@ -191,11 +207,13 @@ def _type_name(hint: Any) -> str:
     return _TYPES[hint]
 
 
-def _network(sizes: dict[str, Any]) -> ColorMNetConfig | DeepExemplarConfig:
+def _network(sizes: dict[str, Any]) -> _Network:
     """The network's configuration from JSON."""
     config: Any = ColorMNetConfig
     if {"detail_dim", "exemplar_weight"} & sizes.keys():
         config = PreviewConfig
+    elif "channels_in" in sizes:
+        config = BlindConsistencyConfig
     elif "width" in sizes:
         config = DeepExemplarConfig
     _check_types(config, sizes, prefix="network.")
@@ -203,7 +221,7 @@ def _network(sizes: dict[str, Any]) -> ColorMNetConfig | DeepExemplarConfig:
         minimum = 0 if name in ("local_radius", "vit_taken", "detail_dim") else 1
         if not isinstance(size, (bool, str)) and min(size if isinstance(size, (list, tuple)) else [size]) < minimum:
             raise ValueError(f"network.{name} must be at least {minimum}, got {size}")
-    found: ColorMNetConfig | DeepExemplarConfig = config(**sizes)
+    found: _Network = config(**sizes)
     return found
 
 
@@ -269,6 +287,20 @@ PRESETS = {
         schedule="cosine",
         weight_decay=0.0,
         clip_norm=10.0,
+    ),
+    "steady": TrainSettings(
+        network=BlindConsistencyConfig(channels_in=6, channels_out=2, width=16),
+        synthetic=True,
+        cut=0.0,
+        frames=7,
+        jumps=((0.0, 2),),
+        crops=((0.0, 96),),
+        steps=100_000,
+        lr=1e-4,
+        schedule="cosine",
+        weight_decay=0.0,
+        clip_norm=1.0,
+        half_weights=True,
     ),
 }
 

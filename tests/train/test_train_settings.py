@@ -55,7 +55,7 @@ def test_wrong_values_are_refused(wrong: dict[str, Any], message: str) -> None:
         preset("preview").with_overrides(**wrong)
 
 
-@pytest.mark.parametrize("name", ["full", "preview"])
+@pytest.mark.parametrize("name", ["full", "preview", "steady"])
 def test_settings_survive_json(name: str) -> None:
     """A run could not be resumed from its own settings.json."""
     settings = preset(name).with_overrides(lr=1, jumps=[[0, 2], [0.5, 3]], data=["a b", "ü"], synthetic=False)

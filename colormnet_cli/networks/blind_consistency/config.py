@@ -29,6 +29,11 @@ class BlindConsistencyConfig:
         """Channels of I, the film that does not flicker."""
         return (self.channels_in - 2 * self.channels_out) // 2
 
+    @property
+    def pad_multiple(self) -> int:
+        """What the sides of frames are multiples of."""
+        return 4
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a weight file."""
         return asdict(self)

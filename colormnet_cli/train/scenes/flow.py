@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from ...opencv import cv2
@@ -15,18 +13,21 @@ from .textures import Array
 __all__ = ["flows"]
 
 
-def flows(scene: Scene, animations: tuple[Animation, ...], times: Array) -> tuple[Array, Array]:
+def flows(
+    scene: Scene, animations: tuple[Animation, ...], times: Array, *, to_first: bool = False
+) -> tuple[Array, Array]:
     """For each frame but the first, where its pixels were in the frame before, and whether they were seen there.
 
     Args:
         animations: of each frame.
+        to_first: where they were in the first frame, instead of the one before.
 
     Returns:
-        [T - 1, 2, size, size] (x and y, in pixels, from a pixel to its place in the frame before) and
+        [T - 1, 2, size, size] (x and y, in pixels, from a pixel to its place in the other frame) and
         [T - 1, 1, size, size] (1 or 0).
     """
     layers = [_Layers(scene, animation, float(t)) for animation, t in zip(animations, times, strict=True)]
-    found = [now.to(before) for before, now in pairwise(layers)]
+    found = [now.to(layers[0] if to_first else layers[i]) for i, now in enumerate(layers[1:])]
     return np.stack([flow for flow, _ in found]), np.stack([seen for _, seen in found])
 
 

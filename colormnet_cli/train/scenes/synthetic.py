@@ -31,14 +31,26 @@ def synthetic_clip(
 
 
 def synthetic_clip_with_flow(
-    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1, vivid: float = 0.4
-) -> tuple[Array, Array, Array]:
-    """The same clip, and how its pixels move: see `flows`."""
+    seed: int,
+    index: int,
+    *,
+    frames: int = 8,
+    size: int = 128,
+    jump: int = 3,
+    cut: float = 0.1,
+    vivid: float = 0.4,
+    to_first: bool = False,
+) -> tuple[Array, ...]:
+    """The same clip, and how its pixels move: `flows` to the frame before, and with `to_first` also to the first."""
     lab, scene, animations, times, mirrored = _make(seed, index, frames, size, jump, cut, vivid)
-    flow, seen = flows(scene, animations, times)
+    found = list(flows(scene, animations, times))
+    if to_first:
+        found += flows(scene, animations, times, to_first=True)
     if mirrored:
-        flow, seen = flow[..., ::-1] * np.array([-1, 1], np.float32)[:, None, None], seen[..., ::-1]
-    return lab, np.ascontiguousarray(flow), np.ascontiguousarray(seen)
+        found = [array[..., ::-1] for array in found]
+        for flow in found[::2]:
+            flow[:, 0] *= -1
+    return lab, *map(np.ascontiguousarray, found)
 
 
 def _make(
