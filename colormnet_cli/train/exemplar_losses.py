@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..metrics.temporal import warp
+
 __all__ = [
     "contextual",
     "discriminator_loss",
@@ -15,7 +17,6 @@ __all__ = [
     "smooth_l1",
     "smoothness",
     "temporal",
-    "warped_back",
 ]
 
 _PLACES = 4096  # of a map, that `contextual` compares with each other
@@ -74,21 +75,12 @@ def _neighborhood(x: Tensor) -> Tensor:
     return torch.stack([padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3)], dim=2)
 
 
-def warped_back(before: Tensor, flow: Tensor) -> Tensor:
-    """The frame before [B, C, H, W] as this one: at each pixel, what was `flow` [B, 2, H, W] (x, y, in pixels) away."""
-    h, w = before.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(h, device=flow.device), torch.arange(w, device=flow.device), indexing="ij")
-    at = torch.stack((x, y)) + flow
-    size = at.new_tensor((w - 1, h - 1)).view(2, 1, 1).clamp_min(1)
-    return F.grid_sample(before, (2 * at / size - 1).permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
-
-
 def temporal(ab: Tensor, before: Tensor, flow: Tensor, visible: Tensor) -> Tensor:
     """Mean squared difference from the frame before, moved by the flow, where `visible` [B, 1, H, W] was seen there.
 
     Each frame counts as much as any other.
     """
-    difference = (ab - warped_back(before, flow)).square() * visible
+    difference = (ab - warp(before, flow)).square() * visible
     return (difference.sum(dim=(1, 2, 3)) / (ab.shape[1] * visible.sum(dim=(1, 2, 3))).clamp_min(1)).mean()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from colormnet_cli.train.exemplar_losses import warped_back
+from colormnet_cli.metrics.temporal import warp
 from colormnet_cli.train.scenes import synthetic_clip, synthetic_clip_with_flow
 
 
@@ -23,7 +23,7 @@ def test_moved_back_the_frame_before_is_the_frame(index: int) -> None:
     def error(before: torch.Tensor) -> float:
         return float(((before - ab[1:]).abs() * seen).sum() / seen.sum())
 
-    still, moved, opposite = error(ab[:-1]), error(warped_back(ab[:-1], flow)), error(warped_back(ab[:-1], -flow))
+    still, moved, opposite = error(ab[:-1]), error(warp(ab[:-1], flow)), error(warp(ab[:-1], -flow))
     assert moved < 0.4 * still < 0.4 * opposite
 
 
@@ -38,7 +38,7 @@ def test_moved_back_the_first_frame_is_the_frame(index: int) -> None:
     def error(before: torch.Tensor) -> float:
         return float(((before - ab[1:]).abs() * seen).sum() / seen.sum())
 
-    assert error(warped_back(first, flow)) < 0.4 * error(first)
+    assert error(warp(first, flow)) < 0.4 * error(first)
 
 
 def test_what_comes_from_behind_was_not_seen() -> None:
