@@ -28,6 +28,7 @@ __all__ = [
 
 DEFAULT_SIZE = 480  # the shorter side of the working resolution, of networks that have no other
 AUDIO = ("copy", "aac", "none")
+SHORTEST_WINDOW = 4  # seconds
 DIRECTIONS = ("forward", "backward", "both")
 
 
@@ -188,8 +189,11 @@ class ColorizeSettings(NetworkSettings, ShotSettings, RangeSettings, EncodingSet
     """Everything that can be set for a film, besides the model, the memory and the device."""
 
     only_shots: str | None = None  # "7,9-12": color these shots of the plan again, and keep the others as they are
+    split_long: float | None = None  # seconds: longer shots are cut into windows, which changes their colors
 
     def __post_init__(self) -> None:
+        if self.split_long is not None and self.split_long < SHORTEST_WINDOW:
+            raise UsageError(f"`split_long` is {self.split_long:g}: give at least {SHORTEST_WINDOW} seconds.")
         for part in (NetworkSettings, ShotSettings, RangeSettings, EncodingSettings):
             part.__post_init__(self)
 
@@ -207,6 +211,7 @@ class Progress:
     elapsed: float  # seconds of this run
     remaining: float | None  # seconds, estimated
     device_memory: int | None  # peak bytes on the device so far; None on the CPU
+    workers: int | None = None  # that color shots, where there are several
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -14,13 +14,17 @@ ROWS = (
     "_version errors wording timecode files settings opencv",
     "color networks",
     "metrics video weights inference media shots",
-    "film evaluation train bench",
+    "film",
+    "workers evaluation train bench",
     "cli",
 )
 # The same thing in several folders: parts of each network; a command and what it does.
 SHARED_NAMES = {"config", "decoder", "published_names", "colorize", "compare", "evaluate", "recolor", "verify"}
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts.split()}
-ONLY = {"typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}, "cv2": {"opencv"}}
+ONLY = {
+    "typer": {"cli"}, "rich": {"cli"}, "av": {"video"}, "huggingface_hub": {"weights"}, "cv2": {"opencv"},
+    "ray": {"workers"},
+}  # fmt: skip
 
 
 def imports() -> set[tuple[str, str]]:

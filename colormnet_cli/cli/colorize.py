@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from ..settings import ColorizeSettings, ColorSource, MemoryConfig
+from ..workers.choice import Workers, parse_devices
 from . import options as o
 from .batch import read_batch
 from .films import Request, run, show_plans
@@ -16,6 +17,7 @@ from .groups import CommandLine
 from .jobs import Job, check_jobs, for_file, output_path
 from .reporter import Reporter
 from .session import Session
+from .with_workers import network_of
 
 __all__ = ["register"]
 
@@ -53,6 +55,8 @@ def colorize(
         ),
     ] = None,
     auto_model: o.AutoModel = "ddcolor",
+    devices: o.Devices = None,
+    ray: o.Ray = None,
     progress: o.Form = "auto",
     as_json: o.Json = False,
     dry_run: o.DryRun = False,
@@ -69,16 +73,24 @@ def colorize(
 
       [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4[/bold]
 
+    The same by two GPUs (see docs/many-devices.md):
+
+      [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4 --devices cuda:0,cuda:1[/bold]
+
     Without any reference, by stills that a network colors:
 
       [bold]colormnet colorize old.mp4 --auto -o out.mp4[/bold]
     """
     if bool(films) == bool(batch):
         raise UsageError("Give films, or a list of films with --batch" + (", not both" if films else ""))
+    workers = None
+    if devices or ray:
+        workers = Workers(parse_devices(devices) if devices else (), ray)
+        network = network_of(network, workers)
     jobs = read_batch(batch, ctx) if batch else []
     for film in films or []:
         path = output_path(film, output, archive=settings.archive, several=len(films or []) > 1)
         jobs.append(Job(film, path, for_file(colors, film), settings, memory))
     check_jobs(jobs)
     with Reporter(session, progress) as reporter:
-        (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json, auto_model))
+        (show_plans if dry_run else run)(session, reporter, Request(jobs, network, as_json, auto_model, workers))

@@ -13,12 +13,14 @@ from .reporter import Reporter
 from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
 from .stills import color_missing
+from .with_workers import check_for_workers, color_dealt
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
     from ..settings import Progress
+    from ..workers.choice import Workers
     from .options import NetworkChoice
 
 __all__ = ["Request", "run", "show_plans"]
@@ -32,6 +34,7 @@ class Request:
     network: NetworkChoice
     as_json: bool
     auto_model: str = ""  # for films whose stills are colored without a reference
+    workers: Workers | None = None  # to which the shots are dealt
 
 
 def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan | None]]:
@@ -45,6 +48,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
         try:
             if job.prepares_plan:
                 job.check()
+            check_for_workers(job, request.workers)
             plans.append((job, None if job.prepares_plan else job.plan()))
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
@@ -68,7 +72,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
         for job, planned in plans:
             try:
                 plan = planned or _prepared_plan(session, reporter, request, job, ready)
-                receipts.append(_colorize_one(reporter, job, ready, plan))
+                receipts.append(_colorize_one(reporter, request, job, ready, plan))
             except ColormnetError as error:
                 if len(request.jobs) == 1:
                     raise
@@ -110,7 +114,11 @@ def _report_failures(request: Request, done: int) -> None:
         raise ColormnetError(f"{failed} of {len(request.jobs)} films could not be colorized, see above")
 
 
-def _colorize_one(reporter: Reporter, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan) -> Receipt:
+def _colorize_one(
+    reporter: Reporter, request: Request, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan
+) -> Receipt:
+    if request.workers is not None:
+        return color_dealt(reporter, request.workers, job, ready, plan)
     from ..film.colorize import colorize, for_network
 
     plan = for_network(plan, ready.model)

@@ -22,7 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.models import ArgumentInfo, OptionInfo
 
-from .options import OPTIONS, PANELS, SESSION
+from .options import OPTIONAL_VALUES, OPTIONS, PANELS, SESSION
 from .session import Session
 
 __all__ = ["CommandLine", "Group", "build"]
@@ -45,11 +45,22 @@ class _PlainTypes:
 
 
 class Command(_PlainTypes, TyperCommand):
-    pass
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _with_optional_values(args))
 
 
 class Group(_PlainTypes, TyperGroup):
     pass
+
+
+def _with_optional_values(args: Sequence[str]) -> list[str]:
+    """The arguments, with the value that an option has where none is given: it is the last, or another one follows."""
+    given: list[str] = []
+    for argument, following in zip(args, [*args[1:], "-"], strict=False):
+        given.append(argument)
+        if argument in OPTIONAL_VALUES and following.startswith("-"):
+            given.append(OPTIONAL_VALUES[argument])
+    return given
 
 
 class CommandLine(typer.Typer):

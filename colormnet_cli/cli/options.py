@@ -21,6 +21,7 @@ __all__ = [
     "MEMORY",
     "MESSAGES",
     "NETWORK",
+    "OPTIONAL_VALUES",
     "OPTIONS",
     "OUTPUT",
     "PANELS",
@@ -29,12 +30,14 @@ __all__ = [
     "VARIABLES",
     "AutoModel",
     "Device",
+    "Devices",
     "DryRun",
     "Form",
     "Json",
     "NetworkChoice",
     "Overwrite",
     "ProgressForm",
+    "Ray",
     "argument",
     "filled",
     "option",
@@ -92,6 +95,25 @@ def _device(text: str) -> str:
     return text
 
 
+def _devices(text: str) -> str:
+    from ..workers.choice import parse_devices
+
+    try:
+        parse_devices(text)
+    except UsageError as error:
+        raise typer.BadParameter(f"{text!r} is unknown: give such as cuda:0,cuda:1, or cpu:4") from error
+    return text
+
+
+def _address(text: str) -> str:
+    from ..workers.choice import check_address
+
+    try:
+        return check_address(text)
+    except UsageError as error:
+        raise typer.BadParameter(f"{text!r} is no address: give auto, local or HOST:PORT") from error
+
+
 def _time(text: str) -> str:
     try:
         parse_time(text)
@@ -145,6 +167,7 @@ def argument(metavar: str, help: str) -> Any:
     return typer.Argument(metavar=metavar, parser=path, help=help)
 
 
+OPTIONAL_VALUES = {"--ray": "auto"}  # what an option means without a value
 _COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
 
 # By the name of the field, whichever settings it is in
@@ -176,6 +199,13 @@ OPTIONS: dict[str, Any] = {
     ),
     "only_shots": option(
         None, "Color only these shots of the plan again; the others stay as they were.", metavar="7,9-12", parser=filled
+    ),
+    "split_long": option(
+        None,
+        "Cut shots of the plan that last longer into windows, which several workers can color. This changes the "
+        "result: each window has a memory of its own, and color passes over from one to the next in 24 frames.",
+        metavar="SECONDS",
+        min=4,
     ),
     "direction": option(
         NETWORK,
@@ -378,6 +408,26 @@ AutoModel = Annotated[
         metavar="NAME|PATH",
         parser=filled,
         autocompletion=_models,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    option(
+        NETWORK,
+        "Deal the shots of a plan to several workers, one for each device: cuda:0,cuda:1; cpu:4 are four workers.",
+        "--devices",
+        metavar="LIST",
+        parser=_devices,
+    ),
+]
+Ray = Annotated[
+    str | None,
+    option(
+        NETWORK,
+        "Deal the shots of a plan to the machines of a Ray cluster: to the one that runs here, or at HOST:PORT.",
+        "--ray",
+        metavar="[ADDRESS]",
+        parser=_address,
     ),
 ]
 Overwrite = Annotated[bool, OPTIONS["overwrite"]]

@@ -127,6 +127,7 @@ class Reporter:
             _State(
                 name, progress.phase, unit, progress.frame, progress.total, progress.fps, progress.elapsed,
                 progress.remaining, progress.device_memory,
+                note=f"{progress.workers} workers" if progress.workers else "",
             )
         )  # fmt: skip
 

@@ -24,8 +24,8 @@ _SIZE = 128  # shorter side at which pictures are compared
 def borrow(shots: Sequence[ScheduledShot], plan: Plan, colorizer: Colorizer) -> dict[int, int]:
     """For each shot without an exemplar, the one with exemplars whose still is most like its own, by numbers."""
     return most_alike(
-        [shot.number for shot in shots if not shot.references],
-        [shot.number for shot in shots if plan.references.get(shot.number)],
+        list(dict.fromkeys(shot.number for shot in shots if not shot.references)),
+        list(dict.fromkeys(shot.number for shot in shots if plan.references.get(shot.number))),
         lambda number: colorizer.compared(lightness_of_still(plan, number)),
         colorizer.likeness,
     )

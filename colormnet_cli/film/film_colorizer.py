@@ -85,19 +85,19 @@ class FilmColorizer:
             mixed.append(sum(weighted, torch.zeros(())) / sum(weights, torch.zeros(())))
         return torch.stack(mixed)
 
-    def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[int]) -> None:
-        """The next K frames, whose color is not wanted: only forward passes of these shots (by number) go on."""
+    def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[tuple[int, int]]) -> None:
+        """The next K frames, whose color is not wanted: only forward passes of these shots (by key) go on."""
         passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
         working = self.resampler.down(Ls)
         for one in passes:
-            if not one.backward and one.shot.number in shots:
+            if not one.backward and one.shot.key in shots:
                 self._begun(one).working_steps(working, Ls[0])
 
-    def can_go_on(self, frame: int, shots: Collection[int]) -> bool:
+    def can_go_on(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
         """Whether every forward pass of these shots that has begun before a frame and colors it is there."""
         passes = (one for one, _ in self.schedule.at(frame) if not one.backward and one.begin < frame)
-        return all(one in self._live for one in passes if one.shot.number in shots)
+        return all(one in self._live for one in passes if one.shot.key in shots)
 
     def forward(self, frame: int) -> FrameColorizer | None:
         """The forward pass that colors a frame; None where only backward passes do."""

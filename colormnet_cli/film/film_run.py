@@ -21,12 +21,13 @@ from ..video.segments import SegmentWriter, check_segments, read_segment, segmen
 from ..video.stream_packets import TimeRange
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
-from .frame_source import FrameSource
+from .frame_source import FrameSource, Place
 from .match_monitor import MatchMonitor
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
+from .schedule import Unit
 from .segment_encoders import SegmentEncoders, default_encoders
 from .segment_table import SegmentTable
 from .shot_cache import UnitEnd, unit_keys
@@ -44,6 +45,7 @@ class FilmRun(Run):
     plan: FilmPlan
     replaceable = ("shots",)
     skipped = 0  # frames, so far, on the way to the first one
+    known_places: Mapping[int, Place] = {}  # of frames that are reached by seeking
     _stamp: FileStamp | None = None  # of the film's file, if it is no longer that of the plan
 
     def __init__(self, plan: FilmPlan, *args: Any, **keywords: Any) -> None:
@@ -62,44 +64,61 @@ class FilmRun(Run):
         if self.plan.shots is None:
             return super().fingerprint()
         common = self.common_fingerprint()
-        keys = unit_keys(self.schedule, self.segments.frames, common)
+        keys = unit_keys(self.schedule, self.units, self.segments.frames, common)
         self.finished = FinishedUnits(self.plan.shots.folder / "segments", self.segments, keys)
         return {**common, "shots": [keys, self.plan.only_shots]}
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        """Those through which the run goes."""
+        return self.schedule.units
 
     @cached_property
     def segments(self) -> SegmentTable:
         """Which frames each segment has."""
-        return SegmentTable(self.schedule.units, SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"]))
+        return SegmentTable(self.units, self.segment_frames)
+
+    @property
+    def segment_frames(self) -> int:
+        """Frames of a segment."""
+        return SEGMENT_FRAMES.get(self.device.type, SEGMENT_FRAMES["cpu"])
+
+    def finished_units(self, position: int) -> dict[int, UnitEnd]:
+        """The units from a frame on that need no coloring, by their first frames."""
+        return self.finished.take(position, self.folder.path, self.plan.only_shots) if self.finished else {}
 
     # The loop
 
     def color(self) -> None:
         """Colorize every frame that an interrupted run has not, into segments."""
-        plan, done = self.plan, self.folder.checkpoint
-        for warning in plan.warnings:
+        for warning in self.plan.warnings:
             self.warn(warning)
+        self.color_frames()
+        counts = DecodeStatistics(**self._checkpoint.counts)
+        self.undecodable = counts.undecodable
+        for sentence in counts.warnings():
+            self.warn(sentence)
+        if (unlike := self.monitor.warning()) is not None:
+            self.warn(unlike)
+
+    def color_frames(self) -> None:
+        """The same, without warnings about the film."""
+        done = self.folder.checkpoint
         if done is not None:
             self.frames = self.resumed_at = done.frames
             log.info("resuming at frame %d", done.frames)
-            check_segments(self.folder.path, done.segments, plan.info.time_base)  # a lost segment is reported now
+            check_segments(self.folder.path, done.segments, self.plan.info.time_base)  # a lost segment is reported now
         self.meter.begin(self.frames)
         while (done := self.folder.checkpoint) is None or not done.complete:
             try:
                 self._color_from(done)
             except NotFiniteError as error:
                 self.widen_precision(error)
-        checkpoint = self._checkpoint
-        self.undecodable = DecodeStatistics(**checkpoint.counts).undecodable
-        for sentence in DecodeStatistics(**checkpoint.counts).warnings():
-            self.warn(sentence)
-        if (unlike := self.monitor.warning()) is not None:
-            self.warn(unlike)
 
     def _color_from(self, done: Checkpoint | None) -> None:
         """Colorize the frames that follow a checkpoint."""
         position = done.frames if done else 0
-        found = self.finished.take(position, self.folder.path, self.plan.only_shots) if self.finished else {}
-        units = UnitQueue(self.schedule, found, position)
+        units = UnitQueue(self.units, self.finished_units(position), position)
         self.reused = sum(unit.end - unit.begin for unit in units.units if units.is_finished(unit) and unit.end)
         colorizer = self.film_colorizer()
         if not colorizer.can_go_on(position, units.shots):
@@ -107,7 +126,8 @@ class FilmRun(Run):
             self.folder.discard()
             self.frames = self.resumed_at = 0
             return
-        places = {unit.end: end.place for unit in units.units if unit.end and (end := units.finished.get(unit.begin))}
+        places = {**self.known_places}
+        places |= {unit.end: end.place for unit in units.units if unit.end and (end := units.finished.get(unit.begin))}
         if done is not None:
             places[position] = done.checksums, done.counts
         first_pts = self._first_timestamp() if done is not None else 0

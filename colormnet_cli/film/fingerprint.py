@@ -17,8 +17,19 @@ from .schedule import Schedule
 
 __all__ = ["exemplars_identity", "fingerprint", "masks_identity", "model_sha256"]
 
-# Settings on which no frame depends
-_INDIFFERENT = ("overwrite", "resume", "strict", "audio", "lookahead", "encoders", "threads", "only_shots", "protect")
+# Settings on which no frame depends; `split_long` changes the shots of a plan, by which its frames are known
+_INDIFFERENT = (
+    "overwrite",
+    "resume",
+    "strict",
+    "audio",
+    "lookahead",
+    "encoders",
+    "threads",
+    "only_shots",
+    "protect",
+    "split_long",
+)
 _HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
 
 

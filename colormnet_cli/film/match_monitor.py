@@ -31,7 +31,7 @@ class MatchMonitor:
     def __init__(self, colorizer: Colorizer, exemplar: Callable[[str], Exemplar], every: int) -> None:
         self._colorizer, self._exemplar, self.every = colorizer, exemplar, max(1, every)
         self._known: OrderedDict[str, Any] = OrderedDict()
-        self._seen: list[tuple[int, float, float]] = []  # frame, seconds, match with the best exemplar
+        self.seen: list[tuple[int, float, float]] = []  # frame, seconds, match with the best exemplar
         self._due = 0
 
     def look(self, number: int, seconds: float, L: Tensor, sources: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ class MatchMonitor:
             return
         self._due = number + self.every
         own = self._colorizer.compared(small(L))
-        self._seen.append((number, seconds, max(self._colorizer.likeness(own, self._of(source)) for source in sources)))
+        self.seen.append((number, seconds, max(self._colorizer.likeness(own, self._of(source)) for source in sources)))
 
     def _of(self, source: str) -> Any:
         if source not in self._known:
@@ -52,7 +52,7 @@ class MatchMonitor:
 
     def mean(self, begin: int = 0, end: int | None = None) -> float | None:
         """The mean match of the frames [begin, end) that were looked at; None if there are none."""
-        found = [match for number, _, match in self._seen if begin <= number and (end is None or number < end)]
+        found = [match for number, _, match in self.seen if begin <= number and (end is None or number < end)]
         return round(sum(found) / len(found), 3) if found else None
 
     def warning(self) -> str | None:
@@ -62,7 +62,7 @@ class MatchMonitor:
             return None
         passages: list[list[tuple[float, float]]] = []  # of (seconds, match)
         before = False
-        for _, seconds, match in self._seen:
+        for _, seconds, match in self.seen:
             if match < unlike:
                 if not before:
                     passages.append([])
@@ -72,7 +72,7 @@ class MatchMonitor:
             return None
         longest = sorted(sorted(passages, key=len, reverse=True)[:_NAMED])
         named = ", ".join(f"{format_time(p[0][0], 0)} to {format_time(p[-1][0] + 1, 0)}" for p in longest)
-        share = sum(map(len, passages)) / len(self._seen)
+        share = sum(map(len, passages)) / len(self.seen)
         more = f" and {len(passages) - _NAMED} more passages" if len(passages) > _NAMED else ""
         return (
             f"The references show little of what is seen in {share:.0%} of the film ({named}{more}): colors there may "

@@ -39,6 +39,7 @@ from .shot_schedule import (
     shots_of_plan,
     with_mask,
 )
+from .windows import cut_into_windows
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
@@ -112,7 +113,7 @@ class FilmPlan:
             "source": str(info.path),
             "output": str(self.output),
             "references": list(self.references),
-            "shots": len(self.schedule.shots),
+            "shots": len({shot.number for shot in self.schedule.shots}),
             "shots_without_references": self.borrowing,
             "frames": self.frames,
             "width": info.width,
@@ -160,6 +161,8 @@ def plan_video(
         check_borrowing(scheduled, shots, settings)
         if settings.only_shots is not None:
             only = shot_numbers(settings.only_shots, [shot.number for shot in scheduled])
+        if settings.split_long is not None:
+            scheduled = cut_into_windows(scheduled, round(settings.split_long * info.rate))
     else:
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
     scheduled = with_mask(scheduled, settings.protect)
@@ -246,6 +249,10 @@ def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
         raise UsageError("A plan (`plan`) says which frames its pictures show: leave `ref_is_first` out.")
     if settings.only_shots is not None and not colors.plan:
         raise UsageError("`only_shots` takes shots of a plan: give that as well (`plan`).")
+    if settings.split_long is not None and not colors.plan:
+        raise UsageError(
+            "`split_long` cuts shots of a plan: find them with `colormnet shots FILM`, and give the plan (`plan`)."
+        )
 
 
 def _frame_at(moment: Timecode, info: VideoInfo) -> int:

@@ -39,11 +39,12 @@ class ProgressMeter:
         every: float = 0.1,
     ) -> None:
         self.total, self._callback, self._every = total, report, every
-        self._gpu = device if device is not None and device.type == "cuda" else None
+        self._gpu = device if device is not None and device.type == "cuda" and torch.cuda.is_available() else None
         self._began = time.monotonic()
         self._phase: Phase | None = None
         self._reported = 0.0
         self.average = 0.0  # frames colorized per second
+        self.workers: int | None = None  # that color the film, where these are several processes
         self.begin(0)
         if self._gpu is not None:
             torch.cuda.reset_peak_memory_stats(self._gpu)
@@ -81,7 +82,7 @@ class ProgressMeter:
         fps = _rate(since, (now, frame))
         remaining = max(0, total - frame) / fps if total is not None and fps > 0 else None
         memory = peak_memory(self._gpu) if self._gpu is not None else None
-        self._callback(Progress(phase, frame, total, fps, self.elapsed, remaining, memory))
+        self._callback(Progress(phase, frame, total, fps, self.elapsed, remaining, memory, self.workers))
 
 
 def _rate(begin: tuple[float, int], end: tuple[float, int]) -> float:

@@ -59,6 +59,7 @@ class Run(ABC):
         plan: what is done.
         model: from `load_model`.
         device, precision: where and how the network computes.
+        colorizer: of an earlier run with the same model, memory, device and precision.
     """
 
     replaceable: tuple[str, ...] = ()  # parts of the fingerprint for which an unfinished run is given up
@@ -75,11 +76,12 @@ class Run(ABC):
         precision: str,
         progress: ProgressCallback | None = None,
         observer: RunObserver | None = None,
+        colorizer: Colorizer | None = None,
     ) -> None:
         self.plan, self.model, self.device, self.precision = plan, model, device, precision
         self.memory, self.observer = memory or MemoryConfig(), observer or RunObserver()
         self.lookahead = plan.settings.lookahead or default_lookahead(device)
-        self.colorizer = Colorizer(model, self.memory, device, precision)
+        self.colorizer = colorizer or self.new_colorizer()
         self.weights = model_sha256(model)
         self.meter = ProgressMeter(plan.frames, progress, device, self.report_every)
         self.warnings: list[str] = []
@@ -89,6 +91,10 @@ class Run(ABC):
         self._references = [(path, FileStamp.of(path)) for path in paths]
         self._masks = [(Path(path), FileStamp.of(Path(path))) for path in masks_of(self.schedule.shots)]
         self.folder = ProgressFolder(plan.output, self.fingerprint(), plan.settings.resume, self.replaceable)
+
+    def new_colorizer(self) -> Colorizer:
+        """For this run's device and precision."""
+        return Colorizer(self.model, self.memory, self.device, self.precision)
 
     def run(self) -> Receipt:
         """Colorize every frame that an interrupted run has not, and write the output."""
@@ -253,7 +259,12 @@ class Run(ABC):
 
     def _set_precision(self, precision: str) -> None:
         self.precision = precision
-        self.colorizer = Colorizer(self.model, self.memory, self.device, precision)
+        self.colorizer = self.new_colorizer()
+
+    def goes_on(self) -> str:
+        """What the same command does after an interruption."""
+        done = self.folder.checkpoint.frames if self.folder.checkpoint and not self.folder.is_removed else 0
+        return f"resumes at {self.unit} {done}" if done else "starts again"
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -261,11 +272,9 @@ class Run(ABC):
         try:
             yield
         except KeyboardInterrupt as error:
-            done = self.folder.checkpoint.frames if self.folder.checkpoint and not self.folder.is_removed else 0
             total = f" of {self.about}{self.plan.frames}" if self.plan.frames else ""
-            where = f"resumes at {self.unit} {done}" if done else "starts again"
             at = f"{self.unit} {self.frames}{total}"
-            raise Interrupted(f"Interrupted at {at}: the same command {where}.") from error
+            raise Interrupted(f"Interrupted at {at}: the same command {self.goes_on()}.") from error
         except (OSError, OutputError) as error:
             if self.folder.is_removed:
                 raise OutputError(

@@ -39,6 +39,12 @@ class ScheduledShot:
     references: tuple[ShotReference, ...]
     dissolve: Transition | None = None  # from the shot before it
     mask: str | None = None  # the path of an image: what stays neutral
+    window: int = 0  # of a shot that is cut into windows: which one, from 1 on
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """By which it is told from all others."""
+        return self.number, self.window
 
     @property
     def placed(self) -> list[ShotReference]:
@@ -149,12 +155,12 @@ class Schedule:
 
     def passes_of(self, shot: ScheduledShot) -> list[Pass]:
         """Those of one shot."""
-        return self._by_shot[shot.number]
+        return self._by_shot[shot.key]
 
     @cached_property
-    def _by_shot(self) -> dict[int, list[Pass]]:
-        """By the shot's number."""
-        return {number: list(passes) for number, passes in groupby(self.passes, lambda one: one.shot.number)}
+    def _by_shot(self) -> dict[tuple[int, int], list[Pass]]:
+        """By the shot's key."""
+        return {key: list(passes) for key, passes in groupby(self.passes, lambda one: one.shot.key)}
 
     def _passes(self, shot: ScheduledShot) -> Iterator[Pass]:
         placed = shot.placed

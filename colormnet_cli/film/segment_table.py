@@ -11,15 +11,20 @@ __all__ = ["SegmentTable"]
 
 
 class SegmentTable:
-    """Segments of `frames` frames each, the last one of each unit shorter: none crosses the end of a unit."""
+    """Segments of `frames` frames each, the last one of each unit shorter: none crosses the end of a unit.
 
-    def __init__(self, units: Sequence[Unit], frames: int) -> None:
-        self.units, self.frames = tuple(units), frames
+    Args:
+        lead: so many units at the beginning have none: a pass only leads through them.
+    """
+
+    def __init__(self, units: Sequence[Unit], frames: int, lead: int = 0) -> None:
+        self.units, self.frames, self._lead = tuple(units), frames, lead
         self._begins = [unit.begin for unit in self.units]
         self._first = [0]  # the number of each unit's first segment
-        for unit in self.units[:-1]:
+        for index, unit in enumerate(self.units[:-1]):
             assert unit.end is not None  # for the type checker: only the last one may be open
-            self._first.append(self._first[-1] + -(-(unit.end - unit.begin) // frames))
+            count = 0 if index < lead else -(-(unit.end - unit.begin) // frames)
+            self._first.append(self._first[-1] + count)
 
     def number(self, frame: int) -> int:
         """Of the segment that has the frame."""
@@ -34,7 +39,9 @@ class SegmentTable:
 
     def before(self, frames: int) -> int:
         """How many segments so many frames fill, the last one perhaps partly."""
-        return self.number(frames - 1) + 1 if frames else 0
+        if not frames or self._unit(frames - 1) < self._lead:
+            return 0
+        return self.number(frames - 1) + 1
 
     def of(self, unit: Unit) -> range:
         """The numbers of a unit's segments; the unit is not open."""

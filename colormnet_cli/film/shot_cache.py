@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from ..media.reference_path import split_reference
 from ..video.reader import FrameChecksum
 from ..video.segments import segment_path
 from .frame_source import Place
-from .schedule import Pass, Schedule, ScheduledShot, Unit
+from .schedule import Schedule, ScheduledShot, Unit
 
 __all__ = ["ShotCache", "UnitEnd", "unit_keys"]
 
@@ -67,18 +68,38 @@ class ShotCache:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def find(self, key: str, segments: int) -> UnitEnd | None:
+        """Where a unit ends that is there with so many segments; one that is not whole is deleted."""
+        source = self.folder / key
+        try:
+            data = json.loads((source / "end.json").read_text())
+            if data["segments"] == segments and all(segment_path(source, i).is_file() for i in range(segments)):
+                return UnitEnd.from_json(data["end"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        shutil.rmtree(source, ignore_errors=True)
+        return None
+
     def keep(self, key: str, numbers: range, source: Path, end: UnitEnd) -> None:
-        """Keep a unit's segments, which have these numbers in a run's folder; completely or not at all."""
-        target, part = self.folder / key, self.folder / f".{key}.part"
+        """Keep a unit's segments, which have these numbers in a run's folder; completely or not at all.
+
+        Several processes may keep the same unit at once.
+        """
+        target, part = self.folder / key, self.folder / f".{key}-{uuid.uuid4().hex[:8]}.part"
         if target.exists():
             return
-        shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         for i, number in enumerate(numbers):
             _link(segment_path(source, number), segment_path(part, i))
         write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
         sync_folder(part)
-        os.replace(part, target)
+        try:
+            os.replace(part, target)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)
+            if not target.exists():
+                raise
+        sync_folder(self.folder)
 
     def prune(self, keys: Collection[str]) -> None:
         """Delete all but these units."""
@@ -99,21 +120,20 @@ def _link(source: Path, target: Path) -> None:
         os.replace(part, target)
 
 
-def unit_keys(schedule: Schedule, segment_frames: int, base: Mapping[str, Any]) -> list[str]:
-    """A hash for each unit of everything that its frames and segments depend on.
+def unit_keys(schedule: Schedule, units: Sequence[Unit], segment_frames: int, base: Mapping[str, Any]) -> list[str]:
+    """A hash for each of these units of everything that its frames and segments depend on.
 
     Args:
         base: what all frames of the film depend on: the film itself, settings, weights, …
     """
-    passes: dict[int, list[Pass]] = {}
-    for one in schedule.passes:
-        passes.setdefault(one.shot.number, []).append(one)
-    sources = {source: _identity(source) for one in schedule.passes for source in one.references}
+    passes = {shot.key: schedule.passes_of(shot) for unit in units for shot in unit.shots}
+    named = {source for several in passes.values() for one in several for source in one.references}
+    sources = {source: _identity(source) for source in named}
 
     def of_shot(shot: ScheduledShot) -> list[Any]:
         runs = [
             [one.begin, one.end, one.backward, one.anchor, [sources[source] for source in one.references]]
-            for one in passes[shot.number]
+            for one in passes[shot.key]
         ]
         mask = [] if shot.mask is None else [file_sha256(shot.mask)]
         return [shot.start, shot.end, str(shot.dissolve), runs, *mask]
@@ -122,7 +142,7 @@ def unit_keys(schedule: Schedule, segment_frames: int, base: Mapping[str, Any]) 
         content = [base, segment_frames, unit.begin, unit.end, [of_shot(shot) for shot in unit.shots]]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:40]
 
-    return [key(unit) for unit in schedule.units]
+    return [key(unit) for unit in units]
 
 
 def _identity(reference: str) -> Sequence[Any]:

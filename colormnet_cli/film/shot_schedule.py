@@ -107,7 +107,7 @@ def references_of(shots: Sequence[ScheduledShot]) -> tuple[str, ...]:
 
 def borrowing_shots(schedule: Schedule) -> list[int]:
     """Numbers of the shots without an exemplar."""
-    return [shot.number for shot in schedule.shots if not shot.references]
+    return list(dict.fromkeys(shot.number for shot in schedule.shots if not shot.references))
 
 
 def check_borrowing(shots: Sequence[ScheduledShot], plan: Plan, settings: RunSettings) -> None:

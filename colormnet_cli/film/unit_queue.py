@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..wording import listed
-from .schedule import Schedule, Unit
+from .schedule import Unit
 from .segment_table import SegmentTable
 from .shot_cache import ShotCache, UnitEnd
 
@@ -18,15 +18,16 @@ class UnitQueue:
     """The units from a position on.
 
     Args:
+        units: of the film, or of a part of it.
         finished: the units that are there, by their first frames.
         position: the first frame that is not done; a unit's first frame, or one within a unit that is not finished.
     """
 
-    def __init__(self, schedule: Schedule, finished: Mapping[int, UnitEnd], position: int) -> None:
-        self.units = [unit for unit in schedule.units if unit.end is None or unit.end > position]
+    def __init__(self, units: Sequence[Unit], finished: Mapping[int, UnitEnd], position: int) -> None:
+        self.units = [unit for unit in units if unit.end is None or unit.end > position]
         self.finished, self.position = finished, position
         due = [unit for unit in self.units if unit.begin not in finished]
-        self.shots = {shot.number for unit in due for shot in unit.shots}  # that are colored
+        self.shots = {shot.key for unit in due for shot in unit.shots}  # that are colored
 
     def is_finished(self, unit: Unit) -> bool:
         """Whether its segments are there."""
@@ -36,7 +37,7 @@ class UnitQueue:
         """The frames [begin, end) that are decoded: of units that are not finished, or through which a pass leads."""
         found: list[tuple[int, int | None]] = []
         for unit in self.units:
-            if not any(shot.number in self.shots for shot in unit.shots):
+            if not any(shot.key in self.shots for shot in unit.shots):
                 continue
             begin = max(unit.begin, self.position)
             if found and found[-1][1] == begin:
@@ -55,7 +56,7 @@ class FinishedUnits:
     """
 
     def __init__(self, folder: Path, segments: SegmentTable, keys: Sequence[str]) -> None:
-        self._cache, self._segments, self._keys = ShotCache(folder), segments, list(keys)
+        self.folder, self._cache, self._segments, self._keys = folder, ShotCache(folder), segments, list(keys)
         self._colored: dict[int, UnitEnd] = {}  # by this run, by their first frames
 
     def take(self, position: int, folder: Path, only: Collection[int]) -> dict[int, UnitEnd]:
@@ -85,6 +86,19 @@ class FinishedUnits:
                 "`only_shots`, or leave it out to color what has changed."
             )
         return finished
+
+    def places(self) -> dict[int, UnitEnd]:
+        """Where the units end that are there, by their first frames."""
+        found = {}
+        for unit, key in zip(self._segments.units, self._keys, strict=True):
+            count = len(self._segments.of(unit))
+            if count and (end := self._cache.find(key, count)) is not None:
+                found[unit.begin] = end
+        return found
+
+    def keys(self) -> dict[int, str]:
+        """Of the units, by their first frames."""
+        return {unit.begin: key for unit, key in zip(self._segments.units, self._keys, strict=True)}
 
     def note(self, unit: Unit, end: UnitEnd) -> None:
         """A unit is colored; its segments may not be on the disk yet."""

@@ -183,7 +183,8 @@ def release_memory(error: BaseException | None, device: torch.device) -> None:
 
 def peak_memory(device: torch.device) -> int | None:
     """Bytes at most so far: of the tensors on a CUDA device, elsewhere of the process."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else process_peak()
+    on_gpu = device.type == "cuda" and torch.cuda.is_available()
+    return torch.cuda.max_memory_allocated(device) if on_gpu else process_peak()
 
 
 def process_peak() -> int | None:

@@ -1,0 +1,55 @@
+"""`--devices` and `--ray`: what they need of a film, and how it is colored with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..workers.choice import Workers
+from .jobs import Job
+from .options import NetworkChoice
+from .reporter import Reporter
+from .running import Ready
+
+if TYPE_CHECKING:
+    from ..film.pictures_plan import PicturesPlan
+    from ..film.plan import FilmPlan
+    from ..film.receipt import Receipt
+
+__all__ = ["check_for_workers", "color_dealt", "network_of"]
+
+
+def network_of(network: NetworkChoice, workers: Workers) -> NetworkChoice:
+    """The choice of network with the device of this process: the first of the workers'."""
+    if not workers.devices:
+        return network
+    if network.device != "auto":
+        raise UsageError("--device and --devices contradict each other: name all devices with --devices")
+    return replace(network, device=workers.devices[0])
+
+
+def check_for_workers(job: Job, workers: Workers | None) -> None:
+    """Check, before anything is loaded, that a film has shots to deal."""
+    if workers is not None and not job.prepares_plan and job.colors.plan is None:
+        raise UsageError(
+            f"{job.source} is colored as one shot, which cannot be dealt to several workers: find its shots with "
+            "`colormnet shots`, color their pictures, and give --plan"
+        )
+
+
+def color_dealt(reporter: Reporter, workers: Workers, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan) -> Receipt:
+    """One film, its shots dealt to workers."""
+    from ..film.plan import FilmPlan
+    from ..workers.front import colorize_with_workers
+
+    assert isinstance(plan, FilmPlan)  # folders of images take no such options
+    return colorize_with_workers(
+        plan,
+        ready.model,
+        ready.path,
+        workers,
+        memory=job.memory,
+        precision=ready.precision,
+        progress=lambda p: reporter.film(job.source.name, p),
+    )

@@ -1,0 +1,81 @@
+"""Deals tasks to workers: the longest first, and a task whose worker was lost again, so many times."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from ..errors import ColormnetError
+from ..wording import listed
+from .tasks import Task
+
+__all__ = ["ATTEMPTS", "Dealer", "LostError"]
+
+ATTEMPTS = 3  # workers that a task is given to before the run ends
+
+
+class LostError(ColormnetError):
+    """All workers that were given a task have ended before they finished it."""
+
+
+class Dealer:
+    """What is to be colored, by whom does not matter.
+
+    Args:
+        tasks: all of them.
+        ready: numbers of those that can be begun; others follow by `add`.
+    """
+
+    def __init__(self, tasks: Iterable[Task], ready: Iterable[int] | None = None) -> None:
+        self._tasks = {task.number: task for task in tasks}
+        self._left = set(self._tasks)
+        self._lost: dict[int, list[str]] = {}
+        self._heap: list[tuple[int, int]] = []
+        for number in self._tasks if ready is None else ready:
+            self.add(number)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every task is."""
+        return not self._left
+
+    def add(self, number: int) -> None:
+        """A task can be begun."""
+        heapq.heappush(self._heap, (-self._tasks[number].frames, number))
+
+    def next(self) -> Task | None:
+        """The longest task that nobody works at; None where there is none now."""
+        while self._heap:
+            _, number = heapq.heappop(self._heap)
+            if number in self._left:
+                return self._tasks[number]
+        return None
+
+    def attempt(self, task: Task) -> int:
+        """How many workers were lost over it."""
+        return len(self._lost.get(task.number, ()))
+
+    def done(self, task: Task) -> None:
+        """A task is finished; it may be that by two workers."""
+        self._left.discard(task.number)
+
+    def lost(self, task: Task, reason: str) -> None:
+        """The worker that had a task has ended: another one gets it.
+
+        Raises:
+            LostError: it was the last attempt.
+        """
+        if task.number not in self._left:
+            return
+        reasons = self._lost.setdefault(task.number, [])
+        reasons.append(reason)
+        if len(reasons) >= ATTEMPTS:
+            raise LostError(
+                f"{task.name} could not be colored: {ATTEMPTS} workers ended over it ({listed(_unique(reasons))}); "
+                "finished shots are kept, and the same command tries it again."
+            )
+        self.add(task.number)
+
+
+def _unique(reasons: list[str]) -> list[str]:
+    return list(dict.fromkeys(reasons))

@@ -1,0 +1,154 @@
+"""A film whose shots are colored by workers, and joined by an ordinary run that finds all of them finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UsageError
+from ..film.film_run import FilmRun
+from ..film.plan import FilmPlan
+from ..film.shot_cache import UnitEnd
+from ..inference.colorizer import Colorizer
+from .dealer import Dealer
+from .places import PlaceFinder
+from .tasks import Task, due_tasks, tasks_of
+from .team import Done, Failed, Lost, Progressed, Team, TeamMaker
+from .unit_run import Order
+from .unit_worker import Setup
+
+__all__ = ["DealtRun", "check_dealable"]
+
+_WAIT = 0.2  # seconds for which the team is asked at once
+
+
+def check_dealable(plan: FilmPlan) -> None:
+    """Check that a film has several parts that can be colored independently.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if plan.shots is None:
+        raise UsageError(
+            f"{plan.info.path} is colored as one shot, which cannot be dealt to several workers: find its shots with "
+            "`colormnet shots`, color their pictures, and give the plan (`plan`)."
+        )
+    if len(tasks_of(plan.schedule)) == 1:
+        raise UsageError(
+            f"{plan.info.path} has one shot, which cannot be dealt to several workers: leave them out, or cut the shot "
+            "into windows, which changes its colors (`split_long`)."
+        )
+
+
+class DealtRun(FilmRun):
+    """One film with a plan, by workers.
+
+    Args:
+        team: makes the workers.
+        weights: the file that they load; the model of this run is from the same one.
+        threads: of the CPU, for each worker.
+        device: what the workers compute on; this process needs no such device.
+    """
+
+    def __init__(self, plan: FilmPlan, *args: Any, team: TeamMaker, weights: Path, threads: int, **more: Any) -> None:
+        check_dealable(plan)
+        self._team, self._weights, self._worker_threads = team, weights, threads
+        self._done: dict[int, int] = {}  # frames of each task that are colored, by its number
+        self._there = 0  # frames that were there before
+        self._dealing = False
+        super().__init__(plan, *args, **more)
+
+    def new_colorizer(self) -> Colorizer:
+        """Only for comparing pictures: on the CPU where the workers' device is not here."""
+        if self.device.type != "cuda" or torch.cuda.is_available():
+            return super().new_colorizer()
+        return Colorizer(self.model, self.memory, torch.device("cpu"), "fp32")
+
+    def color_frames(self) -> None:
+        if self.folder.checkpoint is None or not self.folder.checkpoint.complete:
+            self._dealing = True
+            self._deal()
+            self._dealing = False
+        super().color_frames()
+
+    def finished_units(self, position: int) -> dict[int, UnitEnd]:
+        """All of them; shots that are to be colored in any case have been."""
+        return self.finished.take(position, self.folder.path, ()) if self.finished else {}
+
+    def goes_on(self) -> str:
+        if not self._dealing:
+            return super().goes_on()
+        return "goes on, with any number of workers, and finished shots are kept"
+
+    @cached_property
+    def _keys(self) -> dict[int, str]:
+        assert self.finished is not None  # for the type checker: there is a plan
+        return self.finished.keys()
+
+    def _deal(self) -> None:
+        """Have everything colored that is not there."""
+        assert self.finished is not None  # for the type checker: there is a plan
+        self.folder.discard()  # the finished shots of a run by one device are kept; the one that it began is not
+        ends = self.finished.places()
+        if self.plan.only_shots:
+            super().finished_units(0)  # raises an error where another shot is not there
+        tasks = due_tasks(tasks_of(self.schedule), self.schedule, ends)
+        due = sum(task.end - task.begin for task in tasks)
+        self._there = (self.plan.frames or due) - due
+        if not tasks:
+            return
+        self._report()
+        units = self.schedule.units
+        known = {unit.end: ends[unit.begin].place for unit in units if unit.begin in ends and unit.end is not None}
+        starts = [task.start for task in tasks]
+        finder = PlaceFinder(self.plan, starts, known, self.finished.folder / "places.json")
+        with finder as places, self._team(self._setup()) as team:
+            self.meter.workers = team.size
+            self._work(tasks, places, team)
+        self.meter.workers = None
+
+    def _work(self, tasks: Sequence[Task], places: PlaceFinder, team: Team) -> None:
+        """Give the team one task after the other, as their places are found."""
+        dealer = Dealer(tasks, ())
+        while not dealer.is_done:
+            found = set(places.found())
+            for number in (task.number for task in tasks if task.start in found):
+                dealer.add(number)
+            while team.idle and (due := dealer.next()) is not None:
+                team.give(self._order(due, places, dealer.attempt(due)))
+            self._take_in(team, dealer)
+
+    def _setup(self) -> Setup:
+        plan = replace(self.plan, schedule=self.schedule)
+        return Setup.of(plan, self.memory, self._weights, self.weights, self.precision, self._worker_threads)
+
+    def _order(self, task: Task, places: PlaceFinder, attempt: int) -> Order:
+        keys = tuple(self._keys[unit.begin] for unit in self.schedule.units[task.first : task.stop])
+        resume = self.plan.settings.resume or attempt > 0
+        return Order(task, keys, places.place(task.start), keys[0], resume)
+
+    def _take_in(self, team: Team, dealer: Dealer) -> None:
+        """What the team has to say."""
+        for event in team.poll(_WAIT):
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Done):
+                self.monitor.seen = sorted({*self.monitor.seen, *event.outcome.seen})
+                dealer.done(event.order.task)
+                self._done[event.order.task.number] = event.order.task.end - event.order.task.begin
+            elif isinstance(event, Progressed):
+                self._done[event.order.task.number] = event.frames
+            elif isinstance(event, Lost):
+                self._done[event.order.task.number] = 0
+                dealer.lost(event.order.task, event.reason)
+                self.warn(f"A worker ended ({event.reason}): another one colors {event.order.task.name}.")
+        self._report()
+
+    def _report(self) -> None:
+        self.frames = self._there + sum(self._done.values())
+        self.meter.report("color", self.frames)

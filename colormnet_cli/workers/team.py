@@ -1,0 +1,69 @@
+"""What the dealing of shots needs to know of workers, whether they are processes or Ray actors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..errors import ColormnetError
+from .unit_run import Order
+from .unit_worker import Outcome, Setup
+
+__all__ = ["Done", "Event", "Failed", "Lost", "Progressed", "Team", "TeamMaker"]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """So many frames of an order are done."""
+
+    order: Order
+    frames: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The units of an order are in the plan folder."""
+
+    order: Order
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker that had an order has ended."""
+
+    order: Order
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error that another worker would have as well."""
+
+    error: ColormnetError
+
+
+Event = Progressed | Done | Lost | Failed
+
+
+class Team(AbstractContextManager["Team"], Protocol):
+    """Workers; leaving the with block ends them, and gives them time to save what they have begun."""
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+
+    @property
+    def idle(self) -> int:
+        """How many of them wait for an order."""
+
+    def give(self, order: Order) -> None:
+        """Give an order to one of these."""
+
+    def poll(self, seconds: float) -> list[Event]:
+        """What has happened since the last call; waits so long for something."""
+
+
+TeamMaker = Callable[[Setup], Team]

@@ -1,0 +1,101 @@
+"""A run over a few units of a film: what a worker does. It writes no film, only finished units into the plan folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NoReturn
+
+from ..errors import NotFiniteError, OutputError
+from ..film.film_run import FilmRun
+from ..film.frame_source import Place
+from ..film.plan import FilmPlan
+from ..film.schedule import Schedule, Unit
+from ..film.segment_table import SegmentTable
+from ..film.shot_cache import UnitEnd
+from .tasks import Task
+
+__all__ = ["Order", "UnitRun", "WorkerError"]
+
+
+class WorkerError(OutputError):
+    """A worker does not see the same film, pictures, weights or programs as the run that gives it tasks."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A task as it is given to a worker."""
+
+    task: Task
+    keys: tuple[str, ...]  # of the units to color
+    places: Mapping[int, Place]  # of the first frames, by which they are found without decoding the film from its start
+    folder: str  # name for the progress folder of the task, in the folder of finished units
+    resume: bool = True  # what another worker has begun
+
+
+class UnitRun(FilmRun):
+    """Colors the units of an order.
+
+    Args:
+        plan: of the film; its schedule is taken as it is.
+        order: what is to be colored.
+    """
+
+    replaceable = ("shots",)
+
+    def __init__(self, plan: FilmPlan, order: Order, *args: Any, **keywords: Any) -> None:
+        assert plan.shots is not None  # for the type checker: only films with a plan have several units
+        self.order, self.task = order, order.task
+        units = plan.schedule.units[self.task.lead : self.task.stop]
+        passes = [one for unit in units for shot in unit.shots for one in plan.schedule.passes_of(shot)]
+        own = replace(
+            plan,
+            output=plan.shots.folder / "segments" / f".{order.folder}",
+            references=tuple(dict.fromkeys(source for one in passes for source in one.references)),
+            settings=replace(plan.settings, resume=order.resume),
+            only_shots=(),
+        )
+        super().__init__(own, *args, **keywords)
+        self.known_places = order.places
+
+    def scheduled(self) -> Schedule:
+        return self.plan.schedule
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        return self.schedule.units[self.task.lead : self.task.stop]
+
+    @cached_property
+    def segments(self) -> SegmentTable:
+        return SegmentTable(self.units, self.segment_frames, self.task.first - self.task.lead)
+
+    def finished_units(self, position: int) -> dict[int, UnitEnd]:
+        passed = {unit.begin: UnitEnd((), {}) for unit in self.units if unit.begin < self.task.begin}
+        return passed | super().finished_units(position)
+
+    def color_units(self) -> None:
+        """Color what is not there of the units.
+
+        Raises:
+            WorkerError: they would not be the units that were ordered.
+            OutputError: they cannot be kept.
+        """
+        assert self.finished is not None  # for the type checker: there is a plan
+        keys = self.finished.keys()
+        own = [unit.begin for unit in self.units if unit.begin >= self.task.begin]
+        if tuple(keys[begin] for begin in own) != self.order.keys:
+            raise WorkerError(
+                f"A worker does not see the same as the run that gives it shots ({self.plan.info.path}, its plan, the "
+                "weights, or the versions of the programs differ): make them the same everywhere."
+            )
+        with self.explained(), self.folder, self._threads():
+            self.color_frames()
+        if self.finished is None or not all(begin in self.finished.places() for begin in own):
+            raise OutputError(f"{self.task.name} cannot be kept in {self.plan.output.parent}: make room there.")
+
+    def widen_precision(self, error: NotFiniteError) -> NoReturn:
+        raise error
+
+    def _first_timestamp(self) -> int:
+        return 0  # only a duration counts from it, and a plan has none

@@ -1,0 +1,226 @@
+"""Films whose shots are dealt: what is colored, and from where it is decoded. The worker is in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from colormnet_cli import colorize, plan_video
+from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
+from colormnet_cli.video import reader
+from colormnet_cli.workers import places
+from colormnet_cli.workers.choice import Workers, parse_devices
+from colormnet_cli.workers.dealt_run import DealtRun
+from colormnet_cli.workers.front import colorize_with_workers
+from colormnet_cli.workers.team import Done, Event, Failed, Lost
+from colormnet_cli.workers.unit_run import Order, WorkerError
+from colormnet_cli.workers.unit_worker import Setup, UnitWorker
+from support.planned_film import paint
+
+LENGTHS, SPANS = (9, 14, 20, 15, 12), {1: 4, 4: 6}
+BEGINS = [0, 13, 27, 47, 68]  # of the tasks, in frames; what follows on a dissolve begins behind it
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def film(studio):
+    return studio(LENGTHS, SPANS)
+
+
+@pytest.fixture(autouse=True)
+def _seeks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MIN_SEEK_FRAMES", 5)
+    monkeypatch.setattr(places, "MIN_SEEK_FRAMES", 5)
+
+
+class LocalTeam:
+    """One worker, in this process."""
+
+    size, fails = 1, 0
+
+    def __init__(self, setup: Setup) -> None:
+        self.worker, self.orders = UnitWorker(setup, "cpu"), list[Order]()
+        self.due: Order | None = None
+
+    def __enter__(self) -> LocalTeam:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def idle(self) -> int:
+        return int(self.due is None)
+
+    def give(self, order: Order) -> None:
+        self.orders.append(order)
+        self.due = order
+
+    def poll(self, seconds: float) -> list[Event]:
+        order, self.due = self.due, None
+        if order is None:
+            return []
+        try:
+            return [Done(order, self.worker.color(order, lambda _: None))]
+        except WorkerError as error:
+            return [Failed(error)]
+
+
+def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tuple[Any, list[Order]]:
+    """The receipt, and the orders that were given."""
+    teams = list[LocalTeam]()
+
+    def team(setup: Setup) -> LocalTeam:
+        teams.append(kind(setup))
+        return teams[-1]
+
+    plan = film.planned("dealt.mp4", **settings)
+    from colormnet_cli.film.colorize import for_network
+
+    run = DealtRun(
+        for_network(plan, film.model), film.model, None, device=film.model.device, precision="fp32", team=team,
+        weights=film.weights, threads=1,
+    )  # fmt: skip
+    return run.run(), [order for one in teams for order in one.orders]
+
+
+def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker would begin a frame early or late, or decode the film from its start for every shot."""
+    film.forget()
+    decoded = list[int]()
+    counting = reader.Reader._frame
+
+    def frame(self: Any, *more: Any) -> Any:
+        decoded.append(more[1])
+        return counting(self, *more)
+
+    monkeypatch.setattr(reader.Reader, "_frame", frame)
+    receipt, orders = color(film)
+    assert film.result("dealt.mp4") == film.expected
+    assert receipt.frames == receipt.reused == film.frames
+    assert sorted(order.task.begin for order in orders) == BEGINS
+    assert [order.task.frames for order in orders] == sorted((o.task.frames for o in orders), reverse=True)
+    assert [bool(order.places) for order in sorted(orders, key=lambda o: o.task.begin)] == [False] + 4 * [True]
+    assert decoded.count(0) <= 3  # by the search for places, and by the passes of the first shot
+    assert receipt.match is not None
+    assert not list((film.plan / "segments").glob("*part*"))
+
+
+def test_only_what_changed_is_dealt(film: Any) -> None:
+    """Hours would pass again for one corrected picture."""
+    color(film)
+    kept = (film.plan / "colored/0001.png").read_bytes()
+    paint(film.plan, 1, (90, -60))
+    _, orders = color(film)
+    assert [order.task.begin for order in orders] == [0]
+    (film.plan / "colored/0001.png").write_bytes(kept)
+    with pytest.raises(UsageError, match="no finished segments of"):
+        color(film, only_shots="3")
+    _, orders = color(film, only_shots="1")
+    assert [order.task.begin for order in orders] == [0]
+    assert film.result("dealt.mp4") == film.expected
+
+
+def test_a_film_that_one_device_has_begun_is_finished_by_workers(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gets a second card in the middle of a film would have to start again."""
+    film.forget()
+    monkeypatch.setattr("colormnet_cli.film.checkpoint.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setitem(SEGMENT_FRAMES, "cpu", 5)
+
+    def stop(at: Any) -> None:
+        if at.frame > 30:
+            raise KeyboardInterrupt
+
+    expected = film.alone()
+    film.forget()
+    with pytest.raises(KeyboardInterrupt):
+        colorize(film.planned("dealt.mp4"), film.model, device="cpu", progress=stop)
+    _, orders = color(film)
+    assert sorted(order.task.begin for order in orders) == BEGINS[2:]
+    assert film.result("dealt.mp4") == expected
+    film.forget()
+
+
+def test_damaged_segments_are_colored_again(film: Any) -> None:
+    """A file that is missing would end every later run."""
+    color(film)
+    next((film.plan / "segments").glob("*/segment-*")).unlink()
+    _, orders = color(film)
+    assert len(orders) == 1
+    assert film.result("dealt.mp4") == film.expected
+
+
+def test_windows_of_a_long_shot_are_the_same_by_one_and_by_several(studio: Any) -> None:
+    """--split-long would give other colors with every number of workers; or the same as without, and cost nothing."""
+    film = studio((8, 110))
+    expected = film.alone(split_long=4)
+    assert expected != film.expected
+    film.forget()
+    _, orders = color(film, split_long=4)
+    assert len(orders) >= 2
+    assert film.result("dealt.mp4") == expected
+    with pytest.raises(UsageError, match=r"`split_long` is 1: give at least 4 seconds"):
+        color(film, split_long=1)
+
+
+def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
+    """Shots of another film, or by other weights, would be joined into this one."""
+    film.forget()
+
+    class Elsewhere(LocalTeam):
+        def __init__(self, setup: Setup) -> None:
+            super().__init__(setup)
+            self.worker.plan = film.planned("x.mp4", guided=False)
+
+    with pytest.raises(WorkerError, match="A worker does not see the same as the run"):
+        color(film, Elsewhere)
+
+    class Wrong(LocalTeam):
+        def __init__(self, setup: Setup) -> None:
+            UnitWorker(Setup(setup.plan, setup.memory, setup.weights, "0" * 64, "fp32", 1), "cpu")
+
+    with pytest.raises(WorkerError, match="has other weights for a worker"):
+        color(film, Wrong)
+
+
+def test_a_lost_worker_is_reported(film: Any) -> None:
+    """Nobody would learn that a card or its memory is bad."""
+
+    class Losing(LocalTeam):
+        def poll(self, seconds: float) -> list[Event]:
+            if len(self.orders) == 1 and self.due is not None:
+                order, self.due = self.due, None
+                return [Lost(order, "SIGKILL")]
+            return super().poll(seconds)
+
+    film.forget()
+    receipt, _ = color(film, Losing)
+    assert any("A worker ended (SIGKILL): another one colors Shot" in warning for warning in receipt.warnings)
+    assert film.result("dealt.mp4") == film.expected
+
+
+def test_what_cannot_be_dealt_is_said(film: Any, studio: Any) -> None:
+    """Workers would start, and one of them do everything; or none would start, and nobody say why."""
+    two = Workers(devices=("cpu", "cpu"))
+    picture = str(film.plan / "colored/0001.png")
+    alone = plan_video(film.film, [picture], film.folder / "x.mp4")
+    with pytest.raises(UsageError, match="is colored as one shot, which cannot be dealt to several workers: find"):
+        colorize_with_workers(alone, film.model, film.weights, two)
+    with pytest.raises(UsageError, match=r"has one shot, which cannot be dealt .* \(`split_long`\)"):
+        colorize_with_workers(studio((20,)).planned("x.mp4"), film.model, film.weights, two)
+    with pytest.raises(UsageError, match="several kinds"):
+        Workers(devices=("cpu", "cuda:0"))
+    with pytest.raises(UsageError, match=r"`devices` is 'gpu': give such as cuda:0,cuda:1"):
+        parse_devices("gpu")
+    assert parse_devices("cuda:0, cuda:3") == ("cuda:0", "cuda:3")
+    assert parse_devices("cpu:3") == ("cpu",) * 3
+
+
+def test_a_damaged_film_is_an_error_with_strict(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for places would end without a word, and its shots would be waited for."""
+    film.forget()
+    monkeypatch.setattr(places.PlaceFinder, "_find", lambda _: (_ for _ in ()).throw(MediaError("damaged.")))
+    with pytest.raises(MediaError, match="damaged"):
+        color(film)

@@ -1,0 +1,94 @@
+"""Films colored by worker processes: the same film, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from colormnet_cli.errors import DeviceError
+from colormnet_cli.workers import process_team
+from colormnet_cli.workers.choice import Workers
+from colormnet_cli.workers.dealer import LostError
+from colormnet_cli.workers.front import colorize_with_workers
+from colormnet_cli.workers.process_team import ProcessTeam
+
+LENGTHS, SPANS = (9, 200, 290, 12, 30), {1: 4, 4: 6}  # more than 500 frames: workers seek
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def film(studio: Any) -> Any:
+    return studio(LENGTHS, SPANS)
+
+
+def color(film: Any, workers: int = 2, progress: Any = None) -> Any:
+    devices = Workers(devices=("cpu",) * workers)
+    return colorize_with_workers(film.planned("two.mp4"), film.model, film.weights, devices, progress=progress)
+
+
+def test_two_workers_give_the_identical_film(film: Any) -> None:
+    """A film would depend on how many cards a studio has."""
+    seen: list[tuple[int, int | None]] = []
+    receipt = color(film, progress=lambda p: seen.append((p.frame, p.workers)))
+    assert film.result("two.mp4") == film.expected
+    assert receipt.frames == film.frames
+    assert max(frame for frame, workers in seen if workers == 2) == film.frames
+
+
+class Killer:
+    """Kills workers that color, at random moments."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kills: int, longest: float) -> None:
+        self.left, self._longest, self._chance = kills, longest, random.Random(3)
+        enter = ProcessTeam.__enter__
+
+        def entered(team: ProcessTeam) -> ProcessTeam:
+            threading.Thread(target=self._work, args=(enter(team),), daemon=True).start()
+            return team
+
+        monkeypatch.setattr(ProcessTeam, "__enter__", entered)
+
+    def _work(self, team: ProcessTeam) -> None:
+        while self.left and team._members:
+            time.sleep(self._chance.uniform(0, self._longest))
+            busy = [member for member in team._members if member.order is not None and member.process.is_alive()]
+            if busy:
+                os.kill(self._chance.choice(busy).process.pid or 0, signal.SIGKILL)
+                self.left -= 1
+
+
+def test_workers_killed_at_random_moments_lose_nothing(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process that runs out of memory would cost the film, or leave a shot half-written in it."""
+    monkeypatch.setattr("colormnet_cli.workers.dealer.ATTEMPTS", 20)  # chance may choose one shot often
+    killer, warnings = Killer(monkeypatch, 10, longest=1.0), list[str]()
+    while killer.left:
+        film.forget()
+        warnings += color(film).warnings
+        assert film.result("two.mp4") == film.expected
+    assert any("SIGKILL" in warning for warning in warnings)
+
+
+def test_a_shot_that_ends_every_worker_is_named(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that no card can take would keep the run busy for ever, or end it without a word."""
+    film.forget()
+    killer = Killer(monkeypatch, 1000, longest=0.01)
+    with pytest.raises(LostError, match=r"^Shot 3 .* could not be colored: 3 workers ended over it \(SIGKILL"):
+        color(film, workers=1)
+    killer.left = 0
+    assert not (film.folder / "two.mp4.colormnet-part").exists()
+
+
+def test_workers_that_cannot_start_end_the_run(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device whose workers end at once would be tried for ever."""
+    film.forget()
+    monkeypatch.setattr(process_team, "_STARTS", 1)
+    monkeypatch.setattr(process_team, "work", partial(os._exit, 3))
+    with pytest.raises(DeviceError, match=r"No worker could be started \(cpu: exit code"):
+        color(film, workers=1)
