@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from colormnet_cli.networks.weight_file import save_network
-from support.commands import command, start, world  # noqa: F401 - fixtures
+from support.commands import command, start_python, world  # noqa: F401 - fixtures
 from support.networks import make_small_model
 from support.planned_film import make_planned_film
 
@@ -50,7 +50,7 @@ def ended(workers: list[psutil.Process]) -> bool:
 @pytest.mark.slow
 def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path) -> None:
     """Processes would go on without their command, on cards that others need; or finished shots would be lost."""
-    process = start([*COLORIZE, "--devices", "cpu:2"], folder)
+    process = start_python([*COLORIZE, "--devices", "cpu:2"], folder)
     workers = workers_at(process, 100)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -60,13 +60,13 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path
     assert not (folder / "out.mp4").exists()
     assert list((folder / "old-plan/segments").glob("[0-9a-f]*/end.json"))
 
-    process = start([*COLORIZE, "--devices", "cpu:2"], folder)
+    process = start_python([*COLORIZE, "--devices", "cpu:2"], folder)
     workers = workers_at(process, 0)
     process.kill()  # as where memory runs out
     process.wait(10)
     assert ended(workers)
 
-    process = start([*COLORIZE, "--devices", "cpu:1", "--json"], folder)
+    process = start_python([*COLORIZE, "--devices", "cpu:1", "--json"], folder)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     receipt: dict[str, Any] = json.loads(out)
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path
     for unit in (folder / "old-plan/segments").iterdir():
         if unit.is_dir():
             (unit / "end.json").unlink()
-    process = start([*COLORIZE, "--device", "cpu", "--overwrite"], folder)
+    process = start_python([*COLORIZE, "--device", "cpu", "--overwrite"], folder)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert (folder / "out.mp4").read_bytes() == dealt
