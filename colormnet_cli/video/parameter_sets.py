@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["H264Sets", "free_id", "is_independent", "merged_sets", "nal_length_size", "same_decoder"]
+__all__ = ["H264Sets", "free_id", "is_independent", "merged_sets", "nal_length_size", "same_decoder", "used_ids"]
 
 _H264_IDR, _H264_PICTURES = 5, range(1, 6)
 _HEVC_INDEPENDENT, _HEVC_PICTURES = range(16, 21), range(32)  # BLA and IDR; CRA goes on counting pictures
@@ -75,19 +75,24 @@ def merged_sets(film: bytes, passage: bytes) -> bytes | None:
     except (ValueError, IndexError):
         return None
     same = one.head[1] == other.head[1] and one.head[4] == other.head[4] and one.tail == other.tail
-    if not same or one.ids & other.ids or len(one.sps + other.sps) > 31 or len(one.pps + other.pps) > 255:
+    if not same or one.ids & other.ids or max(other.ids) > 31:
         return None
     head = one.head[:3] + bytes([max(one.head[3], other.head[3])]) + one.head[4:]  # the higher level
     return H264Sets(head, one.sps + other.sps, one.pps + other.pps, one.tail).write()
 
 
-def free_id(film: bytes) -> int | None:
-    """The smallest id that no parameter set of an H.264 film has."""
+def used_ids(film: bytes) -> list[int]:
+    """The ids of the parameter sets of an H.264 film; none where its extradata has none."""
     try:
-        taken = H264Sets.read(film).ids
+        return sorted(H264Sets.read(film).ids)
     except (ValueError, IndexError):
-        return None
-    return next((number for number in range(32) if number not in taken), None)
+        return []
+
+
+def free_id(film: bytes) -> int:
+    """The smallest id that no parameter set of an H.264 film has; up to 31 are allowed."""
+    taken = used_ids(film)
+    return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
 def nal_length_size(codec: str, extradata: bytes) -> int:

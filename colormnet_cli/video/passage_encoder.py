@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import OutputError
 from .encode import EncoderSpec, gray_planes
 from .mux import mux_film
-from .parameter_sets import free_id, merged_sets, same_decoder
+from .parameter_sets import free_id, merged_sets, same_decoder, used_ids
 from .probe import VideoInfo, open_input, video_stream
 from .segments import SegmentWriter
 from .stream_packets import TimeRange
@@ -30,19 +30,27 @@ def passage_encoder(info: VideoInfo, spec: EncoderSpec) -> tuple[EncoderSpec, by
     film, made = _describe(info.path), _trial(info, spec)
     if film.fits(made):
         return spec, film.extradata
-    number = free_id(film.extradata or b"") if spec.encoder == "libx264" else None
-    if number is not None:
-        options = dict(spec.options)
-        options["x264-params"] = ":".join(filter(None, (options.get("x264-params"), f"sps-id={number}")))
-        other = replace(spec, options=tuple(options.items()))
-        told = merged_sets(film.extradata or b"", _trial(info, other).extradata or b"")
-        if told is not None and film.is_like(made):
-            return other, told
+    if spec.encoder == "libx264" and film.is_like(made):
+        told = film.extradata or b""
+        for number in (*used_ids(told), free_id(told)):
+            other = _numbered(spec, number)
+            made = _trial(info, other)
+            if film.fits(made):
+                return other, told
+            if (both := merged_sets(told, made.extradata or b"")) is not None:
+                return other, both
     raise OutputError(
         f"{info.path} was encoded otherwise than {spec.encoder} would encode a passage of it "
         f"({film.difference(made)}): give the settings of the film (`codec`, `crf`, `preset`, `encoder_options`, "
         "`pix_fmt`), or its receipt (`receipt`)."
     )
+
+
+def _numbered(spec: EncoderSpec, number: int) -> EncoderSpec:
+    """The same x264 with another id for its parameter sets."""
+    options = dict(spec.options)
+    options["x264-params"] = ":".join(filter(None, (options.get("x264-params"), f"sps-id={number}")))
+    return replace(spec, options=tuple(options.items()))
 
 
 def write_passage(info: VideoInfo, spec: EncoderSpec, folder: Path) -> Path:
