@@ -41,6 +41,8 @@ from .errors import (
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
+    from .film.apply_color import apply_color as apply_color
+    from .film.apply_color import plan_apply as plan_apply
     from .film.array_frames import colorize_frames as colorize_frames
     from .film.colorize import colorize as colorize
     from .film.colorize import colorize_pictures as colorize_pictures
@@ -90,6 +92,7 @@ _EXPORTS = {
     "Progress": "settings",
     "Receipt": "film.receipt",
     "RecolorPlan": "film.recolor_plan",
+    "apply_color": "film.apply_color",
     "colorize": "film.colorize",
     "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
@@ -97,6 +100,7 @@ _EXPORTS = {
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",
+    "plan_apply": "film.apply_color",
     "plan_pictures": "film.pictures_plan",
     "plan_recolor": "film.recolor_plan",
     "plan_video": "film.plan",
@@ -133,6 +137,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "apply_color",
     "colorize",
     "colorize_frames",
     "colorize_pictures",
@@ -140,6 +145,7 @@ __all__ = [
     "lab_to_rgb",
     "load_model",
     "load_state",
+    "plan_apply",
     "plan_pictures",
     "plan_recolor",
     "plan_video",

@@ -188,6 +188,8 @@ class PicturesSettings(NetworkSettings, ShotSettings, RunSettings):
 class ColorizeSettings(NetworkSettings, ShotSettings, RangeSettings, EncodingSettings, RunSettings):
     """Everything that can be set for a film, besides the model, the memory and the device."""
 
+    chroma_out: str | Path | None = None  # .mkv: the color alone, for `apply_color`; or the output itself: nothing else
+    steady: bool = False  # remove flicker from the colors
     only_shots: str | None = None  # "7,9-12": color these shots of the plan again, and keep the others as they are
     split_long: float | None = None  # seconds: longer shots are cut into windows, which changes their colors
 
@@ -196,6 +198,10 @@ class ColorizeSettings(NetworkSettings, ShotSettings, RangeSettings, EncodingSet
             raise UsageError(f"`split_long` is {self.split_long:g}: give at least {SHORTEST_WINDOW} seconds.")
         for part in (NetworkSettings, ShotSettings, RangeSettings, EncodingSettings):
             part.__post_init__(self)
+        if self.chroma_out is not None and (path := Path(self.chroma_out)).suffix.lower() != ".mkv":
+            raise UsageError(f"`chroma_out` writes FFV1 in Matroska: call it {path.with_suffix('.mkv').name}.")
+        if self.steady and any(self.timecodes):
+            raise UsageError("The whole film is made steady: leave `start`, `end` and `duration` out.")
 
 
 @dataclass(frozen=True)
@@ -203,8 +209,8 @@ class Progress:
     """One report of a running job."""
 
     # seeking the start; coloring; propagating color backward; muxing the output; evaluating;
-    # finding shots; writing stills; coloring stills; verifying
-    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills", "automatic", "verify"]
+    # finding shots; writing stills; coloring stills; verifying; putting color on a film
+    phase: Literal["seek", "color", "backward", "join", "measure", "shots", "stills", "automatic", "verify", "apply"]
     frame: int  # frames done of `total`, including those of an earlier, interrupted run
     total: int | None  # None where the container does not say; estimated where it gives only a duration
     fps: float  # frames per second over the last few seconds of this run; 0 where not known yet

@@ -26,6 +26,7 @@ COMMANDS = (
     "shots",
     "stills",
     "recolor",
+    "apply",
     "steady",
     "verify",
     "train",

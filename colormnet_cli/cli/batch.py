@@ -15,7 +15,7 @@ from ..files import not_found
 from ..settings import ColorizeSettings, ColorSource, MemoryConfig
 from ..wording import did_you_mean
 from .groups import build
-from .jobs import Job, for_file, output_path
+from .jobs import Job, for_file, output_of
 
 __all__ = ["read_batch"]
 
@@ -80,11 +80,11 @@ def _job(folder: Path, row: dict[str, str], ctx: typer.Context) -> Job:
                 own[param.name] = [str(folder / reference) for reference in own[param.name]]
             elif param.name == "references_at":
                 own[param.name] = [(time, str(folder / image)) for time, image in own[param.name]]
-            elif param.name in ("output", "plan", "protect"):
+            elif param.name in ("output", "plan", "protect", "chroma_out"):
                 own[param.name] = folder / own[param.name]
     values = {**ctx.params, **own}
     settings = build(ColorizeSettings, values)
-    output = output_path(film, values["output"], archive=settings.archive, several="output" not in own)
+    output = output_of(film, values["output"], settings, several="output" not in own)
     colors = for_file(build(ColorSource, values), film)
     return Job(film, output, colors, settings, build(MemoryConfig, values))
 

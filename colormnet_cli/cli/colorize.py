@@ -14,7 +14,7 @@ from . import options as o
 from .batch import read_batch
 from .films import Request, run, show_plans
 from .groups import CommandLine
-from .jobs import Job, check_jobs, for_file, output_path
+from .jobs import Job, check_jobs, for_file, output_of
 from .reporter import Reporter
 from .session import Session
 from .with_workers import network_of
@@ -80,6 +80,10 @@ def colorize(
     Without any reference, by stills that a network colors:
 
       [bold]colormnet colorize old.mp4 --auto -o out.mp4[/bold]
+
+    Only the color, for `colormnet apply`:
+
+      [bold]colormnet colorize old.mp4 --ref photo.jpg --chroma-out color.mkv[/bold]
     """
     if bool(films) == bool(batch):
         raise UsageError("Give films, or a list of films with --batch" + (", not both" if films else ""))
@@ -89,7 +93,7 @@ def colorize(
         network = network_of(network, workers)
     jobs = read_batch(batch, ctx) if batch else []
     for film in films or []:
-        path = output_path(film, output, archive=settings.archive, several=len(films or []) > 1)
+        path = output_of(film, output, settings, several=len(films or []) > 1)
         jobs.append(Job(film, path, for_file(colors, film), settings, memory))
     check_jobs(jobs)
     with Reporter(session, progress) as reporter:

@@ -102,7 +102,9 @@ def plan_text(plan: FilmPlan | PicturesPlan, cost: Forecast) -> str:
         which = ", ".join(map(str, missing))
         count = f"{len(missing)} of {many(len(plan.schedule.shots), 'shot')}"
         lines.append(f"  shots     {count} {verb} no picture: {which}; they borrow from the shots most like them")
-    if "codec" in facts:
+    if (color := facts.get("chroma_out")) is not None:
+        lines.append(f"  color     {color}")
+    if "codec" in facts and color != facts["output"]:
         options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
         lines.append(f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}")
     lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts.get("streams", ())]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
 
-__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_path"]
+__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_of", "output_path"]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
 
@@ -34,6 +34,12 @@ class Job:
     @property
     def unit(self) -> str:
         return "image" if isinstance(self.settings, PicturesSettings) else "frame"
+
+    @property
+    def outputs(self) -> set[Path | None]:
+        """What is written."""
+        color = getattr(self.settings, "chroma_out", None)
+        return {self.output, *([Path(color)] if color is not None else [])}
 
     @property
     def prepares_plan(self) -> bool:
@@ -101,6 +107,13 @@ def output_path(film: Path, output: Path | None, *, archive: bool, several: bool
     return output
 
 
+def output_of(film: Path, output: Path | None, settings: ColorizeSettings, *, several: bool) -> Path:
+    """The same by the settings: without an output, but with a file for the color, that file alone is written."""
+    if output is None and settings.chroma_out is not None:
+        return Path(settings.chroma_out)
+    return output_path(film, output, archive=settings.archive, several=several)
+
+
 def check_jobs(jobs: Sequence[Job]) -> None:
     """Report what is wrong with the names of films, references and outputs.
 
@@ -115,10 +128,11 @@ def check_jobs(jobs: Sequence[Job]) -> None:
             )
     films_of: dict[Path | None, Path] = {}
     for job in jobs:
-        if other := films_of.get(job.output):
-            same = f"{job.source} is given twice" if job.source == other else f"{other} and {job.source}"
-            raise UsageError(f"{same}: both would become {job.output}")
-        films_of[job.output] = job.source
+        for path in job.outputs:
+            if other := films_of.get(path):
+                same = f"{job.source} is given twice" if job.source == other else f"{other} and {job.source}"
+                raise UsageError(f"{same}: both would become {path}")
+        films_of |= dict.fromkeys(job.outputs, job.source)
     check_references(jobs)
 
 

@@ -274,6 +274,13 @@ OPTIONS: dict[str, Any] = {
     ),
     "archive": option(OUTPUT, "Lossless: FFV1 in .mkv; other streams are copied.", "--archive"),
     "audio": option(OUTPUT, "Copy the audio streams, convert them to AAC, or leave them out."),
+    "chroma_out": option(
+        OUTPUT,
+        "Also write the color alone, for `colormnet apply`; without -o, nothing else.",
+        metavar="FILE.mkv",
+        parser=path,
+    ),
+    "steady": option(OUTPUT, "Remove flicker from the colors, within each shot.", "--steady"),
     "overwrite": option(OUTPUT, "Replace an existing output.", "--overwrite"),
     "resume": option(OUTPUT, "Continue an interrupted run of the same command.", "--resume/--no-resume"),
     "strict": option(

@@ -33,6 +33,7 @@ _PHASES = {
     "stills": "writing stills",
     "automatic": "coloring stills",
     "verify": "comparing",
+    "apply": "putting color on",
 }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from .lab import lab_to_rgb
 from .planes import LUMA_WEIGHTS, PlaneFormat, Siting
 
-__all__ = ["chroma_planes", "luma_to_lightness"]
+__all__ = ["chroma_planes", "luma_to_lightness", "to_chroma_grid"]
 
 
 def luma_to_lightness(y: Tensor, fmt: PlaneFormat) -> Tensor:
@@ -49,7 +49,7 @@ def chroma_planes(L_full: Tensor, ab_full: Tensor, fmt: PlaneFormat) -> tuple[Te
     chroma = torch.stack([(blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))], dim=-3)
     if fmt.bits > 12:  # there, rounding shows: what has no color would be one code beside neutral
         chroma = chroma * (ab_full != 0).any(-3, keepdim=True)
-    chroma = _to_grid(chroma, fmt.subsampling, fmt.siting)
+    chroma = to_chroma_grid(chroma, fmt.subsampling, fmt.siting)
     top = 2**fmt.bits - 1
     codes = (chroma * fmt.chroma_span + 2 ** (fmt.bits - 1)).round().clamp(0, top)
     dtype = torch.uint8 if fmt.bits == 8 else torch.int16 if fmt.bits < 16 else torch.int32
@@ -72,7 +72,7 @@ def _gray_lightness(gray: Tensor) -> Tensor:
     return (116 * f - 16).clamp(0, 100)
 
 
-def _to_grid(x: Tensor, step: tuple[int, int], siting: Siting) -> Tensor:
+def to_chroma_grid(x: Tensor, step: tuple[int, int], siting: Siting) -> Tensor:
     """Average [..,C,H,W] onto the chroma grid; where the grid hangs over, the last row or column is repeated."""
     for dim, cosited in ((-1, siting in ("left", "topleft")), (-2, siting == "topleft")):
         s = step[0] if dim == -1 else step[1]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -19,13 +20,13 @@ from ..video.pixel_formats import Plane, convert_luma
 from ..video.probe import VideoInfo
 from ..video.reader import Frame, Reader
 from ..video.segments import SegmentWriter, check_segments
-from ..video.stream_packets import TimeRange
 from ..video.stream_plan import StreamPlan
 from .checkpoint import SEGMENT_FRAMES, Checkpoint
 from .chroma_source import ChromaSource
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
+from .window import stream_window
 
 __all__ = ["ChromaPlan", "ChromaRun"]
 
@@ -43,6 +44,7 @@ class ChromaPlan:
     frames: int
     warnings: tuple[str, ...] = ()
     threads: int | None = None  # of PyTorch; None: as many as it has
+    phase: Literal["color", "apply"] = "color"  # in reports of the progress
 
 
 class ChromaRun:
@@ -50,6 +52,7 @@ class ChromaRun:
 
     def __init__(self, plan: ChromaPlan, progress: ProgressCallback | None = None) -> None:
         self.plan, self.frames, self.resumed_at = plan, 0, 0
+        self.notes: list[str] = []  # of muxing
         self.paths = plan.info, plan.color.info
         self.meter = ProgressMeter(plan.frames, progress)
         self.statistics = DecodeStatistics()  # of the film
@@ -63,12 +66,16 @@ class ChromaRun:
 
     def run(self) -> Receipt:
         """Write the film; resumes an interrupted run. Raises MediaError, OutputError, UsageError or Interrupted."""
+        self.work()
+        return self.receipt()
+
+    def work(self) -> None:
+        """The same without the receipt."""
         plan, threads = self.plan, torch.get_num_threads()
         torch.set_num_threads(plan.threads or threads)
         try:
             with self.folder:
-                segments = self._encode()
-                notes = self._mux(segments)
+                self.notes = self._mux(self._encode())
         except KeyboardInterrupt as error:
             done = self.folder.checkpoint.frames if self.folder.checkpoint else 0
             where = f"resumes at frame {done}" if done else "starts again"
@@ -78,6 +85,21 @@ class ChromaRun:
             raise cannot_write(plan.output, error) from error
         finally:
             torch.set_num_threads(threads)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth knowing, once the film is written."""
+        found = replace(self.statistics, colored=False).warnings()
+        return tuple(dict.fromkeys((*self.plan.warnings, *found, *self.notes)))
+
+    @property
+    def streams(self) -> tuple[dict[str, Any], ...]:
+        """For the receipt: what was done with the other streams."""
+        return tuple({"stream": s.name, "action": s.action, "note": s.note} for s in self.plan.streams)
+
+    def receipt(self) -> Receipt:
+        """What was done, and every warning."""
+        plan = self.plan
         return Receipt(
             inputs=tuple(FileRecord.of_input(info.path, info.stamp) for info in self.paths),
             references=(),
@@ -92,9 +114,9 @@ class ChromaRun:
             seconds=self.meter.elapsed,
             fps=self.meter.average,
             resumed_at=self.resumed_at,
-            streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),
+            streams=self.streams,
             undecodable=self.statistics.undecodable,
-            warnings=(*plan.warnings, *replace(self.statistics, colored=False).warnings(), *notes),
+            warnings=self.warnings,
         )
 
     def _encode(self) -> int:
@@ -114,7 +136,7 @@ class ChromaRun:
                 self.frames += 1
                 if self.frames % size == 0:
                     self.folder.save(Checkpoint(self.frames, writer.number, (), {}), plan.color.state())
-                self.meter.report("color", self.frames)
+                self.meter.report(plan.phase, self.frames)
             writer.close()
         finally:
             writer.abort()
@@ -127,7 +149,7 @@ class ChromaRun:
         """The frames from `begin` on, with their planes for the encoder."""
         plan, info, spec = self.plan, self.plan.info, self.plan.encoder
         first = max(0, begin - plan.color.margin)
-        reader = Reader(info, strict=plan.settings.strict)
+        reader = Reader(info, *plan.settings.timecodes, strict=plan.settings.strict)
         frames = islice(reader.frames(), first, None)
         for frame, (cb, cr) in plan.color.planes(frames, first, spec):
             if frame.number < begin:
@@ -140,9 +162,8 @@ class ChromaRun:
         """Mux the segments with the other streams, and give the output its name; returns warnings."""
         plan, path = self.plan, self.folder.path / f"muxed{self.plan.output.suffix}"
         report: Callable[[int], None] = lambda frame: self.meter.report("join", frame, self.frames)  # noqa: E731
-        notes = mux_film(
-            plan.info, plan.encoder, plan.streams, self.folder.path, segments, path, TimeRange(), report
-        )  # fmt: skip
+        window = stream_window(plan.info, plan.settings, self.folder.path, segments)
+        notes = mux_film(plan.info, plan.encoder, plan.streams, self.folder.path, segments, path, window, report)
         for info in self.paths:
             if not info.stamp.fits(info.path):
                 raise MediaError(f"{info.path} was replaced, changed or removed while it was read: start again.")

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..color.chroma import to_chroma_grid
 from ..video.encode import EncoderSpec
 from ..video.pixel_formats import Plane
 from ..video.probe import VideoInfo
 from ..video.reader import Frame
 from ..video.rgb import RgbFilm
+from .plan import output_format
+from .protection import Protection
 from .steadier import Chroma, steady_chroma
 
 __all__ = ["ChromaSource", "ColoredFilm", "SteadyChroma"]
@@ -76,11 +79,20 @@ class SteadyChroma:
         bits: of the film's luma.
         starts: frames with which shots begin.
         radius: of the average, in frames.
+        protection: of the steady chroma; that of the source must not be protected, since it moves.
     """
 
-    def __init__(self, source: ChromaSource, bits: int, starts: Collection[int], radius: int = 3) -> None:
+    def __init__(
+        self,
+        source: ChromaSource,
+        bits: int,
+        starts: Collection[int],
+        radius: int = 3,
+        protection: Protection | None = None,
+    ) -> None:
         self.source, self.bits, self.starts, self.margin = source, bits, tuple(starts), radius
         self._last: tuple[int, Chroma] | None = None  # number and chroma of the frame that came last
+        self.protection = protection
 
     @property
     def info(self) -> VideoInfo:
@@ -101,6 +113,10 @@ class SteadyChroma:
             frame = waiting.pop(0)
             if self._last is None or frame.number > self._last[0]:
                 self._last = frame.number, steady
+            kept = None if self.protection is None else self.protection.kept(frame.number)
+            if kept is not None:
+                fmt = output_format(spec)
+                steady = steady * to_chroma_grid(kept, fmt.subsampling, fmt.siting)[0].numpy()[..., None]
             yield frame, _codes(steady, spec.bits)
 
     def state(self) -> Mapping[str, Any]:

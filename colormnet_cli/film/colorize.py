@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -19,6 +19,7 @@ from .pictures_run import PicturesRun
 from .plan import FilmPlan, plan_video
 from .receipt import Receipt
 from .run import Run
+from .two_steps import colorize_in_two_steps
 
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
@@ -56,9 +57,11 @@ def colorize(
         raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
     plan, own = for_network(plan, model), model.device
     where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    how: dict[str, Any] = {"device": where, "precision": resolve_precision(precision, where), "progress": progress}
+    if isinstance(plan, FilmPlan) and (plan.settings.chroma_out is not None or plan.settings.steady):
+        return colorize_in_two_steps(plan, model, memory, **how)
     kind: type[Run] = FilmRun if isinstance(plan, FilmPlan) else PicturesRun
-    run = kind(plan, model, memory, device=where, precision=resolve_precision(precision, where), progress=progress)
-    return run.run()
+    return kind(plan, model, memory, **how).run()
 
 
 def for_network(plan: Plan, network: Network) -> Plan:

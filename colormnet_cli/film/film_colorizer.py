@@ -65,12 +65,16 @@ class FilmColorizer:
 
         No pass or shot begins or ends between them (`Schedule.next_change`).
         """
+        working, ab = self.working_steps(Ls, numbers)
+        return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
+
+    def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The same at the working size, nothing protected: lightness [K, 1, h, w] and ab [K, 2, h, w]."""
         working = self.resampler.down(Ls)
         passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
         colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
-        ab = colors[passes[0]] if len(passes) == 1 else self._mixed(colors, numbers)
-        return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
+        return working, colors[passes[0]] if len(passes) == 1 else self._mixed(colors, numbers)
 
     def _mixed(self, colors: Mapping[Pass, Tensor], numbers: Sequence[int]) -> Tensor:
         """ab [K, 2, h, w] by several passes to that of the frames; what a shot protects has no share in a dissolve."""

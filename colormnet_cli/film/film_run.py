@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -18,7 +18,6 @@ from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
-from ..video.stream_packets import TimeRange
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
 from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource, Place
@@ -33,6 +32,7 @@ from .segment_table import SegmentTable
 from .shot_cache import UnitEnd, unit_keys
 from .transfer import ChromaPlanes, download_chroma, upload_luma
 from .unit_queue import FinishedUnits, UnitQueue
+from .window import stream_window
 
 __all__ = ["FilmRun"]
 
@@ -185,6 +185,10 @@ class FilmRun(Run):
         self._look(batch[0], Ls[0])
         if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
             self.observer.started(first, Ls[0])
+        return self._planes(colorizer, Ls, numbers)
+
+    def _planes(self, colorizer: FilmColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]) -> ChromaPlanes:
+        """Lightness [1, H, W] of each frame to what the encoder needs."""
         return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
 
     def _look(self, frame: Frame, L: Tensor) -> None:
@@ -258,22 +262,18 @@ class FilmRun(Run):
         self._check_source()
         self.meter.begin(0)
         path = folder / f"muxed{plan.output.suffix}"
-        notes = mux_film(
-            plan.info,
-            plan.encoder,
-            plan.streams,
-            folder,
-            segments,
-            path,
-            self._window(segments),
-            lambda frame: self.meter.report("join", frame, self.frames),
-        )
-        for note in notes:
+        for note in self._mux(path, segments):
             self.warn(note)
         self._check_source()
         place_output(path, plan.output, plan.settings.overwrite)
         if self.finished is not None:
             self.finished.prune()
+
+    def _mux(self, path: Path, segments: int) -> list[str]:
+        """Write the film to `path`; returns warnings."""
+        plan, report = self.plan, lambda frame: self.meter.report("join", frame, self.frames)
+        window = stream_window(plan.info, plan.settings, self.folder.path, segments)
+        return mux_film(plan.info, plan.encoder, plan.streams, self.folder.path, segments, path, window, report)
 
     def _check_source(self) -> None:
         """Raise a MediaError if the film's file is not the one that was colorized: their streams must not be mixed."""
@@ -289,16 +289,6 @@ class FilmRun(Run):
                 f"{path} was replaced, changed or removed while it was colorized: put the original file back and give "
                 "the same command again; only muxing is left."
             )
-
-    def _window(self, segments: int) -> TimeRange:
-        """What of the other streams belongs to the colorized range; with a `start` the output begins at zero."""
-        plan, folder, unit = self.plan, self.folder.path, self.plan.info.time_base
-        begin = end = None
-        if plan.start is not None:
-            begin = self._first_timestamp() * unit
-        if plan.end is not None or plan.duration is not None:
-            end = read_segment(segment_path(folder, segments - 1)).end(plan.info.frame_duration) * unit
-        return TimeRange(begin, end, -begin if begin is not None else Fraction(0))
 
     def _first_timestamp(self) -> int:
         """Of the first colorized frame, in the film's time base."""

@@ -29,6 +29,8 @@ _INDIFFERENT = (
     "only_shots",
     "protect",
     "split_long",
+    "chroma_out",
+    "steady",
 )
 _HASHES: WeakKeyDictionary[torch.nn.Module, tuple[Any, str]] = WeakKeyDictionary()  # tensors' versions, and the hash
 

@@ -44,7 +44,17 @@ from .windows import cut_into_windows
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
-__all__ = ["FilmPlan", "as_colors", "check_video", "exemplar_reader", "losses", "plan_video", "planned_output"]
+__all__ = [
+    "FilmPlan",
+    "as_colors",
+    "check_video",
+    "exemplar_reader",
+    "losses",
+    "output_format",
+    "plan_video",
+    "planned_output",
+    "source_format",
+]
 
 _EXEMPLARS = 16  # images in memory: 25 MB each at 1080p
 
@@ -97,14 +107,12 @@ class FilmPlan:
     @property
     def source_planes(self) -> PlaneFormat:
         """Format of the film's luma."""
-        info = self.info
-        return PlaneFormat(info.layout.bits, info.full_range, info.matrix, info.layout.subsampling)  # type: ignore[arg-type]
+        return source_format(self.info)
 
     @property
     def output_planes(self) -> PlaneFormat:
         """Format of what the encoder gets."""
-        spec = self.encoder
-        return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, chroma_siting(spec))  # type: ignore[arg-type]
+        return output_format(self.encoder)
 
     def to_dict(self) -> dict[str, Any]:
         """For --dry-run: plain values."""
@@ -124,6 +132,8 @@ class FilmPlan:
             "seconds": info.duration,
             "source_codec": info.codec,
             "source_pix_fmt": info.pix_fmt,
+            "chroma_out": None if self.settings.chroma_out is None else str(self.settings.chroma_out),
+            "steady": self.settings.steady,
             "codec": spec.encoder,
             "container": spec.container,
             "pix_fmt": spec.pix_fmt,
@@ -133,6 +143,16 @@ class FilmPlan:
             "streams": [{"stream": s.name, "action": s.action, "note": s.note} for s in self.streams],
             "warnings": list(self.warnings),
         }
+
+
+def source_format(info: VideoInfo) -> PlaneFormat:
+    """Of a film's luma."""
+    return PlaneFormat(info.layout.bits, info.full_range, info.matrix, info.layout.subsampling)  # type: ignore[arg-type]
+
+
+def output_format(spec: EncoderSpec) -> PlaneFormat:
+    """Of what an encoder gets."""
+    return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, chroma_siting(spec))  # type: ignore[arg-type]
 
 
 def plan_video(
@@ -169,6 +189,7 @@ def plan_video(
     references, masks = references_of(scheduled), masks_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
     encoder, streams, notes = planned_output(info, output, inputs, settings)
+    _check_color_file(info, output, inputs, settings)
     check_masks(masks, info.upright_size)
     _check_start(info, start)  # last: it may have to read far
     exemplar, gray = exemplar_reader(references, allow_gray=shots is not None)  # last: it imports PyTorch
@@ -253,6 +274,19 @@ def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
         raise UsageError(
             "`split_long` cuts shots of a plan: find them with `colormnet shots FILM`, and give the plan (`plan`)."
         )
+
+
+def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], settings: ColorizeSettings) -> None:
+    """What `chroma_out` and `steady` need."""
+    if settings.steady:
+        from .steadier import check_side  # imports PyTorch
+
+        check_side(info)
+    if settings.chroma_out is not None:
+        path = Path(settings.chroma_out)
+        check_output(path, inputs, overwrite=True)  # what is there may be these very colors
+        if settings.steady and path == output:
+            raise UsageError("Colors alone (`chroma_out`) are not made steady: do that when they are put on the film.")
 
 
 def _frame_at(moment: Timecode, info: VideoInfo) -> int:

@@ -16,7 +16,7 @@ __all__ = ["ProgressMeter"]
 _WINDOW = 10.0  # seconds over which the rate is measured
 _SHORTEST = 0.1  # seconds over which it is measured at least
 
-Phase = Literal["seek", "color", "backward", "join", "measure"]
+Phase = Literal["seek", "color", "backward", "join", "measure", "apply"]
 
 
 class ProgressMeter:
@@ -72,7 +72,7 @@ class ProgressMeter:
             self._seen.popleft()
         if phase == "backward" and self._average_from is None:
             self._average_from = self._start
-        if phase == "color":
+        if phase in ("color", "apply"):
             self.average = _rate(self._average_from or self._start, (now, frame))
             self._average_from = self._average_from or (now, frame)
         if self._callback is None or (not is_new and now - self._reported < self._every and frame != total):

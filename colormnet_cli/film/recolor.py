@@ -207,7 +207,7 @@ class _Recoloring:
         where = f"{self.plan.film.info.path} does not show what {info.path} does in frame {gray.number}"
         check_likeness(self._luma(gray), colored.luma, bits, where)
 
-    def _colors(self, colorizer: FilmColorizer, batch: Sequence[Frame]) -> list[tuple[Plane, Plane] | None]:
+    def _colors(self, colorizer: FilmColorizer, batch: Sequence[Frame]) -> list[tuple[Plane, ...] | None]:
         """New Cb and Cr of consecutive frames; None for those that keep their color."""
         numbers = [gray.number for gray in batch]
         if not self.passage.share(numbers[0]):

@@ -98,10 +98,14 @@ class Run(ABC):
 
     def run(self) -> Receipt:
         """Colorize every frame that an interrupted run has not, and write the output."""
+        self.work()
+        return self.receipt()
+
+    def work(self) -> None:
+        """The same without the receipt."""
         with self.explained(), self.folder, self._threads():
             self.color()
             self.finish()
-        return self.receipt()
 
     @contextmanager
     def _threads(self) -> Iterator[None]:

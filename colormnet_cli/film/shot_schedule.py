@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
 
 __all__ = [
+    "bare_shots",
     "borrowing_shots",
     "check_borrowing",
     "check_shapes",
@@ -75,19 +76,24 @@ def shots_of_plan(plan: Plan) -> list[ScheduledShot]:
             f"{plan.folder} has no colored picture: color a copy of at least one of {plan.folder / 'stills'}, and put "
             f"it into {plan.folder / 'colored'} under the same name."
         )
-    spans = _spans(plan)
     shots = []
-    for row, (start, end, dissolve) in zip(plan.shots, spans, strict=True):
+    for row, shot in zip(plan.shots, bare_shots(plan), strict=True):
         references = [ShotReference(str(r.path), r.frame) for r in plan.references.get(row.number, ())]
         if not references:
             references = [
                 ShotReference(source) for other in row.lenders for source in _of_shot(plan, row.number, other)
             ]
-        mask = plan.masks.get(row.number)
-        shots.append(
-            ScheduledShot(row.number, start, end, tuple(references), dissolve, None if mask is None else str(mask))
-        )
+        shots.append(replace(shot, references=tuple(references)))
     return shots
+
+
+def bare_shots(plan: Plan) -> list[ScheduledShot]:
+    """The shots of a plan folder with their masks, but without exemplars."""
+    masks = {number: str(path) for number, path in plan.masks.items()}
+    return [
+        ScheduledShot(row.number, start, end, (), dissolve, masks.get(row.number))
+        for row, (start, end, dissolve) in zip(plan.shots, _spans(plan), strict=True)
+    ]
 
 
 def with_mask(shots: Sequence[ScheduledShot], mask: str | Path | None) -> list[ScheduledShot]:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MediaError
 from ..metrics.temporal import dis_flow, flow_scale, unoccluded_mask, warp
 from ..opencv import cv2
+from ..video.probe import VideoInfo
 
-__all__ = ["MIN_SIDE", "Chroma", "steady_chroma"]
+__all__ = ["Chroma", "check_side", "steady_chroma"]
 
 Plane = NDArray[np.float32]
 Chroma = Plane  # [h, w, 2]: Cb and Cr on the chroma grid, -0.5 to 0.5
@@ -31,6 +33,13 @@ OUTLIER = 0.06  # chroma further from the median than this counts little
 BLEND = 0.85  # share of the last steady frame where it shows the pixel: the larger, the steadier and the less sharp
 DETAIL = 0.012  # of a correction that is finer than its surroundings, less than this is mostly blur of warping
 EDGE = 1e-3  # variance of luma (0..1) that is an edge for the guided filter
+
+
+def check_side(info: VideoInfo) -> None:
+    """Raise a MediaError where a film is too small for optical flow."""
+    if min(info.width, info.height) < MIN_SIDE:
+        size = f"{info.width}×{info.height}"
+        raise MediaError(f"{info.path} is {size}: motion needs at least {MIN_SIDE}×{MIN_SIDE} pixels.")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ColoredFilm, SteadyChroma
 from .plan import losses, planned_output
 from .receipt import Receipt
-from .steadier import MIN_SIDE
+from .steadier import check_side
 
 __all__ = ["plan_steady", "steady_film"]
 
@@ -73,8 +73,7 @@ def _check_sizes(one: VideoInfo, other: VideoInfo) -> None:
             for info in (one, other)
         ]
         raise MediaError(f"{sizes[0]}, {sizes[1]}: give two films of the same size and orientation.")
-    if min(one.width, one.height) < MIN_SIDE:
-        raise MediaError(f"{one.path} is {one.width}×{one.height}: motion needs at least {MIN_SIDE}×{MIN_SIDE} pixels.")
+    check_side(one)
 
 
 def _check_same_film(one: VideoInfo, other: VideoInfo) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..color.chroma import chroma_planes, luma_to_lightness
 from ..color.planes import PlaneFormat
 
-__all__ = ["ChromaPlanes", "download_chroma", "upload_luma"]
+__all__ = ["ChromaPlanes", "download", "download_chroma", "upload_luma"]
 
 
 def upload_luma(luma: NDArray[Any], fmt: PlaneFormat, device: torch.device) -> Tensor:
@@ -28,21 +28,21 @@ def upload_luma(luma: NDArray[Any], fmt: PlaneFormat, device: torch.device) -> T
 
 @dataclass(frozen=True)
 class ChromaPlanes:
-    """Cb and Cr of a batch of frames, while they are copied from the device."""
+    """Cb and Cr (or all planes) of a batch of frames, while they are copied from the device."""
 
-    planes: Sequence[tuple[Tensor, Tensor]]
+    planes: Sequence[tuple[Tensor, ...]]
     finite: Tensor  # of each frame, whether all its colors are
     arrived: Any = None  # the CUDA event after which the planes are complete
 
     @property
     def nbytes(self) -> int:
         """Bytes of all planes."""
-        return sum(cb.nbytes + cr.nbytes for cb, cr in self.planes)
+        return sum(plane.nbytes for planes in self.planes for plane in planes)
 
-    def numpy(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    def numpy(self) -> list[tuple[NDArray[Any], ...]]:
         """uint8 at 8 bits, uint16 above; waits for the device."""
         self._wait()
-        return [(_unsigned(cb), _unsigned(cr)) for cb, cr in self.planes]
+        return [tuple(map(_unsigned, planes)) for planes in self.planes]
 
     def first_not_finite(self) -> int | None:
         """Which frame of the batch is the first whose colors are not all finite; waits for the device."""
@@ -57,13 +57,18 @@ class ChromaPlanes:
 @torch.inference_mode()
 def download_chroma(Ls: Sequence[Tensor], abs_: Sequence[Tensor], fmt: PlaneFormat) -> ChromaPlanes:
     """Lightness [1, H, W] and ab [2, H, W] of each frame to chroma planes on the CPU; does not wait for the device."""
-    planes = [chroma_planes(L, ab, fmt) for L, ab in zip(Ls, abs_, strict=True)]
+    return download([chroma_planes(L, ab, fmt) for L, ab in zip(Ls, abs_, strict=True)], abs_)
+
+
+@torch.inference_mode()
+def download(planes: Sequence[tuple[Tensor, ...]], abs_: Sequence[Tensor]) -> ChromaPlanes:
+    """Planes of each frame, made from its ab, to the CPU; does not wait for the device."""
     finite = torch.stack([ab.isfinite().all() for ab in abs_])
-    device = Ls[0].device
+    device = finite.device
     if device.type != "cuda":
-        return ChromaPlanes([(cb.cpu(), cr.cpu()) for cb, cr in planes], finite.cpu())
+        return ChromaPlanes([tuple(plane.cpu() for plane in frame) for frame in planes], finite.cpu())
     arrived: Any = torch.cuda.Event(blocking=True)  # else the waiting thread takes a core that the encoder needs
-    copies, finite = [(_copy(cb), _copy(cr)) for cb, cr in planes], _copy(finite)
+    copies, finite = [tuple(map(_copy, frame)) for frame in planes], _copy(finite)
     arrived.record(torch.cuda.current_stream(device))
     return ChromaPlanes(copies, finite, arrived)
 

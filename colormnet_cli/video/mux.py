@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -78,17 +78,19 @@ def mux_film(
     path: Path,
     part: TimeRange,
     progress: Callable[[int], None],
+    tags: Mapping[str, str] = {},
 ) -> list[str]:
     """Write segments 0 … `count` − 1 of `folder`, and the source's other streams, to `path`; fsync it.
 
     Args:
         part: what of the other streams belongs to the film.
         progress: called with the number of video packets written so far.
+        tags: of the file, besides those of the source.
 
     Returns:
         Warnings: one for each stream with damaged packets, and one where timestamps had to be rounded.
     """
-    muxer = _Muxer(info, spec, folder, count, part, progress)
+    muxer = _Muxer(info, spec, folder, count, part, progress, tags)
     warnings = muxer.write(path, plans)
     if spec.container in ("matroska", "webm") and not muxer.summary.whole_milliseconds:
         warnings.append(f"{path.suffix} stores timestamps in milliseconds: frames moved by up to half a millisecond.")
@@ -108,9 +110,10 @@ class _Muxer:
         count: int,
         part: TimeRange,
         progress: Callable[[int], None],
+        tags: Mapping[str, str],
     ) -> None:
         self.info, self.spec, self.folder, self.count, self.part = info, spec, folder, count, part
-        self.progress = progress
+        self.progress, self.tags = progress, tags
         self.summary = check_segments(folder, count, info.time_base)
 
     def write(self, path: Path, plans: tuple[StreamPlan, ...]) -> list[str]:
@@ -144,6 +147,7 @@ class _Muxer:
     def _write(self, path: Path, plans: tuple[StreamPlan, ...]) -> dict[int, CopiedStream]:
         with open_input(self.info.path) as source, open_output(path, self.info, self.spec) as output:
             video, copies = _add_streams(output, source, self.info, self.spec, plans, self.part)
+            output.metadata.update(self.tags)
             output.start_encoding()
             if (video.codec_context.extradata or b"") != self.summary.extradata:
                 raise OutputError(

@@ -28,11 +28,14 @@ _WAIT = 0.2  # seconds for which the team is asked at once
 
 
 def check_dealable(plan: FilmPlan) -> None:
-    """Check that a film has several parts that can be colored independently.
+    """Check that a film has several parts that can be colored independently, and is colored in one step.
 
     Raises:
-        UsageError: it has not.
+        UsageError: it has not, or is not.
     """
+    if plan.settings.steady or plan.settings.chroma_out is not None:
+        what = "`steady` removes flicker" if plan.settings.steady else "`chroma_out` keeps colors"
+        raise UsageError(f"{what} only where one device colors {plan.info.path}: leave the workers out.")
     if plan.shots is None:
         raise UsageError(
             f"{plan.info.path} is colored as one shot, which cannot be dealt to several workers: find its shots with "

@@ -1,4 +1,6 @@
-"""Run by test_checkpoint.py: kills a run twenty times at random moments and resumes it; prints the result.
+"""Run by tests: kills a run many times at random moments and resumes it; prints the result.
+
+The run makes a film, or with "color" as the last argument the file of its color.
 
 Everything is imported once, and each run is a fork of this process, so that a kill costs no start of Python.
 """
@@ -21,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from colormnet_cli import ColorizeSettings, colorize_video  # noqa: E402
 from colormnet_cli.film import checkpoint  # noqa: E402
+from support.films import packets_of  # noqa: E402
 from support.networks import make_small_model  # noqa: E402
 
-KILLS = 20
+KILLS = {".mp4": 20, ".mkv": 8}  # by what is made
 
 logging.disable(logging.CRITICAL)
 
@@ -39,7 +42,12 @@ def start(source: str, photo: str, output: str, encoders: int = 1) -> int:
             [photo],
             output,
             model=model,
-            settings=ColorizeSettings(size=32, overwrite=True, encoders=encoders),
+            settings=ColorizeSettings(
+                size=32,
+                overwrite=True,
+                encoders=encoders,
+                chroma_out=output if output.endswith(".mkv") else None,
+            ),
             device="cpu",
         )
         os._exit(0)
@@ -58,17 +66,23 @@ def wait(child: int, seconds: float) -> int | None:
     return None
 
 
-def main(source: str, photo: str, folder: str, encoders: str) -> None:
+def content(path: Path) -> list[bytes]:
+    """What must not depend on interruptions: of Matroska, whose files have a random number, the frames."""
+    return [path.read_bytes()] if path.suffix == ".mp4" else [data for _, data in packets_of(path, "video")]
+
+
+def main(source: str, photo: str, folder: str, encoders: str, kind: str = "film") -> None:
     checkpoint.CHECKPOINT_SECONDS = 0
     checkpoint.SEGMENT_FRAMES["cpu"] = 8
-    whole, broken = Path(folder, "whole.mp4"), Path(folder, "broken.mp4")
+    suffix = ".mp4" if kind == "film" else ".mkv"
+    whole, broken = Path(folder, f"whole{suffix}"), Path(folder, f"broken{suffix}")
     began = time.monotonic()
     assert wait(start(source, photo, str(whole)), 300) == 0
     alone = time.monotonic() - began
     progress = broken.with_name(broken.name + ".colormnet-part") / "progress.json"
     chance = random.Random(7)
     kills, frames, same = 0, set(), []
-    while kills < KILLS:
+    while kills < KILLS[suffix]:
         child = start(source, photo, str(broken), int(encoders))
         code = wait(child, chance.uniform(0.05, 0.5) * alone)
         if code is None:
@@ -80,10 +94,10 @@ def main(source: str, photo: str, folder: str, encoders: str) -> None:
             broken.unlink(missing_ok=True)  # killed after the last rename
         else:
             assert code == 0
-            same.append(broken.read_bytes() == whole.read_bytes())
+            same.append(content(broken) == content(whole))
             broken.unlink()
     assert wait(start(source, photo, str(broken), int(encoders)), 300) == 0
-    same.append(broken.read_bytes() == whole.read_bytes())
+    same.append(content(broken) == content(whole))
     result = {"kills": kills, "stopped_at": sorted(frames), "same": same, "left": os.listdir(folder)}
     sys.stdout.write(json.dumps(result))
 

@@ -1,0 +1,70 @@
+"""A film colorized in two steps: its color to a file, then the film with that color."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..shots.find import find_shots
+from .apply_color import color_source
+from .chroma_run import ChromaPlan, ChromaRun
+from .color_file import ColorFile
+from .color_file_run import ColorFileRun, color_plan
+from .plan import FilmPlan
+from .receipt import FileRecord, Receipt
+
+__all__ = ["colorize_in_two_steps"]
+
+
+def colorize_in_two_steps(plan: FilmPlan, *arguments: Any, **keywords: Any) -> Receipt:
+    """Colorize what `plan_video` has planned with `chroma_out` or `steady`; the arguments are those of a run.
+
+    An interrupted run is resumed in either step. Without `chroma_out` the color file is beside the output until that is
+    complete.
+    """
+    settings, progress = plan.settings, keywords.get("progress")
+    kept = settings.chroma_out is not None
+    path = Path(settings.chroma_out) if settings.chroma_out is not None else _beside(plan.output)
+    network = ColorFileRun(color_plan(plan, path, settings.overwrite or not kept), *arguments, **keywords)
+    network.work()
+    if path == plan.output:
+        return network.receipt()
+    starts: tuple[int, ...] = ()
+    if settings.steady:
+        shots = find_shots(plan.info.path, progress).shots if plan.shots is None else [r.shot for r in plan.shots.shots]
+        starts = tuple(shot.start_frame for shot in shots)
+    file = ColorFile(path)
+    color = color_source(plan.info, file, settings, list(plan.schedule.shots), starts)
+    second = ChromaRun(
+        ChromaPlan(
+            plan.info, color, plan.output, plan.encoder, plan.streams, settings, file.note.frames, plan.warnings,
+            settings.threads, "apply",
+        ),
+        progress,
+    )  # fmt: skip
+    second.work()
+    network.result = FileRecord.of(plan.output)
+    receipt = _receipt(network.receipt(), second, network)
+    if not kept:
+        path.unlink(missing_ok=True)
+    return receipt
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(output.name + ".colormnet-color.mkv")
+
+
+def _receipt(receipt: Receipt, second: ChromaRun, network: ColorFileRun) -> Receipt:
+    """Of both steps, from that of the first."""
+    seconds = network.meter.elapsed + second.meter.elapsed
+    done = receipt.frames - min(receipt.resumed_at, second.resumed_at)
+    return replace(
+        receipt,
+        settings=asdict(second.plan.settings),
+        streams=second.streams,
+        seconds=seconds,
+        fps=done / seconds if seconds else 0.0,
+        resumed_at=min(receipt.resumed_at, second.resumed_at),
+        warnings=tuple(dict.fromkeys((*receipt.warnings, *second.warnings))),
+    )
