@@ -118,7 +118,7 @@ def _colorize_one(
     reporter: Reporter, request: Request, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan
 ) -> Receipt:
     if request.workers is not None:
-        return color_dealt(reporter, request.workers, job, ready, plan)
+        return color_dealt(reporter, request.workers, request.network.precision, job, ready, plan)
     from ..film.colorize import colorize, for_network
 
     plan = for_network(plan, ready.model)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..wording import many
 from .options import ProgressForm
 from .session import Session, printable
 
@@ -128,7 +129,7 @@ class Reporter:
             _State(
                 name, progress.phase, unit, progress.frame, progress.total, progress.fps, progress.elapsed,
                 progress.remaining, progress.device_memory,
-                note=f"{progress.workers} workers" if progress.workers else "",
+                note=many(progress.workers, "worker") if progress.workers else "",
             )
         )  # fmt: skip
 

@@ -21,12 +21,11 @@ __all__ = ["check_for_workers", "color_dealt", "network_of"]
 
 
 def network_of(network: NetworkChoice, workers: Workers) -> NetworkChoice:
-    """The choice of network with the device of this process: the first of the workers'."""
-    if not workers.devices:
-        return network
+    """The choice of network with the device of this process: the first of the workers', or the CPU beside a cluster."""
     if network.device != "auto":
-        raise UsageError("--device and --devices contradict each other: name all devices with --devices")
-    return replace(network, device=workers.devices[0])
+        other = "--devices" if workers.devices else "--ray"
+        raise UsageError(f"--device and {other} contradict each other: {other} says where the film is colored")
+    return replace(network, device=workers.devices[0] if workers.devices else "cpu")
 
 
 def check_for_workers(job: Job, workers: Workers | None) -> None:
@@ -38,8 +37,10 @@ def check_for_workers(job: Job, workers: Workers | None) -> None:
         )
 
 
-def color_dealt(reporter: Reporter, workers: Workers, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan) -> Receipt:
-    """One film, its shots dealt to workers."""
+def color_dealt(
+    reporter: Reporter, workers: Workers, precision: str, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan
+) -> Receipt:
+    """One film, its shots dealt to workers; the precision as it was given."""
     from ..film.plan import FilmPlan
     from ..workers.front import colorize_with_workers
 
@@ -50,6 +51,6 @@ def color_dealt(reporter: Reporter, workers: Workers, job: Job, ready: Ready, pl
         ready.path,
         workers,
         memory=job.memory,
-        precision=ready.precision,
+        precision=precision,
         progress=lambda p: reporter.film(job.source.name, p),
     )

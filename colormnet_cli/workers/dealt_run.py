@@ -123,17 +123,18 @@ class DealtRun(FilmRun):
             for number in (task.number for task in tasks if task.start in found):
                 dealer.add(number)
             while team.idle and (due := dealer.next()) is not None:
-                team.give(self._order(due, places, dealer.attempt(due)))
+                team.give(self._order(due, places, dealer.attempt(due), team.certain))
             self._take_in(team, dealer)
 
     def _setup(self) -> Setup:
         plan = replace(self.plan, schedule=self.schedule)
         return Setup.of(plan, self.memory, self._weights, self.weights, self.precision, self._worker_threads)
 
-    def _order(self, task: Task, places: PlaceFinder, attempt: int) -> Order:
+    def _order(self, task: Task, places: PlaceFinder, attempt: int, certain: bool) -> Order:
         keys = tuple(self._keys[unit.begin] for unit in self.schedule.units[task.first : task.stop])
         resume = self.plan.settings.resume or attempt > 0
-        return Order(task, keys, places.place(task.start), keys[0], resume)
+        again = "" if certain or not attempt else f"-{attempt}"  # not beside one who may still write there
+        return Order(task, keys, places.place(task.start), keys[0] + again, resume)
 
     def _take_in(self, team: Team, dealer: Dealer) -> None:
         """What the team has to say."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from ..settings import MemoryConfig, ProgressCallback
 from .choice import Workers
 from .dealt_run import DealtRun, check_dealable
 from .process_team import ProcessTeam
+from .ray_team import RayCluster, RayTeam
 from .team import TeamMaker
 
 if TYPE_CHECKING:
@@ -49,22 +51,23 @@ def colorize_with_workers(
     """
     check_dealable(plan)
     plan = for_network(plan, model)
-    team: TeamMaker
-    if workers.ray is None:
-        device, *_ = [resolve_device(name) for name in dict.fromkeys(workers.devices)]  # all are there
-        threads = plan.settings.threads or max(1, torch.get_num_threads() // len(workers.devices))
-        team = partial(ProcessTeam, workers.devices)
-    else:
-        raise NotImplementedError
-    run = DealtRun(
-        plan,
-        model,
-        memory,
-        device=device,
-        precision=resolve_precision(precision, device),
-        progress=progress,
-        team=team,
-        weights=weights,
-        threads=threads,
-    )
-    return run.run()
+    with ExitStack() as stack:
+        if workers.ray is None:
+            device, *_ = [resolve_device(name) for name in dict.fromkeys(workers.devices)]  # all are there
+            threads = plan.settings.threads or max(1, torch.get_num_threads() // len(workers.devices))
+            team: TeamMaker = partial(ProcessTeam, workers.devices)
+        else:
+            cluster = stack.enter_context(RayCluster.connected(workers.ray, plan.settings.threads))
+            device, threads, team = torch.device(cluster.device), cluster.threads, partial(RayTeam, cluster)
+        run = DealtRun(
+            plan,
+            model,
+            memory,
+            device=device,
+            precision=resolve_precision(precision, device),
+            progress=progress,
+            team=team,
+            weights=weights,
+            threads=threads,
+        )
+        return run.run()

@@ -63,6 +63,8 @@ class ProcessTeam:
         devices: as `resolve_device` takes them; one may be named several times.
     """
 
+    certain = True
+
     def __init__(self, devices: Sequence[str], setup: Setup) -> None:
         self._devices, self._setup = devices, setup
         self._members: list[_Member] = []

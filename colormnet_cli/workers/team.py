@@ -51,6 +51,8 @@ Event = Progressed | Done | Lost | Failed
 class Team(AbstractContextManager["Team"], Protocol):
     """Workers; leaving the with block ends them, and gives them time to save what they have begun."""
 
+    certain: bool  # whether a worker that counts as lost has ended for sure
+
     @property
     def size(self) -> int:
         """How many workers there are."""

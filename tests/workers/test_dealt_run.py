@@ -38,7 +38,7 @@ def _seeks(monkeypatch: pytest.MonkeyPatch) -> None:
 class LocalTeam:
     """One worker, in this process."""
 
-    size, fails = 1, 0
+    size, certain = 1, True
 
     def __init__(self, setup: Setup) -> None:
         self.worker, self.orders = UnitWorker(setup, "cpu"), list[Order]()
