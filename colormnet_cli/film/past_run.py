@@ -31,7 +31,7 @@ class PastRun:
     receipt_path: Path | None
     source: VideoInfo  # whose luma is encoded
     settings: ColorizeSettings
-    note: str | None  # what is to be said of the source
+    notes: tuple[str, ...]  # what is to be said of the receipt and the source
 
     def mask_at(self, frame: int) -> str | None:
         """The image that says which parts of a frame stay neutral, where there is one."""
@@ -54,13 +54,18 @@ def read_past_run(
 
     Raises MediaError or UsageError.
     """
-    path, found = _receipt(film.path, receipt)
+    path, found, unlike = _receipt(film.path, receipt)
     settings = _settings(film, found, settings)
-    one, note = _source(film, source, found)
-    return PastRun(found, path, one, settings, note)
+    try:
+        one, note = _source(film, source, found)
+    except UsageError as error:
+        raise UsageError(f"{error} {unlike}" if unlike else str(error)) from error
+    return PastRun(found, path, one, settings, tuple(filter(None, (unlike, note))))
 
 
-def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping[str, Any] | None]:
+def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping[str, Any] | None, str | None]:
+    """The receipt's file and content, and what is to be said of it."""
+    unlike = None
     candidates = [film.with_name(film.name + ".json"), film.with_suffix(".json")] if given is None else [Path(given)]
     for path in candidates:
         if given is None and not path.is_file():
@@ -78,10 +83,11 @@ def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping
                 f"{path} is no receipt: give the JSON that `colormnet colorize --json` printed."
             ) from error
         if film.stat().st_size == size and file_sha256(film) == sha256:
-            return path, data
+            return path, data, None
         if given is not None:
             raise MediaError(f"{path} is the receipt of another film than {film}: give that of the film, or none.")
-    return None, None
+        unlike = unlike or f"{path} is the receipt of another film, or {film.name} has changed since: it was not used."
+    return None, None, unlike
 
 
 def _settings(film: VideoInfo, receipt: Mapping[str, Any] | None, given: ColorizeSettings) -> ColorizeSettings:
@@ -90,23 +96,24 @@ def _settings(film: VideoInfo, receipt: Mapping[str, Any] | None, given: Coloriz
     changes: dict[str, Any] = {}
     past = {} if receipt is None else receipt["settings"]
     past = {field.name: past[field.name] for field in fields(ColorizeSettings) if field.name in past}
-    for name in _TAKEN_OVER:
-        if getattr(given, name) is None:
-            changes[name] = past.get(name)
-    if all(getattr(given, name) == getattr(default, name) for name in _ENCODING):
-        if past:
-            changes |= {name: past[name] for name in _ENCODING if name in past}
-            changes["encoder_options"] = tuple((key, value) for key, value in past.get("encoder_options", ()))
-        else:
-            changes |= {"codec": _codec(film), "pix_fmt": film.pix_fmt.replace("yuvj", "yuv")}
-    elif given.codec is None and not given.archive:
-        changes["codec"] = _codec(film)
+    for name in (*_TAKEN_OVER, *_ENCODING):
+        if getattr(given, name) == getattr(default, name) and name in past:
+            changes[name] = past[name]
+    if "encoder_options" in changes:
+        changes["encoder_options"] = tuple((key, value) for key, value in changes["encoder_options"])
+    if not past and not given.archive:
+        changes |= {"codec": given.codec or _codec(film), "pix_fmt": given.pix_fmt or _planar(film.pix_fmt)}
     return replace(given, **changes)
 
 
 def _codec(film: VideoInfo) -> str:
     """The name of an encoder for the codec of a film."""
     return _CODECS.get(film.codec, "av1" if film.codec == "libdav1d" else film.codec)
+
+
+def _planar(pix_fmt: str) -> str:
+    """Without what only says that it has full range."""
+    return pix_fmt.replace("yuvj", "yuv")
 
 
 def _source(

@@ -88,7 +88,8 @@ def plan_recolor(
     try_encoder(encoder)
     encoder, extradata = passage_encoder(info, encoder)
     splice = Splice(info, table, _streams(info, encoder.container), encoder, extradata, *table.around(first, last))
-    gray = GrayFrames(past.source, past.settings.timecodes, info, table)
+    part = (None, None, None) if past.source is info else past.settings.timecodes
+    gray = GrayFrames(past.source, part, info, table)
     passage = plan_passage(table, first, last, find_cuts(gray, (first, last)))
     shot = replace(_shot(colors, past.settings, info, table, passage), mask=past.mask_at(first))
     check_masks(masks_of([shot]), info.upright_size)
@@ -106,7 +107,7 @@ def plan_recolor(
         exemplar=exemplar,
         schedule=make_schedule([shot], past.settings),
     )
-    return RecolorPlan(planned, splice, passage, gray, past, (*notes, *((past.note,) if past.note else ())))
+    return RecolorPlan(planned, splice, passage, gray, past, (*notes, *past.notes))
 
 
 def _colors(references: str | Path | Sequence[str | Path] | ColorSource) -> ColorSource:

@@ -243,6 +243,11 @@ def test_where_the_luma_comes_from(film: Any, old: Path, tmp_path: Path) -> None
     assert own.warnings == (f"The luma of the passage is that of {lossless} itself.",)
     assert plan_recolor(lossy, red, "f20", "f30", source="-").film.info.path == lossy
     receipt = json.loads((tmp_path / "h264.mp4.json").read_text())
+    (tmp_path / "h264.json").write_text(json.dumps({**receipt, "output": {**receipt["output"], "sha256": "0"}}))
+    (tmp_path / "h264.mp4.json").rename(tmp_path / "kept.json")
+    with pytest.raises(UsageError, match=r"h264\.json is the receipt of another film, or h264\.mp4 has changed since"):
+        plan_recolor(lossy, red, "f20", "f30")
+    (tmp_path / "h264.json").unlink()
     receipt["inputs"][0]["path"] = "/gone/film.mkv"
     (tmp_path / "h264.mp4.json").write_text(json.dumps(receipt))
     with pytest.raises(
@@ -311,7 +316,8 @@ def test_a_part_of_a_film(tmp_path: Path, old: Path, small_model: Any) -> None:
     photo = old.parent / "blue.png"
     receipt = colorize_video(old, photo, tmp_path / "out.mkv", model=small_model, settings=settings)
     (tmp_path / "out.json").write_text(receipt.to_json())
-    recolor(plan_recolor(tmp_path / "out.mkv", photo, 0.4, 0.8), small_model, device="cpu")
+    for source in (None, "-"):
+        recolor(plan_recolor(tmp_path / "out.mkv", photo, 0.4, 0.8, source=source), small_model, device="cpu")
     lumas = [luma for _, luma in frames_of(tmp_path / "out.mkv")]
     expected = [luma for _, luma in frames_of(old)][10:50]
     assert all(np.array_equal(a, b) for a, b in zip(lumas, expected, strict=True))
