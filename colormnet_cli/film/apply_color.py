@@ -71,19 +71,14 @@ class FileColor:
         return self.file.info
 
     def depends(self) -> Mapping[str, Any]:
-        masks = masks_identity(self.schedule)
-        return {"settings": [self.guided, self.vividness, *self.film_part], "mask": masks if any(masks) else []}
+        values = {"guided": self.guided, "vividness": self.vividness, "part": self.file.note.part}
+        return {**values, "mask": masks_identity(self.schedule)}
 
     def state(self) -> Mapping[str, Any]:
         return {}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
         pass
-
-    @property
-    def film_part(self) -> tuple[str | None, str | None, str | None]:
-        """Start, end and duration of the part that has color."""
-        return self.file.note.part
 
     def planes(self, frames: Iterator[Frame], first: int, spec: EncoderSpec) -> Iterator[tuple[Frame, ChromaPair]]:
         orientation, fmt, source = self.film.orientation, output_format(spec), source_format(self.film)
@@ -171,8 +166,18 @@ def plan_apply(
     chroma = color_source(info, file, settings, shots, starts)
     warnings = (*notes, *losses(info))
     return ChromaPlan(
-        info, chroma, output, encoder, streams, settings, file.note.frames, warnings, settings.threads, "apply"
-    )  # fmt: skip
+        info,
+        chroma,
+        output,
+        encoder,
+        streams,
+        settings,
+        file.note.frames,
+        warnings,
+        masks_of(shots),
+        settings.threads,
+        "apply",
+    )
 
 
 def apply_color(plan: ChromaPlan, progress: ProgressCallback | None = None) -> Receipt:

@@ -43,6 +43,7 @@ class ChromaPlan:
     settings: ColorizeSettings
     frames: int
     warnings: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()  # images that say what stays neutral
     threads: int | None = None  # of PyTorch; None: as many as it has
     phase: Literal["color", "apply"] = "color"  # in reports of the progress
 
@@ -89,8 +90,14 @@ class ChromaRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is worth knowing, once the film is written."""
-        found = replace(self.statistics, colored=False).warnings()
+        own = self.plan.info.path == self.plan.color.info.path  # a colored film, for its own luma
+        found = replace(self.statistics, colored=self.statistics.colored and not own).warnings()
         return tuple(dict.fromkeys((*self.plan.warnings, *found, *self.notes)))
+
+    @property
+    def masks(self) -> tuple[FileRecord, ...]:
+        """For the receipt."""
+        return tuple(FileRecord.of(path) for path in self.plan.masks)
 
     @property
     def streams(self) -> tuple[dict[str, Any], ...]:
@@ -103,6 +110,7 @@ class ChromaRun:
         return Receipt(
             inputs=tuple(FileRecord.of_input(info.path, info.stamp) for info in self.paths),
             references=(),
+            masks=self.masks,
             output=FileRecord.of(plan.output),
             weights={},
             settings={**asdict(plan.settings), **plan.color.depends()},

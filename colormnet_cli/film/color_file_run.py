@@ -74,9 +74,9 @@ class ColorFileRun(FilmRun):
                 self.warn(warning)
             return
         if path.exists() and not settings.overwrite:
+            why = ", and has not these colors" if settings.resume else ""
             raise OutputError(
-                f"{path} exists, and has not these colors: choose another name, or allow it to be replaced "
-                "(`overwrite=True`)."
+                f"{path} exists{why}: choose another name, or allow it to be replaced (`overwrite=True`)."
             )
         super().work()
 

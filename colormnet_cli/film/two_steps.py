@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from .color_file import ColorFile
 from .color_file_run import ColorFileRun, color_plan
 from .plan import FilmPlan
 from .receipt import FileRecord, Receipt
+from .shot_schedule import masks_of
 
 __all__ = ["colorize_in_two_steps"]
 
@@ -38,14 +40,23 @@ def colorize_in_two_steps(plan: FilmPlan, *arguments: Any, **keywords: Any) -> R
     color = color_source(plan.info, file, settings, list(plan.schedule.shots), starts)
     second = ChromaRun(
         ChromaPlan(
-            plan.info, color, plan.output, plan.encoder, plan.streams, settings, file.note.frames, plan.warnings,
-            settings.threads, "apply",
+            plan.info,
+            color,
+            plan.output,
+            plan.encoder,
+            plan.streams,
+            settings,
+            file.note.frames,
+            plan.warnings,
+            masks_of(plan.schedule.shots),
+            settings.threads,
+            "apply",
         ),
         progress,
-    )  # fmt: skip
+    )
     second.work()
     network.result = FileRecord.of(plan.output)
-    receipt = _receipt(network.receipt(), second, network)
+    receipt = _receipt(network, second, {shot.number: shot.mask for shot in plan.schedule.shots})
     if not kept:
         path.unlink(missing_ok=True)
     return receipt
@@ -55,16 +66,18 @@ def _beside(output: Path) -> Path:
     return output.with_name(output.name + ".colormnet-color.mkv")
 
 
-def _receipt(receipt: Receipt, second: ChromaRun, network: ColorFileRun) -> Receipt:
-    """Of both steps, from that of the first."""
-    seconds = network.meter.elapsed + second.meter.elapsed
-    done = receipt.frames - min(receipt.resumed_at, second.resumed_at)
+def _receipt(network: ColorFileRun, second: ChromaRun, masks: Mapping[int, str | None]) -> Receipt:
+    """Of both steps; with the masks of shots, of which the first knows little."""
+    receipt, seconds = network.receipt(), network.meter.elapsed + second.meter.elapsed
+    resumed_at = min(receipt.resumed_at, second.resumed_at)
     return replace(
         receipt,
         settings=asdict(second.plan.settings),
+        masks=second.masks,
+        shots=tuple({**shot, "mask": masks[shot["shot"]]} for shot in receipt.shots),
         streams=second.streams,
         seconds=seconds,
-        fps=done / seconds if seconds else 0.0,
-        resumed_at=min(receipt.resumed_at, second.resumed_at),
+        fps=(receipt.frames - resumed_at) / seconds if seconds else 0.0,
+        resumed_at=resumed_at,
         warnings=tuple(dict.fromkeys((*receipt.warnings, *second.warnings))),
     )

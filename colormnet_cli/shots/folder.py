@@ -35,6 +35,7 @@ __all__ = [
     "colored_frames",
     "default_folder",
     "frame_by_name",
+    "read_masks",
     "read_plan",
     "read_toml",
     "still_path",
@@ -142,7 +143,7 @@ def read_plan(folder: str | Path, film: str | Path | None = None) -> Plan:
     rows = read_table(folder / "shots.csv", frames=toml["film"]["frames"])
     stills = stills_of(toml)
     colored = colored_frames(folder, stills, toml.get("references", {}))
-    masks = _masks(folder, {row.number for row in rows})
+    masks = read_masks(folder, {row.number for row in rows})
     return replace(assemble(folder, rows, stills, colored, toml["film"]), masks=masks, kept=True)
 
 
@@ -174,7 +175,7 @@ def assemble(
     return Plan(folder, tuple(rows), {k: tuple(v) for k, v in references.items()}, dict(stills), dict(film))
 
 
-def _masks(folder: Path, shots: Collection[int]) -> dict[int, Path]:
+def read_masks(folder: Path, shots: Collection[int]) -> dict[int, Path]:
     """The pictures in masks/, by the numbers of their shots."""
     masks: dict[int, Path] = {}
     for path in _pictures(folder / "masks"):

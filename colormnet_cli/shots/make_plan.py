@@ -29,6 +29,7 @@ from .folder import (
     colored_frames,
     default_folder,
     frame_by_name,
+    read_masks,
     read_toml,
     still_path,
     stills_of,
@@ -136,7 +137,8 @@ def _complete(film: Path, folder: Path, old: Mapping[str, Any], progress: Callab
             if row.number not in stills:
                 stills[row.number] = due[still_path(folder, row.number)] = frame
     colored = {name: frame if frame >= 0 else frame_by_name(Path(name), stills) for name, frame in colored.items()}
-    plan = replace(assemble(folder, rows, stills, colored, description), kept=True)
+    masks = read_masks(folder, {row.number for row in rows})
+    plan = replace(assemble(folder, rows, stills, colored, description), masks=masks, kept=True)
     with _writing(folder):
         write_stills(open_source(film), due, progress)
         _write_rest(plan, colored, imported=bool(old.get("detection", {}).get("imported")))

@@ -52,6 +52,8 @@ def _card(plan: Plan, row: PlannedShot) -> str:
     still = plan.folder / "stills" / f"{row.name}.png"
     pictures = [_figure(still, f"Still, frame {plan.stills[row.number]:,}")] if row.number in plan.stills else []
     pictures += [_figure(reference.path, _caption(reference)) for reference in references]
+    if row.number in plan.masks:
+        pictures.append(_figure(plan.masks[row.number], "Mask: white stays neutral"))
     if not references:
         borrowed = f"borrows from {escape(row.borrowed_from)}" if row.borrowed_from else "no colored picture"
         pictures.append(f'<figure class="none"><div>{borrowed}</div></figure>')

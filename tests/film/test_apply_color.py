@@ -241,16 +241,17 @@ def test_masks_of_a_plan(tmp_path: Path, small_model: Any, photo: Path) -> None:
     (folder / "masks").mkdir()
     cv2.imwrite(str(folder / "masks" / "0002.png"), np.full((48, 64), 255, np.uint8))
     how: dict[str, Any] = {"archive": True, "size": 32}
+    receipts = []
     for name, more in (("plain", {}), ("out", {"chroma_out": tmp_path / "color.mkv"})):
-        settings = ColorizeSettings(**how, **more)
-        colorize_video(
-            old, ColorSource(plan=folder), tmp_path / f"{name}.mkv", model=small_model, settings=settings, device="cpu"
-        )
+        colors, output, settings = ColorSource(plan=folder), tmp_path / f"{name}.mkv", ColorizeSettings(**how, **more)
+        receipts.append(colorize_video(old, colors, output, model=small_model, settings=settings, device="cpu"))
     assert difference(tmp_path / "plain.mkv", tmp_path / "out.mkv") <= 1
+    assert receipts[1].masks == receipts[0].masks
+    assert [shot["mask"] for shot in receipts[1].shots] == [None, str(folder / "masks" / "0002.png")]
     plan = plan_apply(
         old, tmp_path / "color.mkv", tmp_path / "applied.mkv", plan=folder, settings=ColorizeSettings(archive=True)
     )
-    apply_color(plan)
+    assert apply_color(plan).masks == receipts[0].masks
     assert difference(tmp_path / "out.mkv", tmp_path / "applied.mkv") == 0
     assert (chroma(tmp_path / "applied.mkv")[8:] == 128).all()
 

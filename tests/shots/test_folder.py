@@ -163,6 +163,22 @@ def test_pictures_that_do_not_fit(film: Path) -> None:
         read_plan(folder)
 
 
+def test_masks_of_shots(film: Path) -> None:
+    """A person would not see which parts stay neutral, or that a mask is of no shot."""
+    folder = default_folder(film)
+    (folder / "masks").mkdir()
+    cv2.imwrite(str(folder / "masks" / "0002.png"), np.full(SIZE, 255, np.uint8))
+    assert read_plan(folder, film).masks == {2: folder / "masks" / "0002.png"}
+    assert make_plan(film).to_dict()["shots"][1]["mask"] == str(folder / "masks" / "0002.png")
+    assert (folder / "index.html").read_text().count('alt="Mask: white stays neutral"') == 1
+    cv2.imwrite(str(folder / "masks" / "0002.tif"), np.full(SIZE, 255, np.uint8))
+    with pytest.raises(MediaError, match=r"0002\.png and .*0002\.tif are masks of one shot: remove one"):
+        read_plan(folder, film)
+    (folder / "masks" / "0002.tif").rename(folder / "masks" / "title.tif")
+    with pytest.raises(MediaError, match=r"title\.tif has no shot's name: call it like the still of the shot"):
+        make_plan(film)
+
+
 def test_a_film_that_changed(film: Path) -> None:
     """Frame numbers of another version would put every color into the wrong scene."""
     with film.open("ab") as file:
