@@ -19,8 +19,12 @@ from .shot_schedule import masks_of
 __all__ = ["colorize_in_two_steps"]
 
 
-def colorize_in_two_steps(plan: FilmPlan, *arguments: Any, **keywords: Any) -> Receipt:
+def colorize_in_two_steps(
+    plan: FilmPlan, *arguments: Any, kind: type[ColorFileRun] = ColorFileRun, **keywords: Any
+) -> Receipt:
     """Colorize what `plan_video` has planned with `chroma_out` or `steady`; the arguments are those of a run.
+
+    `kind` is that of the first step.
 
     An interrupted run is resumed in either step. Without `chroma_out` the color file is beside the output until that is
     complete.
@@ -28,7 +32,7 @@ def colorize_in_two_steps(plan: FilmPlan, *arguments: Any, **keywords: Any) -> R
     settings, progress = plan.settings, keywords.get("progress")
     kept = settings.chroma_out is not None
     path = Path(settings.chroma_out) if settings.chroma_out is not None else _beside(plan.output)
-    network = ColorFileRun(color_plan(plan, path, settings.overwrite or not kept), *arguments, **keywords)
+    network = kind(color_plan(plan, path, settings.overwrite or not kept), *arguments, **keywords)
     network.work()
     if path == plan.output:
         return network.receipt()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import UsageError
+from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.plan import FilmPlan
 from ..film.shot_cache import UnitEnd
@@ -22,7 +23,7 @@ from .team import Done, Failed, Lost, Progressed, Team, TeamMaker
 from .unit_run import Order
 from .unit_worker import Setup
 
-__all__ = ["DealtRun", "check_dealable"]
+__all__ = ["DealtColorRun", "DealtRun", "check_dealable"]
 
 _WAIT = 0.2  # seconds for which the team is asked at once
 
@@ -48,7 +49,7 @@ def check_dealable(plan: FilmPlan) -> None:
         )
 
 
-class DealtRun(FilmRun):
+class _Dealt(FilmRun):
     """One film with a plan, by workers.
 
     Args:
@@ -128,7 +129,10 @@ class DealtRun(FilmRun):
 
     def _setup(self) -> Setup:
         plan = replace(self.plan, schedule=self.schedule)
-        return Setup.of(plan, self.memory, self._weights, self.weights, self.precision, self._worker_threads)
+        alone = isinstance(self, ColorFileRun)
+        return Setup(
+            plan, self.memory, self._weights, self.weights, self.precision, self._worker_threads, color_alone=alone
+        )
 
     def _order(self, task: Task, places: PlaceFinder, attempt: int, certain: bool) -> Order:
         keys = tuple(self._keys[unit.begin] for unit in self.schedule.units[task.first : task.stop])
@@ -156,3 +160,11 @@ class DealtRun(FilmRun):
     def _report(self) -> None:
         self.frames = self._there + sum(self._done.values())
         self.meter.report("color", self.frames)
+
+
+class DealtRun(_Dealt):
+    """A film in color."""
+
+
+class DealtColorRun(_Dealt, ColorFileRun):
+    """A file with the color alone."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..film.colorize import for_network
 from ..film.plan import FilmPlan
 from ..film.receipt import Receipt
+from ..film.two_steps import colorize_in_two_steps
 from ..inference.device import resolve_device, resolve_precision
 from ..settings import MemoryConfig, ProgressCallback
 from .choice import Workers
-from .dealt_run import DealtRun, check_dealable
+from .dealt_run import DealtColorRun, DealtRun, check_dealable
 from .process_team import ProcessTeam
 from .ray_team import RayCluster, RayTeam
 from .team import TeamMaker
@@ -59,15 +60,8 @@ def colorize_with_workers(
         else:
             cluster = stack.enter_context(RayCluster.connected(workers.ray, plan.settings.threads))
             device, threads, team = torch.device(cluster.device), cluster.threads, partial(RayTeam, cluster)
-        run = DealtRun(
-            plan,
-            model,
-            memory,
-            device=device,
-            precision=resolve_precision(precision, device),
-            progress=progress,
-            team=team,
-            weights=weights,
-            threads=threads,
-        )
-        return run.run()
+        how: dict[str, Any] = {"device": device, "precision": resolve_precision(precision, device)}
+        how |= {"progress": progress, "team": team, "weights": weights, "threads": threads}
+        if plan.settings.chroma_out is not None or plan.settings.steady:
+            return colorize_in_two_steps(plan, model, memory, kind=DealtColorRun, **how)
+        return DealtRun(plan, model, memory, **how).run()

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from ..errors import NotFiniteError, OutputError
+from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.frame_source import Place
 from ..film.plan import FilmPlan
@@ -16,7 +17,7 @@ from ..film.segment_table import SegmentTable
 from ..film.shot_cache import UnitEnd
 from .tasks import Task
 
-__all__ = ["Order", "UnitRun", "WorkerError"]
+__all__ = ["Order", "UnitColorRun", "UnitRun", "WorkerError"]
 
 
 class WorkerError(OutputError):
@@ -34,7 +35,7 @@ class Order:
     resume: bool = True  # what another worker has begun
 
 
-class UnitRun(FilmRun):
+class _OfUnits(FilmRun):
     """Colors the units of an order.
 
     Args:
@@ -99,3 +100,11 @@ class UnitRun(FilmRun):
 
     def _first_timestamp(self) -> int:
         return 0  # only a duration counts from it, and a plan has none
+
+
+class UnitRun(_OfUnits):
+    """Units of a film in color."""
+
+
+class UnitColorRun(_OfUnits, ColorFileRun):
+    """Units of a file with the color alone."""

@@ -17,7 +17,7 @@ from ..inference.device import resolve_device
 from ..media.reference import read_exemplar
 from ..settings import MemoryConfig
 from ..weights import network_from_file
-from .unit_run import Order, UnitRun, WorkerError
+from .unit_run import Order, UnitColorRun, UnitRun, WorkerError
 
 __all__ = ["Outcome", "Setup", "UnitWorker"]
 
@@ -34,14 +34,13 @@ class Setup:
     sha256: str  # of the weights' tensors
     precision: str
     threads: int  # of the CPU, for each worker
+    color_alone: bool = False  # units of a file with the color alone; else of the film
 
-    @staticmethod
-    def of(plan: FilmPlan, memory: MemoryConfig, weights: Path, sha256: str, precision: str, threads: int) -> Setup:
-        """With a plan that can be pickled."""
-        settings = replace(plan.settings, threads=threads)
-        return Setup(
-            replace(plan, exemplar=read_exemplar, settings=settings), memory, weights, sha256, precision, threads
-        )
+    def __post_init__(self) -> None:
+        settings = replace(self.plan.settings, threads=self.threads)
+        object.__setattr__(
+            self, "plan", replace(self.plan, exemplar=read_exemplar, settings=settings)
+        )  # can be pickled
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ class UnitWorker:
         """
         if self._colorizer is not None:
             self._colorizer.reset()
-        run = UnitRun(
+        kind = UnitColorRun if self.setup.color_alone else UnitRun
+        run = kind(
             self.plan,
             order,
             self.model,

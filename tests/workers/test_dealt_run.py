@@ -9,10 +9,12 @@ import pytest
 from colormnet_cli import colorize, plan_video
 from colormnet_cli.errors import MediaError, UsageError
 from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
+from colormnet_cli.film.colorize import for_network
+from colormnet_cli.film.two_steps import colorize_in_two_steps
 from colormnet_cli.video import reader
 from colormnet_cli.workers import places
 from colormnet_cli.workers.choice import Workers, parse_devices
-from colormnet_cli.workers.dealt_run import DealtRun
+from colormnet_cli.workers.dealt_run import DealtColorRun, DealtRun
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.team import Done, Event, Failed, Lost
 from colormnet_cli.workers.unit_run import Order, WorkerError
@@ -76,14 +78,14 @@ def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tupl
         teams.append(kind(setup))
         return teams[-1]
 
-    plan = film.planned("dealt.mp4", **settings)
-    from colormnet_cli.film.colorize import for_network
-
-    run = DealtRun(
-        for_network(plan, film.model), film.model, None, device=film.model.device, precision="fp32", team=team,
-        weights=film.weights, threads=1,
-    )  # fmt: skip
-    return run.run(), [order for one in teams for order in one.orders]
+    plan = for_network(film.planned("dealt.mp4", **settings), film.model)
+    how: dict[str, Any] = {"device": film.model.device, "precision": "fp32", "team": team}
+    how |= {"weights": film.weights, "threads": 1}
+    if settings.get("steady"):
+        receipt = colorize_in_two_steps(plan, film.model, None, kind=DealtColorRun, **how)
+    else:
+        receipt = DealtRun(plan, film.model, None, **how).run()
+    return receipt, [order for one in teams for order in one.orders]
 
 
 def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +165,18 @@ def test_windows_of_a_long_shot_are_the_same_by_one_and_by_several(studio: Any) 
     assert film.result("dealt.mp4") == expected
     with pytest.raises(UsageError, match=r"`split_long` is 1: give at least 4 seconds"):
         color(film, split_long=1)
+
+
+def test_steady_colors_are_the_same_by_one_and_by_several(film: Any) -> None:
+    """--steady would be left out with --devices, or color that is kept for other uses would be of another film."""
+    film.forget()
+    expected = film.alone(steady=True)
+    assert expected != film.expected
+    film.forget()
+    _, orders = color(film, steady=True)
+    assert len(orders) == len(BEGINS)
+    assert film.result("dealt.mp4") == expected
+    film.forget()
 
 
 def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
