@@ -28,10 +28,10 @@ STRENGTHS = (  # colorfulness of the result / colorfulness of the reference
     (1.5, "stronger than"),
     (math.inf, "much stronger than"),
 )
-FLICKER = (  # warp error of the result / warp error of the reference
-    (0.9, "are steadier than the reference's, as pale colors are"),
-    (1.1, "are as steady as the reference's"),
-    (1.5, "are slightly less steady than the reference's"),
+FLICKER = (  # of color alone, more than the reference's: root mean square, in values of 0..255
+    (-1.5, "are steadier than the reference's, as pale colors are"),
+    (1.5, "are as steady as the reference's"),
+    (4.0, "are slightly less steady than the reference's"),
     (math.inf, "flicker"),
 )
 GRAY = 2.0  # colorfulness below which a reference has no colors to compare with
@@ -45,9 +45,12 @@ def verdict(found: Evaluation) -> list[str]:
     if reference >= GRAY:
         share = figures["colourfulness"] / reference
         sentences.append(f"Strength: colors are {_word(STRENGTHS, share)} the reference's ({share:.0%} colorfulness).")
-    if figures["warp_error_reference"] > 0:
-        ratio = figures["warp_error"] / figures["warp_error_reference"]
-        sentences.append(f"Steadiness: colors {_word(FLICKER, ratio)} ({ratio:.2f} times its warp error).")
+    more = figures["color_warp_error"] - figures["color_warp_error_reference"]
+    if not math.isnan(more):
+        levels = math.copysign(255 * math.sqrt(abs(more)), more)
+        than = "more" if levels >= 0 else "less"
+        change = f"they change by {abs(levels):.1f} of 255 {than} from frame to frame"
+        sentences.append(f"Steadiness: colors {_word(FLICKER, levels)} ({change}).")
     columns = [clip.columns["ciede2000"] for clip in found.clips if clip.frames >= 4]
     if columns:
         first = mean_of(mean_of(column[: len(column) // 4]) for column in columns)

@@ -97,7 +97,9 @@ def test_a_flickering_copy_has_the_higher_errors(tmp_path: Path) -> None:
     found = evaluate(tmp_path / "result", tmp_path / "truth", device="cpu")
     for key in ("warp_error", "warp_error_long", "color_warp_error", "color_warp_error_long"):
         assert found.overall[key] > 1.5 * found.overall[f"{key}_reference"], key
-    assert 'aria-label="Flicker over time"' in render(found)
+    page = render(found)
+    assert 'aria-label="Flicker over time"' in page
+    assert "Steadiness: colors flicker (" in page
 
 
 def test_large_frames_and_the_worst_one(tmp_path: Path) -> None:

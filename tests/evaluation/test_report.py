@@ -40,8 +40,8 @@ def evaluation(clips: int = 2, frames: int = 30) -> Evaluation:
     found = []
     for number in range(clips):
         columns = {key: array("d", rng.uniform(1, 40, frames)) for key in keys}
-        columns["warp_error"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
-        columns["warp_error_reference"] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
+        for key in ("warp_error", "warp_error_reference", "color_warp_error", "color_warp_error_reference"):
+            columns[key] = array("d", [math.nan, *rng.uniform(0, 0.01, frames - 1)])
         found.append(ClipMetrics(f"clip <{number}>", columns, {"cdc": 0.004, "cdc_reference": 0.003}, 25))
     overall = found[0].means()
     picture = np.zeros((60, 80, 3), np.uint8)
@@ -82,7 +82,7 @@ def test_the_page_shows_what_was_measured() -> None:
     assert f"clip &lt;0&gt;, 0:00:00.680, frame 17: CIEDE2000 {value:.3f}, rank {rank} of 60 frames" in page
     worst = max((v, i) for i, v in enumerate(found.clips[1].columns["ciede2000"]))
     assert f"frame {worst[1]} ({worst[0]:.3f})" in page  # in the row of the second clip
-    assert page.count("<svg") == 2 * 6
+    assert page.count("<svg") == 2 * 7
     assert page.index("Accuracy: ") < page.index("<table")
     assert "BiSTNet" not in render(found)
     assert "prefers-color-scheme: dark" in page
