@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageErro
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.networks.weight_file import save_network
+from colormnet_cli.video import reader
 from colormnet_cli.video.passage_encoder import write_passage
 from colormnet_cli.video.rgb import RgbFilm
 from support.commands import start
@@ -157,7 +159,8 @@ def test_color_passes_over(film: Any, old: Path, small_model: Any) -> None:
     """A jump of color within a shot would be seen; frames outside would not keep theirs."""
     path = film("ffv1.mkv")
     before = strength(path)
-    plan = plan_recolor(path, old.parent / "red.png", "f10", "f50", settings=GRAY)
+    settings = replace(GRAY, lookahead=5)
+    plan = plan_recolor(path, old.parent / "red.png", "f10", "f50", settings=settings)
     assert (plan.passage.rising, plan.passage.falling) == (12, 12)
     recolor(plan, small_model, device="cpu")
     shares = 1 - strength(path) / before
@@ -321,6 +324,22 @@ def test_a_part_of_a_film(tmp_path: Path, old: Path, small_model: Any) -> None:
     lumas = [luma for _, luma in frames_of(tmp_path / "out.mkv")]
     expected = [luma for _, luma in frames_of(old)][10:50]
     assert all(np.array_equal(a, b) for a, b in zip(lumas, expected, strict=True))
+
+
+def test_far_into_a_film(tmp_path: Path, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of film would be decoded to correct its last seconds, or the luma of other frames be taken."""
+    photo, settings = old.parent / "blue.png", ColorizeSettings(archive=True, size=32)
+    source = make_film(tmp_path / "old.mp4", frames=40, rate=Fraction(1), codec="libx264", options={"g": "8"})
+    colorize_video(source, photo, tmp_path / "out.mkv", model=small_model, settings=settings)
+    before = Path(shutil.copy(tmp_path / "out.mkv", tmp_path / "before.mkv"))
+    plan = plan_recolor(tmp_path / "out.mkv", photo, "0:34", "0:38", source=source)
+    sought: list[Any] = []
+    seek = reader.seek
+    monkeypatch.setattr(reader, "seek", lambda *where: sought.append(where) or seek(*where))
+    recolor(plan, small_model, device="cpu")
+    assert len(sought) == 1
+    assert_only_passage_differs(before, tmp_path / "out.mkv", 34, 38)
+    assert all(check.passed for check in verify_film(source, tmp_path / "out.mkv"))
 
 
 def test_protected_parts_stay_neutral(film: Any, old: Path, tmp_path: Path, small_model: Any) -> None:
