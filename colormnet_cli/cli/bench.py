@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from ..errors import UsageError
 from ..settings import DEFAULT_SIZE, MemoryConfig, NetworkSettings
 from . import options as o
-from .benchtable import show
+from .benchtable import show, worker_text
 from .groups import CommandLine
 from .reporter import Reporter
 from .running import Ready, choose_device, tell_what_fits
 from .session import Session
 
 if TYPE_CHECKING:
+    import torch
+
+    from ..bench.worker_times import WorkerFigures
     from ..networks.state_dict import Network
 
 __all__ = ["register"]
@@ -58,6 +61,16 @@ def bench(
         ),
     ] = None,
     stage_times: Annotated[bool, o.option(WHAT, "Also measure each stage of a frame.", "--stage-times")] = False,
+    workers: Annotated[
+        int | None,
+        o.option(
+            WHAT,
+            "Only measure how long a film of 20 shots takes with one worker and with N (see --devices of colorize), "
+            "each with one CPU thread; --frames are those of a shot.",
+            metavar="N",
+            min=2,
+        ),
+    ] = None,
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:
@@ -70,6 +83,10 @@ def bench(
     A film of 1080p, the network at 480p, and the time of each stage:
 
       [bold]colormnet bench --film 1080p --stage-times[/bold]
+
+    The same film by one worker process and by two:
+
+      [bold]colormnet bench --workers 2 --model preview --size 240p --device cpu[/bold]
     """
     from ..bench import BenchSettings, parse_frame_size
     from ..bench import bench as measure
@@ -89,6 +106,10 @@ def bench(
         network, path = _network(session, choice.model)
         if size is None:
             settings = replace(settings, size=parse_frame_size(f"{engine_of(network).default_size}p"))
+        if workers:
+            times = _worker_times(reporter, choice, memory, network, chosen, workers, settings.size, frames)
+            session.result(times.to_json() if as_json else worker_text(times))
+            return
         ready = Ready(network, choice.model, path or Path(), chosen, number_format)
         with tell_what_fits(ready, memory, settings.size, batch.lookahead):
             result = measure(
@@ -105,6 +126,23 @@ def bench(
         session.result(result.to_json())
     else:
         show(result)
+
+
+def _worker_times(
+    reporter: Reporter, choice: o.NetworkChoice, memory: MemoryConfig, network: Network, device: torch.device,
+    workers: int, size: tuple[int, int], frames: int | None,
+) -> WorkerFigures:  # fmt: skip
+    """20 shots with one worker and with several, in files that are deleted."""
+    from tempfile import TemporaryDirectory
+
+    from ..bench.worker_times import time_workers
+
+    devices = [f"cuda:{i}" if device.type == "cuda" else device.type for i in range(workers)]
+    with TemporaryDirectory(prefix="colormnet-bench-") as folder:
+        return time_workers(
+            Path(folder), network, devices=devices, size=size, frames=frames or (100 if device.type == "cuda" else 10),
+            memory=memory, precision=choice.precision, name=choice.model, notice=reporter.step,
+        )  # fmt: skip
 
 
 def _network(session: Session, name: str) -> tuple[Network, Path | None]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..bench import BenchResult, FilmFigures, MemoryFill, NetworkFigures
+    from ..bench.worker_times import WorkerFigures
 
-__all__ = ["show"]
+__all__ = ["show", "worker_text"]
 
 
 def show(result: BenchResult) -> None:
@@ -26,6 +27,16 @@ def show(result: BenchResult) -> None:
     console.print(_speed(result))
     if result.stages:
         console.print(_stages(result.stages))
+
+
+def worker_text(times: WorkerFigures) -> str:
+    """How long a film takes with one worker and with several, in a sentence."""
+    same = "the films are identical" if times.identical else "the films differ"
+    return (
+        f"{times.shots} shots, {many(times.frames, 'frame')} of {times.width}×{times.height}, {times.model}, "
+        f"{many(times.threads, 'thread')} for each worker: {times.alone:.1f} s with 1 worker ({times.devices[0]}), "
+        f"{times.together:.1f} s with {len(times.devices)}: {times.ratio:.2f} times as long; {same}."
+    )
 
 
 def _heading(result: BenchResult) -> str:
