@@ -110,7 +110,7 @@ class _Recoloring:
         try:
             with self.folder:
                 self._encode()
-                return self._finish()
+                before, source = self._replace()
         except KeyboardInterrupt as error:
             raise Interrupted(f"Interrupted: {path} was left as it was.") from error
         except OSError as error:
@@ -119,6 +119,7 @@ class _Recoloring:
             raise cannot_write(path, error, f"; {path.name} was left as it was") from error
         finally:
             torch.set_num_threads(threads)
+        return self._receipt(before, source)
 
     def _encode(self) -> None:
         """Color and encode the passage, in a wider precision where the network's colors are not finite."""
@@ -227,8 +228,11 @@ class _Recoloring:
 
     # The film with the passage
 
-    def _finish(self) -> Receipt:
-        """Write the film with the new passage, check it, and put it in the old one's place."""
+    def _replace(self) -> tuple[FileRecord, FileRecord | None]:
+        """Write the film with the new passage, check it, and put it in the old one's place.
+
+        Returns what the old film was, and the film that was colored, where it is another one.
+        """
         plan, info, frames = self.plan, self.plan.info, len(self.plan.splice.table.frames)
         path = self.folder.path / f"muxed{self.output.suffix}"
         self.meter.begin(0)
@@ -242,7 +246,7 @@ class _Recoloring:
                 raise MediaError(f"{one.path} was replaced or changed while it was read: start again.")
         shutil.copymode(self.output, path)
         place_output(path, self.output, overwrite=True)
-        return self._receipt(before, source)
+        return before, source
 
     def _receipt(self, before: FileRecord, source: FileRecord | None) -> Receipt:
         """That of the film, with this change."""
@@ -286,6 +290,9 @@ class _Recoloring:
                 warnings=tuple(self.warnings),
             )
         receipt = replace(past, output=FileRecord.of(plan.info.path), changes=(*past.changes, change))
-        if plan.past.receipt_path is not None:
-            write_whole(plan.past.receipt_path, receipt.to_json().encode() + b"\n")
+        if (path := plan.past.receipt_path) is not None:
+            try:
+                write_whole(path, receipt.to_json().encode() + b"\n")
+            except OSError as error:
+                change["warnings"].append(f"{path} cannot be written ({error.strerror}): it is that of the old film.")
         return receipt

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import av
 import cv2
@@ -373,6 +374,19 @@ def test_an_interrupted_run_leaves_the_film(film: Any, old: Path, small_model: A
         with pytest.raises(Interrupted, match=r"ffv1\.mkv was left as it was"):
             recolor(plan, small_model, device="cpu", progress=stop)
         assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
+
+
+def test_a_receipt_that_cannot_be_written(
+    film: Any, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The film would be called unchanged though it is not."""
+    path = film("ffv1.mkv")
+    before = path.read_bytes()
+    plan = plan_recolor(path, old.parent / "red.png", "f20", "f24")
+    monkeypatch.setattr("colormnet_cli.film.recolor.write_whole", Mock(side_effect=OSError(28, "no room")))
+    receipt = recolor(plan, small_model, device="cpu")
+    assert path.read_bytes() != before
+    assert receipt.changes[-1]["warnings"][-1].endswith("cannot be written (no room): it is that of the old film.")
 
 
 def test_a_passage_that_does_not_play(film: Any, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
