@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .film.colorize import colorize as colorize
     from .film.colorize import colorize_pictures as colorize_pictures
     from .film.colorize import colorize_video as colorize_video
+    from .film.colorize import prepare_fill as prepare_fill
     from .film.pictures_plan import PicturesPlan as PicturesPlan
     from .film.pictures_plan import plan_pictures as plan_pictures
     from .film.plan import FilmPlan as FilmPlan
@@ -104,6 +105,7 @@ _EXPORTS = {
     "plan_pictures": "film.pictures_plan",
     "plan_recolor": "film.recolor_plan",
     "plan_video": "film.plan",
+    "prepare_fill": "film.colorize",
     "recolor": "film.recolor",
     "rgb_to_lab": "color.lab",
 }
@@ -149,6 +151,7 @@ __all__ = [
     "plan_pictures",
     "plan_recolor",
     "plan_video",
+    "prepare_fill",
     "recolor",
     "rgb_to_lab",
 ]

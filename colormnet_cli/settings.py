@@ -63,6 +63,8 @@ class ColorSource:
     references_at: tuple[tuple[str, str], ...] = ()  # (time, image): colored pictures of frames of the film itself
     plan: Path | None = None  # a folder made by `colormnet shots`, instead of both
     auto: bool = False  # colors that a network chooses: stills of a film's shots are colored without an exemplar
+    # where the exemplars show nothing alike, colors of automatic stills of the film's shots fill in: `prepare_fill`
+    fill: Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         if self.plan is not None and (self.references or self.references_at):
@@ -71,6 +73,10 @@ class ColorSource:
             raise UsageError(
                 "Give references or `auto`, not both: put pictures of your own into the folder colored/ of a plan."
             )
+        if self.fill not in (None, "auto"):
+            raise UsageError(f"`fill` is {self.fill!r}: give 'auto', or leave it out.")
+        if self.fill and self.auto:
+            raise UsageError("With `auto` all colors are automatic: leave `fill` out, or give references or a plan.")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_the_configuration_file_is_accepted(tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_modules_exist(page):
     """A contributor would look for a file that was renamed."""
-    plan_folder = {"colored/", "masks/", "stills/"}  # of a user's film
+    plan_folder = {"automatic/", "colored/", "masks/", "stills/"}  # of a user's film
     for path in set(re.findall(r"`([a-z0-9_/.]+(?:\.py|/))`", page.read_text())) - plan_folder:
         assert any((folder / path).exists() for folder in (ROOT, ROOT / "colormnet_cli")), path
 

@@ -59,8 +59,12 @@ def forecast(
     *,
     choice: NetworkChoice,
     memory: MemoryConfig,
+    twice: bool = False,
 ) -> Forecast:
-    """Estimate a film (or folder). The network may be on the meta device; `weights` are described."""
+    """Estimate a film (or folder). The network may be on the meta device; `weights` are described.
+
+    twice: frames are colored twice: automatic stills fill in.
+    """
     from ..inference.cost import frame_cost
     from ..inference.device import default_lookahead, describe_device, process_peak, resolve_device, resolve_precision
     from ..inference.rates import convolution_rate
@@ -69,7 +73,7 @@ def forecast(
     number_format = resolve_precision(choice.precision, chosen)
     ahead = plan.settings.lookahead or default_lookahead(chosen)
     cost = frame_cost(network, plan.working_size, memory, device=chosen, precision=number_format, lookahead=ahead)
-    each = cost.seconds(convolution_rate(chosen, number_format))
+    each = cost.seconds(convolution_rate(chosen, number_format)) * (2 if twice else 1)
     return Forecast(
         device=describe_device(chosen),
         precision=number_format,

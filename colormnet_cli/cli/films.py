@@ -12,7 +12,7 @@ from .jobs import Job
 from .reporter import Reporter
 from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
-from .stills import color_missing
+from .stills import color_fill, color_missing
 from .with_workers import check_for_workers, color_dealt
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Request:
 def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan | None]]:
     """Plan every film before weights are loaded; one that cannot be planned does not stop the others.
 
-    Films whose shots have to be found are only checked: they have no plan yet.
+    Films whose shots have to be found are only checked: they have no plan yet. Others are planned without automatic
+    stills that fill in, which may not be there yet.
     """
     reporter.step(f"Reading {request.jobs[0].source}" if len(request.jobs) == 1 else "Reading the films")
     plans: list[tuple[Job, FilmPlan | PicturesPlan | None]] = []
@@ -49,7 +50,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
             if job.prepares_plan:
                 job.check()
             check_for_workers(job, request.workers)
-            plans.append((job, None if job.prepares_plan else job.plan()))
+            plans.append((job, None if job.prepares_plan else job.without_fill().plan()))
         except ColormnetError as error:
             if len(request.jobs) == 1 or isinstance(error, UsageError):
                 raise
@@ -71,7 +72,8 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
             ready = make_ready(session, reporter, request.network, request.jobs[0].settings.threads, threads)
         for job, planned in plans:
             try:
-                plan = planned or _prepared_plan(session, reporter, request, job, ready)
+                known = None if job.colors.fill else planned
+                plan = known or _prepared_plan(session, reporter, request, job, ready)
                 receipts.append(_colorize_one(reporter, request, job, ready, plan))
             except ColormnetError as error:
                 if len(request.jobs) == 1:
@@ -89,24 +91,30 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
     _report_failures(request, len(receipts))
 
 
-def _prepared_plan(session: Session, reporter: Reporter, request: Request, job: Job, ready: Ready) -> FilmPlan:
+def _prepared_plan(
+    session: Session, reporter: Reporter, request: Request, job: Job, ready: Ready
+) -> FilmPlan | PicturesPlan:
     """Find the shots of a film, color their stills, and plan the film by them. What is there already is kept."""
-    from ..film.plan import plan_video
+    from ..film.fill_plan import check_fills
+    from ..inference.engine import engine_of
     from ..shots.make_plan import make_plan
     from ..weights import weights_path
 
     def report(at: Progress) -> None:
-        reporter.film(job.source.name, at, "stills" if at.phase == "automatic" else "frames")
+        reporter.film(job.source.name, at, "stills" if at.phase == "automatic" else f"{job.unit}s")
 
+    if job.colors.fill:
+        check_fills(engine_of(ready.model))
     folder = job.plan_folder
     if not (folder / "shots.csv").exists():  # all its stills will need the weights: fetched before the film is read
         weights_path(request.auto_model, notice=reporter.message, progress=reporter.fetch)
     make_plan(job.source, folder, progress=report)
+    if job.colors.fill:
+        color_fill(reporter, ready, folder, request.auto_model, report)
+        return job.plan()
     color_missing(session, reporter, ready, folder, request.auto_model, report)
     make_plan(job.source, folder)  # the page that shows all pictures
-    planned = job.with_plan()
-    assert planned.output is not None
-    return plan_video(planned.source, planned.colors, planned.output, settings=planned.settings)  # type: ignore[arg-type]
+    return job.with_plan().plan()
 
 
 def _report_failures(request: Request, done: int) -> None:
@@ -150,7 +158,7 @@ def show_plans(session: Session, reporter: Reporter, request: Request) -> None:
             )
         reporter.step("Estimating")
         plan = for_network(planned, network)
-        cost = forecast(plan, network, weights, choice=request.network, memory=job.memory)
+        cost = forecast(plan, network, weights, choice=request.network, memory=job.memory, twice=bool(job.colors.fill))
         reporter.close()
         shown.append({**plan.to_dict(), "estimate": cost.to_dict()})
         if not request.as_json:

@@ -50,4 +50,4 @@ def frames(
     job = Job(folder, output, for_file(colors, folder), settings, memory)
     check_references([job])
     with Reporter(session, progress) as reporter:
-        (show_plans if dry_run else run)(session, reporter, Request([job], network, as_json))
+        (show_plans if dry_run else run)(session, reporter, Request([job], network, as_json, auto_model))

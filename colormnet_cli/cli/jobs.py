@@ -57,6 +57,10 @@ class Job:
         """The same by the plan folder, which has been prepared."""
         return replace(self, colors=ColorSource(plan=self.plan_folder))
 
+    def without_fill(self) -> Job:
+        """The same without automatic stills, which may not be there yet."""
+        return replace(self, colors=replace(self.colors, fill=None))
+
     def check(self) -> None:
         """Check what can be known of a film before its plan is there; nothing is written."""
         from ..film.plan import check_video
@@ -88,6 +92,7 @@ def for_file(colors: ColorSource, file: Path) -> ColorSource:
         tuple((time, named(image)) for time, image in colors.references_at),
         None if colors.plan is None else Path(named(str(colors.plan))),
         colors.auto,
+        colors.fill,
     )
 
 
@@ -141,7 +146,7 @@ def check_references(jobs: Sequence[Job]) -> None:
 
     Raises UsageError where none is named, MediaError where it does not exist.
     """
-    without = [job.source.name for job in jobs if job.colors == ColorSource()]
+    without = [job.source.name for job in jobs if replace(job.colors, fill=None) == ColorSource()]
     if without:
         which = f" for {', '.join(without)}" if len(jobs) > 1 else ""
         raise UsageError(

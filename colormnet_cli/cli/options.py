@@ -197,6 +197,11 @@ OPTIONS: dict[str, Any] = {
         "Color without a reference: find shots, color a still of each (see --auto-model), color the film by them.",
         "--auto",
     ),
+    "fill": option(
+        None,
+        "auto: where the references show nothing alike, colors of automatic stills of the film's shots (see "
+        "--auto-model) fill in.",
+    ),
     "only_shots": option(
         None, "Color only these shots of the plan again; the others stay as they were.", metavar="7,9-12", parser=filled
     ),

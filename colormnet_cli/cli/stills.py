@@ -14,9 +14,10 @@ from .running import Ready, make_ready
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..inference.colorizer import Colorizer
     from ..settings import ProgressCallback
 
-__all__ = ["color_missing", "register"]
+__all__ = ["color_fill", "color_missing", "register"]
 
 
 def register(app: CommandLine) -> None:
@@ -70,14 +71,28 @@ def color_missing(
     overwrite: bool = False,
 ) -> list[int]:
     """Color the stills of a plan that have no picture; the numbers of their shots."""
-    from ..errors import UsageError
     from ..film.automatic import color_stills, needs_color
+
+    if not overwrite and not needs_color(folder):
+        return []
+    networks = _colorizers(reporter, ready, auto_model)
+    return color_stills(folder, *networks, overwrite=overwrite, progress=progress)
+
+
+def color_fill(reporter: Reporter, ready: Ready, folder: Path, auto_model: str, progress: ProgressCallback) -> None:
+    """Color the stills of a plan whose colors fill in where references show nothing alike."""
+    from ..film.automatic import color_fill_stills
+
+    color_fill_stills(folder, *_colorizers(reporter, ready, auto_model), progress=progress)
+
+
+def _colorizers(reporter: Reporter, ready: Ready, auto_model: str) -> tuple[Colorizer, Colorizer]:
+    """With the network that chooses colors, and with the one that will color the film."""
+    from ..errors import UsageError
     from ..inference.colorizer import Colorizer
     from ..inference.engine import engine_of
     from ..weights import network_from_file, weights_path
 
-    if not overwrite and not needs_color(folder):
-        return []
     path = weights_path(auto_model, notice=reporter.message, progress=reporter.fetch)
     reporter.step(f"Loading the weights {auto_model}")
     network = network_from_file(path)
@@ -85,5 +100,4 @@ def color_missing(
         raise UsageError(f"{auto_model} colors only from reference images: give --auto-model ddcolor, or a file of it")
     reporter.close()
     automatic = Colorizer(network, device=ready.device, precision=ready.precision)
-    colorizer = Colorizer(ready.model, device=ready.device, precision=ready.precision)
-    return color_stills(folder, automatic, colorizer, overwrite=overwrite, progress=progress)
+    return automatic, Colorizer(ready.model, device=ready.device, precision=ready.precision)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import torch
@@ -23,8 +24,17 @@ from ..settings import Progress
 from ..shots.folder import Plan, read_plan
 from ..shots.table import PlannedShot, note_automatic
 from .borrowing import lightness_of_still
+from .fill_plan import check_fills
+from .fingerprint import model_sha256
 
-__all__ = ["automatic_pictures", "color_stills", "needs_color"]
+__all__ = [
+    "automatic_pictures",
+    "color_fill_stills",
+    "color_stills",
+    "fill_still",
+    "fill_stills_due",
+    "needs_color",
+]
 
 _MOST = 3  # earlier stills that color one
 _RECORD = "automatic.json"  # in the plan folder: the pictures made here, with their checksums
@@ -75,31 +85,101 @@ def color_stills(
             (folder / "colored" / name).unlink()
         plan, own = read_plan(folder), set()
     due = [row for row in plan.shots if _is_due(plan, row)]
-    missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
-    if missing is not None:
-        raise MediaError(f"{plan.folder} has no still of shot {missing}: draw it with `colormnet shots FILM`.")
     known = {row.number: _picture(plan, row) for row in plan.shots if plan.references.get(row.number)}
-    compared = {number: colorizer.compared(lightness_of_still(plan, number)) for number in known}
-    made, began = {name: _checksum(folder / "colored" / name) for name in own}, time.monotonic()
-    for done, row in enumerate(due, 1):
-        mine = colorizer.compared(lightness_of_still(plan, row.number))
-        likeness = {number: colorizer.likeness(mine, other) for number, other in compared.items()}
-        alike = sorted((n for n in likeness if likeness[n] >= colorizer.engine.alike), key=lambda n: -likeness[n])[
-            :_MOST
-        ]
-        L = rgb_to_lab(to_rgb(read_image(plan.still(row.number))))[:1].clamp(0, 100)
-        exemplars = [known[number] for number in sorted(alike, key=likeness.__getitem__, reverse=True)[:_MOST]]
-        ab = _color(colorizer if exemplars else automatic, L, exemplars)
-        path = folder / "colored" / f"{row.name}.png"
-        write_png(path, to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
-        known[row.number], compared[row.number] = path, mine
+    made = {name: _checksum(folder / "colored" / name) for name in own}
+
+    def note(row: PlannedShot, path: Path) -> None:
         made[path.name] = _checksum(path)
         write_whole(folder / _RECORD, json.dumps(made, indent=1).encode())
-        if progress is not None:
-            progress(_progress(done, len(due), time.monotonic() - began))
+
+    _color_each(plan, due, known, folder / "colored", automatic, colorizer, note, progress)
     numbers = {row.number for row in plan.shots if f"{row.name}.png" in made}
     note_automatic(folder / "shots.csv", numbers)
     return [row.number for row in due]
+
+
+def fill_still(folder: Path, row: PlannedShot) -> Path:
+    """The automatic picture of a shot that fills in where its exemplars show nothing alike."""
+    return folder / "automatic" / f"{row.name}.png"
+
+
+def fill_stills_due(plan: Plan, weights: str | None = None) -> list[PlannedShot]:
+    """The shots whose picture is not there, or was made of another still, or by other weights than these."""
+    try:
+        made: Mapping[str, list[Any]] = json.loads((plan.folder / "automatic" / _RECORD).read_text())
+    except (OSError, ValueError):
+        made = {}
+
+    def is_there(row: PlannedShot) -> bool:
+        path = fill_still(plan.folder, row)
+        picture, still, by = made.get(path.name, (None, None, None))
+        found = _checksum(path)
+        if found is None or still != _checksum(plan.still(row.number)):
+            return False
+        return found != picture or weights in (None, by)  # one that a person corrected stays
+
+    return [row for row in plan.shots if not is_there(row)]
+
+
+def color_fill_stills(
+    folder: Path,
+    automatic: Colorizer,
+    colorizer: Colorizer,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[int]:
+    """Color the stills of all shots without an exemplar, for `fill`; returns the numbers of those that were due.
+
+    They are in the folder automatic/ of the plan: what a person colored is not touched, and gives them no colors.
+    Arguments as of `color_stills`.
+    """
+    check_fills(type(colorizer.engine))
+    plan, weights = read_plan(folder), model_sha256(automatic.model)
+    due = fill_stills_due(plan, weights)
+    numbers = {row.number for row in due}
+    target, made = folder / "automatic", {}
+    target.mkdir(exist_ok=True)
+    if len(due) < len(plan.shots):
+        made = json.loads((target / _RECORD).read_text())
+    known = {row.number: fill_still(folder, row) for row in plan.shots if row.number not in numbers}
+
+    def note(row: PlannedShot, path: Path) -> None:
+        made[path.name] = [_checksum(path), _checksum(plan.still(row.number)), weights]
+        write_whole(target / _RECORD, json.dumps(made, indent=1).encode())
+
+    _color_each(plan, due, known, target, automatic, colorizer, note, progress)
+    return [row.number for row in due]
+
+
+def _color_each(
+    plan: Plan,
+    due: Sequence[PlannedShot],
+    known: dict[int, Path],
+    target: Path,
+    automatic: Colorizer,
+    colorizer: Colorizer,
+    note: Callable[[PlannedShot, Path], None],
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """Color the stills of these shots into `target`, by the pictures of alike shots (`known`, by number) if any."""
+    missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
+    if missing is not None:
+        raise MediaError(f"{plan.folder} has no still of shot {missing}: draw it with `colormnet shots FILM`.")
+    compared = {number: colorizer.compared(lightness_of_still(plan, number)) for number in known} if due else {}
+    began = time.monotonic()
+    for done, row in enumerate(due, 1):
+        mine = colorizer.compared(lightness_of_still(plan, row.number))
+        likeness = {number: colorizer.likeness(mine, other) for number, other in compared.items()}
+        alike = sorted((n for n in likeness if likeness[n] >= colorizer.engine.alike), key=lambda n: -likeness[n])
+        exemplars = [known[number] for number in alike[:_MOST]]
+        L = rgb_to_lab(to_rgb(read_image(plan.still(row.number))))[:1].clamp(0, 100)
+        ab = _color(colorizer if exemplars else automatic, L, exemplars)
+        path = target / f"{row.name}.png"
+        write_png(path, to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
+        known[row.number], compared[row.number] = path, mine
+        note(row, path)
+        if progress is not None:
+            progress(_progress(done, len(due), time.monotonic() - began))
 
 
 def _picture(plan: Plan, row: PlannedShot) -> Path:

@@ -17,6 +17,7 @@ from ..video.reader import Frame
 from ..video.segments import SegmentWriter
 from ..video.stream_packets import TimeRange
 from .color_file import ColorNote, color_encoder, color_planes, read_note
+from .filled_colorizer import FilledColorizer
 from .film_colorizer import FilmColorizer
 from .film_run import FilmRun
 from .plan import FilmPlan
@@ -80,7 +81,9 @@ class ColorFileRun(FilmRun):
             )
         super().work()
 
-    def _planes(self, colorizer: FilmColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]) -> ChromaPlanes:
+    def _planes(
+        self, colorizer: FilmColorizer | FilledColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]
+    ) -> ChromaPlanes:
         working, ab = colorizer.working_steps(Ls, numbers)
         return download(color_planes(working, ab), list(ab))
 

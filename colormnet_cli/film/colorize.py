@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from ..errors import UsageError
+from ..inference.colorizer import Colorizer
 from ..inference.device import resolve_device, resolve_precision
 from ..inference.engine import engine_of
 from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings, ProgressCallback
+from ..shots.folder import default_folder
+from ..shots.make_plan import make_plan
+from .automatic import color_fill_stills
+from .fill_plan import check_fills
 from .film_run import FilmRun
 from .pictures_plan import PicturesPlan, plan_pictures
 from .pictures_run import PicturesRun
@@ -24,7 +29,7 @@ from .two_steps import colorize_in_two_steps
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
 
-__all__ = ["colorize", "colorize_pictures", "colorize_video", "for_network"]
+__all__ = ["colorize", "colorize_pictures", "colorize_video", "for_network", "prepare_fill"]
 
 Plan = TypeVar("Plan", FilmPlan, PicturesPlan, FilmPlan | PicturesPlan)
 
@@ -55,6 +60,8 @@ def colorize(
     """
     if engine_of(model).takes_exemplars and not plan.references:
         raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
+    if plan.fill is not None:
+        check_fills(engine_of(model))
     plan, own = for_network(plan, model), model.device
     where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
     how: dict[str, Any] = {"device": where, "precision": resolve_precision(precision, where), "progress": progress}
@@ -69,6 +76,38 @@ def for_network(plan: Plan, network: Network) -> Plan:
     engine, settings = engine_of(network), plan.settings
     sized = replace(settings, size=settings.size or engine.default_size)
     return replace(plan, settings=sized, side_multiple=engine.side_multiple)  # type: ignore[arg-type]
+
+
+def prepare_fill(
+    film: str | Path,
+    folder: str | Path | None = None,
+    *,
+    automatic: Network,
+    model: Network,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    progress: ProgressCallback | None = None,
+) -> Path:
+    """Find the shots of a film and color a still of each, for `ColorSource(fill="auto")`; what is there is kept.
+
+    Args:
+        film: a film, or a folder of pictures.
+        folder: the plan folder; by default ``old-plan`` beside ``old.mp4``.
+        automatic: a network that needs no exemplar, from `load_model`: "ddcolor".
+        model: the network that will color the film.
+
+    Returns:
+        The plan folder. The pictures are in its folder automatic/, and may be corrected by hand.
+    """
+    if engine_of(automatic).takes_exemplars:
+        raise UsageError(f"{type(automatic).__name__} colors only from exemplars: give DDColor (`automatic`).")
+    check_fills(engine_of(model))
+    where = resolve_device(device)
+    networks = (Colorizer(one, None, where, resolve_precision(precision, where)) for one in (automatic, model))
+    folder = default_folder(Path(film)) if folder is None else Path(folder)
+    make_plan(film, folder, progress=progress)
+    color_fill_stills(folder, *networks, progress=progress)
+    return folder
 
 
 def colorize_video(

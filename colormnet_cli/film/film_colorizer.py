@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import MediaError
 from ..inference.colorizer import Colorizer, state_in_precision
+from ..inference.engine import to_device
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import Encoded, FrameColorizer, Resampler
 from .pass_mixing import PassMixing
@@ -35,6 +36,8 @@ class FilmColorizer:
         batch: frames that `steps` usually gets.
         ref_is_first: for a pass that does not start at the frame of an exemplar: see `FrameColorizer`.
         report: called with the frames of a backward pass that are done and their total.
+        matching: `colors` also says how well the exemplars show each place.
+        name: the beginning of the names of files in `folder`.
     """
 
     def __init__(
@@ -49,7 +52,10 @@ class FilmColorizer:
         batch: int = 1,
         ref_is_first: bool | None = None,
         report: Callable[[int, int], None] = lambda done, total: None,
+        matching: bool = False,
+        name: str = "pass",
     ) -> None:
+        self.matching, self.name = matching, name
         self.schedule, self.resampler, self.folder = schedule, resampler, folder
         self.batch, self.ref_is_first, self._report = batch, ref_is_first, report
         self._colorizer, self._exemplar, self._read = colorizer, exemplar, read
@@ -66,18 +72,30 @@ class FilmColorizer:
         No pass or shot begins or ends between them (`Schedule.next_change`).
         """
         working, ab = self.working_steps(Ls, numbers)
+        return self.full_size(working, ab, Ls, numbers)
+
+    def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
+        """What `working_steps` gave, at full size, protected parts neutral: [2, H, W] each."""
         return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
 
     def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The same at the working size, nothing protected: lightness [K, 1, h, w] and ab [K, 2, h, w]."""
         working = self.resampler.down(Ls)
+        return working, self.colors(working, Ls[0], numbers)[:, :2]
+
+    def colors(self, working: Tensor, first: Tensor, numbers: Sequence[int]) -> Tensor:
+        """The next K frames at the working size [K, 1, h, w], and the first of them at full size [1, H, W], to ab.
+
+        Returns:
+            [K, 2, h, w]; with `matching` [K, 3, h, w], as of `FrameColorizer.matched_steps`.
+        """
         passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
-        colors = {one: self._color(one, working, Ls[0], numbers) for one in passes}
-        return working, colors[passes[0]] if len(passes) == 1 else self._mixed(colors, numbers)
+        colors = {one: self._color(one, working, first, numbers) for one in passes}
+        return colors[passes[0]] if len(passes) == 1 else self._mixed(colors, numbers)
 
     def _mixed(self, colors: Mapping[Pass, Tensor], numbers: Sequence[int]) -> Tensor:
-        """ab [K, 2, h, w] by several passes to that of the frames; what a shot protects has no share in a dissolve."""
+        """[K, C, h, w] by several passes to that of the frames; what a shot protects has no share in a dissolve."""
         mixed = []
         for i, number in enumerate(numbers):
             shares = self._mixing.at(number)
@@ -96,7 +114,7 @@ class FilmColorizer:
         working = self.resampler.down(Ls)
         for one in passes:
             if not one.backward and one.shot.key in shots:
-                self._begun(one).working_steps(working, Ls[0])
+                self._steps(self._begun(one))(working, Ls[0])
 
     def can_go_on(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
         """Whether every forward pass of these shots that has begun before a frame and colors it is there."""
@@ -108,13 +126,16 @@ class FilmColorizer:
         return next((self._begun(one) for one, _ in self.schedule.at(frame) if not one.backward), None)
 
     def _color(self, one: Pass, working: Tensor, first: Tensor, numbers: Sequence[int]) -> Tensor:
-        """ab [K, 2, h, w] by one pass."""
+        """What `colors` gives, by one pass."""
         if not one.backward:
-            return self._begun(one).working_steps(working, first)
+            return self._steps(self._begun(one))(working, first)
         stored = self._stored.get(one)
         if stored is None or not stored.has(numbers[0]):
             stored = self._stored[one] = self._colored_backward(one, numbers[0])
         return stored.at(numbers, working.device)
+
+    def _steps(self, frames: FrameColorizer) -> Callable[..., Tensor]:
+        return frames.matched_steps if self.matching else frames.working_steps
 
     def _begun(self, one: Pass) -> FrameColorizer:
         if one not in self._live:
@@ -140,13 +161,14 @@ class FilmColorizer:
 
     def _colored_backward(self, one: Pass, begin: int) -> StoredColor:
         """The backward pass down to frame `begin`: the film has reached this one."""
-        path = self.folder / f"pass-{self.schedule.passes.index(one):06d}-{begin}.color"
+        path = self.folder / f"{self.name}-{self.schedule.passes.index(one):06d}-{begin}.color"
         if (stored := StoredColor.intact(path)) is not None:
             return stored
         last = one.end if one.anchor is not None else None if one.end is None else one.end - 1
         assert last is not None  # for the type checker: a backward pass has an end
         frames = self._start(one)
-        colors = color_backward(path, self._working(one, begin, last), frames.working_steps, self.batch, self._report)
+        working, channels = self._working(one, begin, last), 3 if self.matching else 2
+        colors = color_backward(path, working, self._steps(frames), self.batch, self._report, channels)
         self._give_back(frames)
         return colors
 
@@ -195,7 +217,8 @@ class FilmColorizer:
         passes = self.schedule.passes
         states = {passes.index(one): frames.colorizer.state_dict() for one, frames in self._live.items()}
         mixing = self._mixing.state_dict()
-        return {"precision": self._colorizer.precision, "passes": states, "mixing": mixing}
+        matches = {passes.index(one): frames.match for one, frames in self._live.items()} if self.matching else {}
+        return {"precision": self._colorizer.precision, "passes": states, "mixing": mixing, "matches": matches}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where that state was taken."""
@@ -204,6 +227,7 @@ class FilmColorizer:
         for index, of_pass in state["passes"].items():
             frames = self._live[self.schedule.passes[index]] = self._frames((), None)
             frames.colorizer.load_state_dict(of_pass)
+            frames.match = to_device(state.get("matches", {}).get(index), frames.colorizer.device)
 
 
 def film_state_in_precision(state: Mapping[str, Any], precision: str) -> dict[str, Any] | None:
@@ -211,4 +235,7 @@ def film_state_in_precision(state: Mapping[str, Any], precision: str) -> dict[st
     passes = {index: state_in_precision(of_pass, precision) for index, of_pass in state["passes"].items()}
     if any(of_pass is None for of_pass in passes.values()):
         return None
-    return {"precision": precision, "passes": passes, "mixing": state["mixing"]}
+    converted = {**state, "precision": precision, "passes": passes}
+    if "automatic" in state:  # see `FilledColorizer`
+        converted["automatic"] = film_state_in_precision(state["automatic"], precision)
+    return None if converted.get("automatic", converted) is None else converted

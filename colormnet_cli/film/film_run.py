@@ -19,6 +19,7 @@ from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
+from .filled_colorizer import FilledColorizer
 from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource, Place
 from .match_monitor import MatchMonitor
@@ -64,7 +65,8 @@ class FilmRun(Run):
         if self.plan.shots is None:
             return super().fingerprint()
         common = self.common_fingerprint()
-        keys = unit_keys(self.schedule, self.units, self.segments.frames, common)
+        fill = None if self.plan.fill is None else self.plan.fill.schedule
+        keys = unit_keys(self.schedule, self.units, self.segments.frames, common, fill)
         self.finished = FinishedUnits(self.plan.shots.folder / "segments", self.segments, keys)
         return {**common, "shots": [keys, self.plan.only_shots]}
 
@@ -134,7 +136,7 @@ class FilmRun(Run):
         self._film = FrameSource(self.plan, units.ranges(), places, first_pts, self._skipped)
         self._color(units, colorizer)
 
-    def _color(self, units: UnitQueue, colorizer: FilmColorizer) -> None:
+    def _color(self, units: UnitQueue, colorizer: FilmColorizer | FilledColorizer) -> None:
         """The loop itself: a thread decodes ahead of it, others encode behind it."""
         film, saver = self._film, CheckpointSaver(self.folder, self.segments)
         encoders = SegmentEncoders(
@@ -179,7 +181,7 @@ class FilmRun(Run):
             self.frames = frame
             self.meter.begin(frame)
 
-    def _colorize(self, colorizer: FilmColorizer, batch: list[Frame]) -> ChromaPlanes:
+    def _colorize(self, colorizer: FilmColorizer | FilledColorizer, batch: list[Frame]) -> ChromaPlanes:
         """Luma of a batch of frames to their chroma planes."""
         Ls, numbers = list(map(self._lightness, batch)), _numbers(batch)
         self._look(batch[0], Ls[0])
@@ -187,7 +189,9 @@ class FilmRun(Run):
             self.observer.started(first, Ls[0])
         return self._planes(colorizer, Ls, numbers)
 
-    def _planes(self, colorizer: FilmColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]) -> ChromaPlanes:
+    def _planes(
+        self, colorizer: FilmColorizer | FilledColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]
+    ) -> ChromaPlanes:
         """Lightness [1, H, W] of each frame to what the encoder needs."""
         return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
 
@@ -223,7 +227,7 @@ class FilmRun(Run):
             if (
                 len(batch) == self.lookahead
                 or following == self.segments.end(frame.number)
-                or following == self.schedule.next_change(frame.number)
+                or following == self.next_change(frame.number)
             ):
                 yield batch
                 batch = []

@@ -20,6 +20,7 @@ from ..shots.folder import Plan, read_plan
 from ..timecode import Timecode
 from ..video.stream_plan import StreamPlan
 from ..wording import many
+from .fill_plan import FillPlan, plan_fill
 from .plan import as_colors, exemplar_reader
 from .progress_folder import progress_folder
 from .schedule import Schedule, ScheduledShot
@@ -59,6 +60,7 @@ class PicturesPlan:
     schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
+    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills, where the exemplars show nothing alike
     any_size: bool = False  # pictures may differ in size
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
@@ -134,8 +136,9 @@ def plan_pictures(
     check_shapes(exemplar, shots, size)
     schedule = make_schedule(shots, settings)
     losses = (*_losses(pictures), *gray)
+    fill = plan_fill(folder, colors, size)
     return PicturesPlan(
-        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, any_size
+        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, fill, any_size
     )
 
 

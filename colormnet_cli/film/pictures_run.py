@@ -27,6 +27,7 @@ from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
 from . import checkpoint as schedule
 from .checkpoint import Checkpoint, copied_to_cpu
+from .filled_colorizer import FilledColorizer
 from .film_colorizer import FilmColorizer
 from .pictures_plan import PicturesPlan
 from .prefetch import BackgroundWriter, Prefetch
@@ -100,7 +101,7 @@ class PicturesRun(Run):
 
     def _batch(self) -> int:
         """How many pictures come next: no pass begins or ends between them."""
-        change = self.plan.schedule.next_change(self.frames)
+        change = self.next_change(self.frames)
         return self.lookahead if change is None else min(self.lookahead, change - self.frames)
 
     def _readable(self, batch: Sequence[Picture]) -> tuple[list[int], list[Picture]]:
@@ -109,7 +110,9 @@ class PicturesRun(Run):
         return [number for number, _ in readable], [picture for _, picture in readable]
 
     @torch.inference_mode()
-    def _colorize(self, colorizer: FilmColorizer, pictures: Sequence[Picture], numbers: Sequence[int]) -> list[Tensor]:
+    def _colorize(
+        self, colorizer: FilmColorizer | FilledColorizer, pictures: Sequence[Picture], numbers: Sequence[int]
+    ) -> list[Tensor]:
         """sRGB [3, H, W] in 0..1 of each, on the device."""
         Ls = [self._lightness(picture) for picture in pictures]
         abs_ = colorizer.steps(Ls, numbers)
@@ -159,7 +162,7 @@ class PicturesRun(Run):
         self.frames = done.frames
         self.unreadable, self.had_color = list(done.counts["unreadable"]), done.counts["had_color"]
 
-    def _checkpoint(self, colorizer: FilmColorizer) -> tuple[Checkpoint, dict[str, Any]]:
+    def _checkpoint(self, colorizer: FilmColorizer | FilledColorizer) -> tuple[Checkpoint, dict[str, Any]]:
         """Where the run stands, and the colorizer's state there."""
         counts = {"unreadable": self.unreadable, "had_color": self.had_color}
         return Checkpoint(self.frames, 0, (), counts), copied_to_cpu(colorizer.state_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache, partial
 from math import ceil
@@ -26,6 +26,7 @@ from ..video.probe import VideoInfo, probe
 from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import listed, many
+from .fill_plan import FillPlan, plan_fill
 from .schedule import Schedule
 from .shot_schedule import (
     borrowing_shots,
@@ -73,6 +74,7 @@ class FilmPlan:
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
+    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills, where the exemplars show nothing alike
     only_shots: tuple[int, ...] = ()  # numbers of those that are colored; none: those that changed
     warnings: tuple[str, ...] = ()
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
@@ -206,6 +208,7 @@ def plan_video(
         exemplar=exemplar,
         schedule=make_schedule(scheduled, settings),
         shots=shots,
+        fill=plan_fill(source, colors, info.upright_size),
         only_shots=only,
         warnings=(*notes, *losses(info), *gray),
     )
@@ -252,7 +255,7 @@ def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Co
     if not isinstance(references, ColorSource):
         several = (references,) if isinstance(references, (str, Path)) else references
         references = ColorSource(tuple(map(str, several)))
-    if references == ColorSource():
+    if replace(references, fill=None) == ColorSource():
         raise UsageError(
             "There is no exemplar: give at least one color image (`references`), or a folder made by "
             "`colormnet shots` (`plan`)."
@@ -262,14 +265,17 @@ def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Co
 
 def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
     """What cannot be combined with exemplars that belong to frames."""
-    if (colors.plan or colors.references_at) and any(settings.timecodes):
+    if (colors.plan or colors.references_at or colors.fill) and any(settings.timecodes):
         what = "a plan (`plan`)" if colors.plan else "references of frames (`references_at`)"
+        what = what if colors.plan or colors.references_at else "automatic stills of its shots (`fill`)"
         only = ", or name shots (`only_shots`)" if colors.plan else ""
         raise UsageError(f"With {what} the whole film is colored: leave `start`, `end` and `duration` out{only}.")
     if colors.plan and settings.ref_is_first is not None:
         raise UsageError("A plan (`plan`) says which frames its pictures show: leave `ref_is_first` out.")
     if settings.only_shots is not None and not colors.plan:
         raise UsageError("`only_shots` takes shots of a plan: give that as well (`plan`).")
+    if settings.split_long is not None and colors.fill:
+        raise UsageError("Automatic stills (`fill`) take shots as they are: leave `fill` or `split_long` out.")
     if settings.split_long is not None and not colors.plan:
         raise UsageError(
             "`split_long` cuts shots of a plan: find them with `colormnet shots FILM`, and give the plan (`plan`)."

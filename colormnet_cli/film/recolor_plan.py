@@ -114,8 +114,8 @@ def _colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Colo
     if references in (ColorSource(), ()):
         raise UsageError("There is no reference image: give at least one (`references`).")
     colors = as_colors(references)
-    if colors.plan is not None or colors.auto:
-        raise UsageError("A passage is colored by references: leave the plan (`plan`) and `auto` out.")
+    if colors.plan is not None or colors.auto or colors.fill:
+        raise UsageError("A passage is colored by references: leave the plan (`plan`), `auto` and `fill` out.")
     return colors
 
 

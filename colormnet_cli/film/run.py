@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,14 +23,17 @@ from ..settings import MemoryConfig
 from ..shots.table import note_borrowed
 from ..wording import many
 from .borrowing import borrow, with_borrowed
+from .filled_colorizer import FilledColorizer
 from .film_colorizer import FilmColorizer, film_state_in_precision
 from .fingerprint import exemplars_identity, fingerprint, masks_identity, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
+from .shot_cache import passes_identity
 from .shot_schedule import make_schedule, masks_of
 
 if TYPE_CHECKING:
+    from ..inference.exemplar import Exemplar
     from ..networks.state_dict import Network
     from ..settings import ProgressCallback
     from .pictures_plan import PicturesPlan
@@ -90,6 +93,7 @@ class Run(ABC):
         paths = (split_reference(reference)[0] for reference in plan.references)
         self._references = [(path, FileStamp.of(path)) for path in paths]
         self._masks = [(Path(path), FileStamp.of(Path(path))) for path in masks_of(self.schedule.shots)]
+        self._automatic = [(path, FileStamp.of(path)) for path in (plan.fill.pictures if plan.fill else ())]
         self.folder = ProgressFolder(plan.output, self.fingerprint(), plan.settings.resume, self.replaceable)
 
     def new_colorizer(self) -> Colorizer:
@@ -195,7 +199,11 @@ class Run(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """Everything that the result depends on."""
         exemplars, masks = exemplars_identity(self.schedule), masks_identity(self.schedule)
-        return {**self.common_fingerprint(), "exemplar": exemplars, "mask": masks}
+        own = {**self.common_fingerprint(), "exemplar": exemplars, "mask": masks}
+        if self.plan.fill is not None:
+            fill = self.plan.fill.schedule
+            own["automatic stills"] = list(passes_identity(fill, fill.shots).values())
+        return own
 
     def common_fingerprint(self) -> dict[str, Any]:
         """The same without the exemplars."""
@@ -203,33 +211,51 @@ class Run(ABC):
         common = fingerprint(plan.settings, self.memory, self.weights, device, self.lookahead)
         return {**self.source_identity(), **common}
 
-    def film_colorizer(self) -> FilmColorizer:
+    def film_colorizer(self) -> FilmColorizer | FilledColorizer:
         """New, or in the state of the checkpoint."""
         plan, settings = self.plan, self.plan.settings
         state = None if self.folder.checkpoint is None else self.folder.state()
         if state is not None and state["precision"] != self.precision:  # that run did not find finite colors in ours
             self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
             self._set_precision(state["precision"])
-        colorizer = FilmColorizer(
-            self.schedule,
-            Resampler(
-                settings.size or self.colorizer.engine.default_size,
-                settings.guided,
-                plan.orientation,
-                self.colorizer.engine.side_multiple,
-                settings.vividness,
-            ),
-            self.colorizer,
-            plan.exemplar,
-            self.read,
-            self.folder.path,
-            batch=self.lookahead,
-            ref_is_first=settings.ref_is_first,
-            report=lambda done, total: self.meter.report("backward", done, total),
+        resampler = Resampler(
+            settings.size or self.colorizer.engine.default_size,
+            settings.guided,
+            plan.orientation,
+            self.colorizer.engine.side_multiple,
+            settings.vividness,
         )
+
+        def by(
+            schedule: Schedule, exemplar: Callable[[str], Exemplar], network: Colorizer, **more: Any
+        ) -> FilmColorizer:
+            return FilmColorizer(
+                schedule,
+                resampler,
+                network,
+                exemplar,
+                self.read,
+                self.folder.path,
+                batch=self.lookahead,
+                report=lambda done, total: self.meter.report("backward", done, total),
+                matching=plan.fill is not None,
+                **more,
+            )
+
+        colorizer: FilmColorizer | FilledColorizer
+        colorizer = by(self.schedule, plan.exemplar, self.colorizer, ref_is_first=settings.ref_is_first)
+        if (fill := plan.fill) is not None:
+            automatic = by(fill.schedule, fill.exemplar, self.colorizer.another(), name="fill")
+            colorizer = FilledColorizer(colorizer, automatic, fill.places(self.colorizer.engine))
         if state is not None:
             colorizer.load_state_dict(state)
         return colorizer
+
+    def next_change(self, frame: int) -> int | None:
+        """The first later frame at which a pass or a shot begins or ends: also of the automatic stills."""
+        schedules = (self.schedule, *((self.plan.fill.schedule,) if self.plan.fill else ()))
+        changes = [schedule.next_change(frame) for schedule in schedules]
+        return min((change for change in changes if change is not None), default=None)
 
     @abstractmethod
     def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
@@ -292,13 +318,15 @@ class Run(ABC):
     def receipt(self) -> Receipt:
         """What was done, with what, and every warning."""
         plan, (source, output) = self.plan, self.records()
-        references, masks = (
-            tuple(self.record(path, stamp) for path, stamp in paths) for paths in (self._references, self._masks)
+        references, masks, automatic = (
+            tuple(self.record(path, stamp) for path, stamp in paths)
+            for paths in (self._references, self._masks, self._automatic)
         )
         return Receipt(
             inputs=(source,),
             references=references,
             masks=masks,
+            automatic=automatic,
             output=output,
             weights={"sha256": self.weights},
             settings=asdict(plan.settings),

@@ -24,7 +24,7 @@ from ..video.segments import segment_path
 from .frame_source import Place
 from .schedule import Schedule, ScheduledShot, Unit
 
-__all__ = ["ShotCache", "UnitEnd", "unit_keys"]
+__all__ = ["ShotCache", "UnitEnd", "passes_identity", "unit_keys"]
 
 _IMAGE_BYTES = 2**28  # a larger reference is a film, identified without reading all of it
 
@@ -120,13 +120,33 @@ def _link(source: Path, target: Path) -> None:
         os.replace(part, target)
 
 
-def unit_keys(schedule: Schedule, units: Sequence[Unit], segment_frames: int, base: Mapping[str, Any]) -> list[str]:
+def unit_keys(
+    schedule: Schedule,
+    units: Sequence[Unit],
+    segment_frames: int,
+    base: Mapping[str, Any],
+    fill: Schedule | None = None,
+) -> list[str]:
     """A hash for each of these units of everything that its frames and segments depend on.
 
     Args:
         base: what all frames of the film depend on: the film itself, settings, weights, …
+        fill: automatic stills of the same shots, which fill in.
     """
-    passes = {shot.key: schedule.passes_of(shot) for unit in units for shot in unit.shots}
+    shown = [shot for unit in units for shot in unit.shots]
+    own, filled = passes_identity(schedule, shown), passes_identity(fill, shown) if fill else None
+
+    def key(unit: Unit) -> str:
+        shots = [[own[s.key], filled[s.key]] if filled else own[s.key] for s in unit.shots]
+        content = [base, segment_frames, unit.begin, unit.end, shots]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:40]
+
+    return [key(unit) for unit in units]
+
+
+def passes_identity(schedule: Schedule, shots: Sequence[ScheduledShot]) -> dict[tuple[int, int], list[Any]]:
+    """What the colors of these shots depend on, by their keys."""
+    passes = {shot.key: schedule.passes_of(shot) for shot in shots}
     named = {source for several in passes.values() for one in several for source in one.references}
     sources = {source: _identity(source) for source in named}
 
@@ -138,11 +158,7 @@ def unit_keys(schedule: Schedule, units: Sequence[Unit], segment_frames: int, ba
         mask = [] if shot.mask is None else [file_sha256(shot.mask)]
         return [shot.start, shot.end, str(shot.dissolve), runs, *mask]
 
-    def key(unit: Unit) -> str:
-        content = [base, segment_frames, unit.begin, unit.end, [of_shot(shot) for shot in unit.shots]]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:40]
-
-    return [key(unit) for unit in units]
+    return {shot.key: of_shot(shot) for shot in shots}
 
 
 def _identity(reference: str) -> Sequence[Any]:

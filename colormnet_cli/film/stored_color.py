@@ -20,8 +20,8 @@ class StoredColor:
     """ab of frames at the working size, in half precision: 1.6 MB a frame at 480p.
 
     Args:
-        path: NumPy's format: the color [N, 2, h, w]; the numbers of the N frames, and the CRC-32 of the color of each,
-            are in a file beside it.
+        path: NumPy's format: the color [N, C, h, w], where C is 2, or 3 with the match of each place; the numbers of
+            the N frames, and the CRC-32 of the color of each, are in a file beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,7 @@ class StoredColor:
         return frame in self._rows
 
     def at(self, frames: Iterable[int], device: torch.device) -> Tensor:
-        """ab [K, 2, h, w] in Lab units, float32, of these frames."""
+        """[K, C, h, w], float32, of these frames."""
         rows = np.stack([self._color[self._rows[frame]] for frame in frames])
         return torch.from_numpy(rows).to(device, torch.float32)
 
@@ -62,6 +62,7 @@ def color_backward(
     steps: Callable[[Tensor], Tensor],
     batch: int,
     report: Callable[[int, int], None],
+    channels: int = 2,
 ) -> StoredColor:
     """Color frames from the last to the first, and keep the color in a file.
 
@@ -70,7 +71,7 @@ def color_backward(
     Args:
         path: the file to write, completely or not at all.
         frames: numbers and lightness at the working size [1, h, w], in the film's order.
-        steps: the network: lightness [K, 1, h, w] of the next K frames to ab [K, 2, h, w].
+        steps: the network: lightness [K, 1, h, w] of the next K frames to [K, channels, h, w].
         batch: frames given to it at once.
         report: called with the frames done and their total.
     """
@@ -78,7 +79,7 @@ def color_backward(
     try:
         numbers, size, device = _write_lightness(lightness, frames)
         gray = np.memmap(lightness, np.float32, "r", shape=(len(numbers), 1, *size))
-        color = np.lib.format.open_memmap(part, "w+", np.float16, (len(numbers), 2, *size))
+        color = np.lib.format.open_memmap(part, "w+", np.float16, (len(numbers), channels, *size))
         for end in range(len(numbers), 0, -batch):
             rows = slice(max(0, end - batch), end)
             working = torch.from_numpy(gray[rows][::-1].copy()).to(device)

@@ -163,6 +163,14 @@ class Colorizer:
         """How well the content of one picture is found in another by the network's features: 1 if all of it is."""
         return self.engine.likeness(one, other)
 
+    @torch.inference_mode()
+    def exemplar_match(self) -> Tensor:
+        """How well each place of the frames of the last `steps` is found in the exemplars: [K, 1, H, W], float32.
+
+        1 where it is there exactly; `likeness` is a mean of it.
+        """
+        return self.engine.exemplar_match()
+
     # Resuming
 
     def state_dict(self) -> dict[str, Any]:

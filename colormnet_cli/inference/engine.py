@@ -51,6 +51,8 @@ class Engine(ABC):
     takes_exemplars: ClassVar[bool] = True  # a film begins with at least one
     alike: ClassVar[float] = 0.85  # likeness from which two pictures show the same scene
     unlike: ClassVar[float | None] = None  # likeness below which they show different things; None: not known
+    # match of a place below which the exemplars do not show it, and from which they do; None: not known
+    places: ClassVar[tuple[float, float] | None] = None
     vividness: ClassVar[float] = 1.0  # by which the network's color is multiplied in a film
     # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory
     stages: ClassVar[Mapping[str, str]] = {}
@@ -109,6 +111,13 @@ class Engine(ABC):
     @abstractmethod
     def likeness(self, one: Any, other: Any) -> float:
         """How well the content of one picture is found in another by the network's features: 1 if all of it is."""
+
+    def exemplar_match(self) -> Tensor:
+        """How well each place of the last `steps`' frames is found in the exemplars: [K, 1, H, W]; mean: `likeness`.
+
+        For engines that have `places`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say where frames match")
 
     # For estimates and benchmarks
 

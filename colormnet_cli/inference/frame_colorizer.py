@@ -19,6 +19,8 @@ from .exemplar import Exemplar, first_frame_among
 
 __all__ = ["Encoded", "FrameColorizer", "Resampler"]
 
+_LAG = 0.4  # share of the frames before in the match of a place: grain changes it from frame to frame
+
 Encoded = dict[tuple[str, tuple[int, int]], Any]
 
 
@@ -104,6 +106,7 @@ class FrameColorizer:
             size or colorizer.engine.default_size, guided, orientation, colorizer.engine.side_multiple
         )
         self.ref_is_first, self.batch = ref_is_first, batch
+        self.match: Tensor | None = None  # [1, h, w] of the last frame: see `matched_steps`
 
     def step(self, L: Tensor) -> Tensor:
         """The next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units."""
@@ -133,6 +136,15 @@ class FrameColorizer:
         if engine.vividness == 1 or self.resampler.vividness is not None:
             return abs_
         return torch.cat((abs_[:given], engine.vividness * abs_[given:]))
+
+    @torch.inference_mode()
+    def matched_steps(self, working: Tensor, first: Tensor | None = None) -> Tensor:
+        """`working_steps`, and how well the exemplars show each place, averaged over some frames: [K, 3, h, w]."""
+        abs_, steady = self.working_steps(working, first), []
+        for match in self.colorizer.exemplar_match():
+            self.match = match if self.match is None else _LAG * self.match + (1 - _LAG) * match
+            steady.append(self.match)
+        return torch.cat((abs_, torch.stack(steady)), dim=1)
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int], rounded: int) -> None:
         multiple = self.colorizer.engine.side_multiple

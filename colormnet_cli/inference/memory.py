@@ -21,10 +21,11 @@ from ..networks.colormnet import Key
 from ..settings import MemoryConfig
 from .top_k import top_k
 
-__all__ = ["MemoryBank", "similarity"]
+__all__ = ["FAR", "MemoryBank", "elements", "match", "queries", "similarity"]
 
 TILE = 2**25  # similarities held at once: 128 MB in float32
 _NEW = 1e-7  # an element's life before its first read
+FAR = 100.0  # in each dimension of the key of an element that is never recalled; its square is finite in half precision
 
 
 class MemoryBank:
@@ -104,6 +105,12 @@ class MemoryBank:
         # (hw, 2, Cv) as a map for each color channel, channels_last as convolutions like it
         readout = torch.cat(parts).unflatten(1, (2, -1)).transpose(0, 1).contiguous()
         return readout.transpose(1, 2).unflatten(2, tuple(size))[None]
+
+    def exemplar_match(self, query: Key) -> Tensor:
+        """How well each pixel of a frame (B = 1) is found in the exemplars: [h, w], see `match`."""
+        asked = queries(query)
+        found = match(asked, self._compared[self.exemplar_rows()], self.tile_rows(len(asked)))
+        return found.unflatten(0, tuple(query.key.shape[-2:]))
 
     def tile_rows(self, queries: int) -> int:
         """How many of so many queries are compared with the whole memory at once: tiles are about equally large."""
@@ -232,6 +239,25 @@ def similarity(keys: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor
     asked. In float32 whatever the rest runs in, for S is far below zero where a match is poor.
     """
     return _query_side(query, selection) @ _compared(keys, shrinkage).T
+
+
+def match(asked: Tensor, compared: Tensor, tile_rows: int | None = None) -> Tensor:
+    """How well each query is found among elements, by its best S against S of all pairs: [Q, C] and [N, C] to [Q].
+
+    1 if an element equals it, 0 if none is more like it than pairs are on average. Elements that are never recalled do
+    not count.
+    """
+    key_dim = compared.shape[1] // 2
+    shown = (compared[:, key_dim : key_dim + 1] < 0.99 * FAR * compared[:, -1:]).to(compared.dtype)
+    mean = (compared * shown).sum(0) / shown.sum().clamp(min=1)
+    usual = asked.mean(0) @ mean  # S is a product: this is its mean
+    best = torch.cat([_product(tile, compared).amax(1) for tile in asked.split(tile_rows or len(asked))])
+    return 1 - best / usual.clamp(max=-1e-6)
+
+
+def elements(key: Key) -> Tensor:
+    """A picture's side of S (B = 1), as of an element: [hw, 2·Ck + 1]."""
+    return _compared(*(part.flatten(2)[0].T.float() for part in (key.key, key.shrinkage)))
 
 
 def _product(asked: Tensor, compared: Tensor) -> Tensor:

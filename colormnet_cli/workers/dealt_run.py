@@ -34,8 +34,9 @@ def check_dealable(plan: FilmPlan) -> None:
     Raises:
         UsageError: it has not, or is not.
     """
-    if plan.settings.steady or plan.settings.chroma_out is not None:
+    if plan.settings.steady or plan.settings.chroma_out is not None or plan.fill is not None:
         what = "`steady` removes flicker" if plan.settings.steady else "`chroma_out` keeps colors"
+        what = "Automatic stills fill in (`fill`)" if plan.fill is not None else what
         raise UsageError(f"{what} only where one device colors {plan.info.path}: leave the workers out.")
     if plan.shots is None:
         raise UsageError(

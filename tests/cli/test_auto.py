@@ -18,15 +18,16 @@ import pytest
 import torch
 
 from colormnet_cli.networks.weight_file import save_network
+from support.films import packets_of
 from support.networks import make_small_ddcolor
 from support.shot_films import Part, camera_scene, join, write_film
 
-SIZE, LENGTHS = (72, 96), (26, 30, 28)
+SIZE, LENGTHS = (72, 96), (18, 20, 16, 19, 17)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """old.mp4 with sound, of three shots, and a weight file of DDColor."""
+    """old.mp4 with sound, of five shots, and a weight file of DDColor."""
     folder = tmp_path_factory.mktemp("auto")
     frames, _ = join([Part(camera_scene(seed, SIZE), length) for seed, length in enumerate(LENGTHS)])
     write_film(folder / "old.mp4", frames)
@@ -70,14 +71,15 @@ def test_a_film_in_one_go_and_corrected_by_its_plan(film: Path) -> None:
     done = command(*auto("-o", "out.mp4", "--json"), cwd=folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == sum(LENGTHS) == frames_in(folder / "out.mp4")
+    assert packets_of(folder / "out.mp4", "audio") == packets_of(folder / "old.mp4", "audio")
     colored = folder / "old-plan" / "colored"
-    assert sorted(path.name for path in colored.iterdir()) == ["0001.png", "0002.png", "0003.png"]
-    assert (folder / "old-plan" / "shots.csv").read_text().count("colored automatically") == 3
+    assert sorted(path.name for path in colored.iterdir()) == [f"000{number}.png" for number in range(1, 6)]
+    assert (folder / "old-plan" / "shots.csv").read_text().count("colored automatically") == 5
     still = cv2.imread(str(folder / "old-plan" / "stills" / "0002.png")).astype(np.int16)
     cv2.imwrite(str(colored / "0002.png"), np.clip(still + np.array([0, 20, 80]), 0, 255).astype(np.uint8))
     again = command(*auto("-o", "out.mp4", "--json", "--overwrite"), cwd=folder)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["reused"] == LENGTHS[0] + LENGTHS[2]
+    assert json.loads(again.stdout)["reused"] == sum(LENGTHS) - LENGTHS[1]
     assert np.array_equal(cv2.imread(str(colored / "0002.png")), np.clip(still + np.array([0, 20, 80]), 0, 255))
 
 
@@ -100,6 +102,23 @@ def test_killed_at_any_point_it_goes_on(film: Path) -> None:
         assert run.wait(60) == -signal.SIGKILL, phase
     assert command(*auto("-o", "out.mp4"), cwd=folder).returncode == 0
     assert (folder / "out.mp4").read_bytes() == (whole / "out.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_automatic_stills_fill_in(film: Path) -> None:
+    """What no reference shows would have to be colored by hand; or the folder for colored pictures would be filled."""
+    folder = film.parent
+    cv2.imwrite(str(folder / "ref.png"), noise(3, (*SIZE, 3)))
+    models = ["--model", "preview", "--auto-model", "ddcolor.pt", "--device", "cpu", "--size", "64"]
+    call = ["colorize", "old.mp4", "--ref", "ref.png", "--fill", "auto", *models, "-o", "out.mp4", "--json"]
+    planned = command(*call, "--dry-run", cwd=folder)
+    assert planned.returncode == 0, planned.stderr
+    assert not (folder / "old-plan").exists()
+    done = command(*call, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["automatic"]) == 5
+    assert list((folder / "old-plan" / "colored").iterdir()) == []
+    assert frames_in(folder / "out.mp4") == sum(LENGTHS)
 
 
 @pytest.mark.slow
@@ -137,6 +156,9 @@ def test_wrong_usage_is_one_sentence(film: Path) -> None:
     both = command("colorize", "old.mp4", "--auto", "--ref", "a.png", "-o", "out.mp4", cwd=film.parent)
     assert both.returncode == 2
     assert "--auto" in both.stderr
+    filled = command("colorize", "old.mp4", "--auto", "--fill", "auto", "-o", "out.mp4", cwd=film.parent)
+    assert filled.returncode == 2
+    assert "leave --fill out" in filled.stderr
     no_plan = command("stills", "old-plan", cwd=film.parent)
     assert no_plan.returncode == 1
     assert "is not a plan folder" in no_plan.stderr

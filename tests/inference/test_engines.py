@@ -70,6 +70,27 @@ def test_likeness_is_1_for_the_same_picture_and_less_for_another(network: Networ
     assert colorizer.likeness(one, other) < 0.95
 
 
+@pytest.mark.parametrize("kind", ["ColorMNet", "PreviewNet"])
+def test_likeness_is_the_mean_match_of_places(kind: str) -> None:
+    """Two measures of one thing would contradict each other; or what is transparent would count as shown."""
+    colorizer = cm.Colorizer(NETWORKS[kind](), MEMORY, device="cpu")
+    exemplar, L = random_lab(48, 64, seed=1), random_lab(48, 64, seed=2)[:1]
+    colorizer.set_exemplar(exemplar)
+    colorizer.steps(torch.stack([L, exemplar[:1]]))
+    other, same = colorizer.exemplar_match()
+    likeness = colorizer.likeness(colorizer.compared(L), colorizer.compared(exemplar[:1]))
+    assert float(other.mean()) == pytest.approx(likeness, abs=0.03)  # a coarse map is enlarged to pixels
+    assert float(same.min()) == pytest.approx(1, abs=1e-3)
+    half = torch.ones(1, 48, 64)
+    half[..., 32:] = 0
+    colorizer.reset()
+    colorizer.set_exemplar(exemplar, shown=half)
+    colorizer.step(exemplar[:1])
+    partly = colorizer.exemplar_match()[0, 0]
+    assert float(partly[:, :16].min()) == pytest.approx(1, abs=1e-3)
+    assert float(partly[:, 48:].max()) < 0.98
+
+
 @pytest.mark.parametrize("size", [(40, 56), (35, 51), (20, 17)])
 def test_a_film_of_any_size(network: Network, size: tuple[int, int]) -> None:
     """Fails where a network colorizes only films whose sides it likes, or gives colors of another size."""
