@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..networks.state_dict import Network
 from ..settings import MemoryConfig
-from .allocator import keep_freed_memory, return_freed_memory
+from .allocator import is_large, keep_freed_memory, return_freed_memory
 from .device import DTYPES
 from .engine import engine_of, to_device
 
@@ -46,8 +46,10 @@ class Colorizer:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
         self.memory, self.precision = memory or MemoryConfig(), precision
         self.device = model.device if device is None else torch.device(device)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        self._saves_memory = self.device.type == "cpu" and is_large(parameters)
         if self.device.type == "cpu":
-            keep_freed_memory(sum(parameter.numel() for parameter in model.parameters()))
+            keep_freed_memory(parameters)
         self.model = _prepared(model, self.device, DTYPES[precision])
         self.engine = kind(self.model, self.memory)
         self.reset()
@@ -130,7 +132,10 @@ class Colorizer:
         _check_image(Ls.flatten(0, 1), len(Ls), "frames", "lightness in 0..100")
         self._check_begun(Ls.shape[-2:])
         with self._cudnn(benchmark=True):
-            return self.engine.steps(Ls.to(self.device, torch.float32), batch)
+            ab = self.engine.steps(Ls.to(self.device, torch.float32), batch)
+        if self._saves_memory:
+            return_freed_memory()
+        return ab
 
     def _cudnn(self, *, benchmark: bool) -> AbstractContextManager[None]:
         """fp32 is float32, not the TF32 that PyTorch allows; `benchmark` tries which algorithm is the fastest."""

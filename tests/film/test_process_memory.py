@@ -30,7 +30,7 @@ sys.exit(", ".join({"torchvision", "torch._dynamo", "sympy"} & set(sys.modules))
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_a_480p_film_takes_at_most_1_9_gb_on_the_cpu(tmp_path: Path) -> None:
+def test_a_480p_film_takes_at_most_1_8_gb_on_the_cpu(tmp_path: Path) -> None:
     """A computer with 4 GB would no longer color a film: an import, a copy of the weights, or maps that are kept."""
     torch.manual_seed(0)
     save_network(cm.ColorMNet(), tmp_path / "full.pt")  # random weights in the published size: 0.5 GB
@@ -44,4 +44,4 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
     run = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) * 1024 <= 1.9e9, f"{int(run.stdout) * 1024 / 1e9:.2f} GB"
+    assert int(run.stdout) * 1024 <= 1.8e9, f"{int(run.stdout) * 1024 / 1e9:.2f} GB"
