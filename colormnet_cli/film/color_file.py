@@ -1,7 +1,7 @@
 """The color of a film alone, at the working size: FFV1 in Matroska, 16 bits a sample, which players show as well.
 
 Frames are upright. Y is L, to 8 bits: it is only there to be looked at, and to recognize the film. Cr is a, Cb is −b:
-so players show colors much like the true ones, paler. The tag `COLORMNET_COLOR` says of which film they are.
+so players show colors much like the true ones, but paler. The tag `COLORMNET_COLOR` says of which film they are.
 """
 
 from __future__ import annotations
