@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 from ..color.lab import lab_to_rgb
@@ -25,7 +26,7 @@ from ..workers.choice import Workers
 from ..workers.front import colorize_with_workers
 from .synthetic_film import synthetic_exemplar, synthetic_luma
 
-__all__ = ["WorkerFigures", "time_workers"]
+__all__ = ["WorkerFigures", "make_shots", "time_workers"]
 
 SHOTS = 20
 
@@ -53,18 +54,18 @@ class WorkerFigures:
         return json.dumps({**asdict(self), "ratio": self.ratio}, indent=2)
 
 
-def make_shots(folder: Path, frames: int, size: tuple[int, int]) -> Path:
-    """A film of `SHOTS` shots, all of the same frames, and its plan with a picture for each; the film."""
+def make_shots(folder: Path, lengths: Sequence[int], size: tuple[int, int]) -> Path:
+    """A film of shots with so many frames, all alike, and its plan with a picture for each; the film."""
     film = folder / "film.mp4"
-    write_gray_film(film, (synthetic_luma(i % frames, size) for i in range(SHOTS * frames)), size)
+    write_gray_film(film, (synthetic_luma(i, size) for frames in lengths for i in range(frames)), size)
 
     def cuts(_: Fraction) -> list[Boundary]:
-        kinds = ["start", *["cut"] * (SHOTS - 1)]
-        return [Boundary(i * frames, Transition(kind)) for i, kind in enumerate(kinds)]  # type: ignore[arg-type]
+        begins = accumulate(lengths[:-1], initial=0)
+        return [Boundary(begin, Transition("cut" if begin else "start")) for begin in begins]
 
     plan = make_plan(film, boundaries=cuts)
     picture = to_pixels(lab_to_rgb(synthetic_exemplar(size, size)), 8)
-    for number in range(1, SHOTS + 1):
+    for number in range(1, len(lengths) + 1):
         write_png(plan.folder / "colored" / f"{number:04}.png", picture)
     return film
 
@@ -91,7 +92,7 @@ def time_workers(
         threads: CPU threads of each worker.
     """
     notice("Writing a synthetic film")
-    film, weights = make_shots(folder, frames, size), folder / "weights.pt"
+    film, weights = make_shots(folder, [frames] * SHOTS, size), folder / "weights.pt"
     save_network(network, weights)
 
     def planned(output: str) -> FilmPlan:
