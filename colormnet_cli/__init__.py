@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from .settings import PicturesSettings as PicturesSettings
     from .settings import Progress as Progress
     from .weights import load_model as load_model
+    from .workers.choice import Workers as Workers
+    from .workers.front import colorize_with_workers as colorize_with_workers
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
@@ -93,11 +95,13 @@ _EXPORTS = {
     "Progress": "settings",
     "Receipt": "film.receipt",
     "RecolorPlan": "film.recolor_plan",
+    "Workers": "workers.choice",
     "apply_color": "film.apply_color",
     "colorize": "film.colorize",
     "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
     "colorize_video": "film.colorize",
+    "colorize_with_workers": "workers.front",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",
@@ -139,11 +143,13 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "Workers",
     "apply_color",
     "colorize",
     "colorize_frames",
     "colorize_pictures",
     "colorize_video",
+    "colorize_with_workers",
     "lab_to_rgb",
     "load_model",
     "load_state",

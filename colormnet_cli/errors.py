@@ -13,12 +13,14 @@ __all__ = [
     "DownloadError",
     "InstallationError",
     "Interrupted",
+    "LostError",
     "MediaError",
     "NotFiniteError",
     "OutputError",
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "WorkerError",
 ]
 
 
@@ -52,6 +54,14 @@ class DownloadError(WeightsError):
 
 class CheckpointError(WeightsError):
     """Weights do not fit the network: names or shapes differ."""
+
+
+class LostError(ColormnetError):
+    """All workers that were given a shot have ended before they finished it."""
+
+
+class WorkerError(OutputError):
+    """A worker does not see the same film, pictures, weights or programs as the run that gives it shots."""
 
 
 class DeviceError(ColormnetError):

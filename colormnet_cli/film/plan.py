@@ -27,7 +27,7 @@ from ..video.reader import Reader
 from ..video.stream_plan import StreamPlan, plan_streams
 from ..wording import listed, many
 from .fill_plan import FillPlan, plan_fill
-from .schedule import Schedule
+from .schedule import Schedule, ScheduledShot
 from .shot_schedule import (
     borrowing_shots,
     check_borrowing,
@@ -183,8 +183,7 @@ def plan_video(
         check_borrowing(scheduled, shots, settings)
         if settings.only_shots is not None:
             only = shot_numbers(settings.only_shots, [shot.number for shot in scheduled])
-        if settings.split_long is not None:
-            scheduled = cut_into_windows(scheduled, round(settings.split_long * info.rate))
+        scheduled = _windows(scheduled, settings, info)
     else:
         scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
     scheduled = with_mask(scheduled, settings.protect)
@@ -196,6 +195,7 @@ def plan_video(
     _check_start(info, start)  # last: it may have to read far
     exemplar, gray = exemplar_reader(references, allow_gray=shots is not None)  # last: it imports PyTorch
     check_shapes(exemplar, scheduled, info.upright_size)
+    fill = plan_fill(source, colors, info.upright_size)
 
     return FilmPlan(
         info=info,
@@ -208,9 +208,16 @@ def plan_video(
         exemplar=exemplar,
         schedule=make_schedule(scheduled, settings),
         shots=shots,
-        fill=plan_fill(source, colors, info.upright_size),
+        fill=None if fill is None else replace(fill, schedule=Schedule(_windows(fill.schedule.shots, settings, info))),
         only_shots=only,
         warnings=(*notes, *losses(info), *gray),
+    )
+
+
+def _windows(shots: Sequence[ScheduledShot], settings: ColorizeSettings, info: VideoInfo) -> list[ScheduledShot]:
+    """The shots, long ones cut where `split_long` says so."""
+    return (
+        list(shots) if settings.split_long is None else cut_into_windows(shots, round(settings.split_long * info.rate))
     )
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from ..errors import ColormnetError
+from ..errors import LostError
 from ..wording import listed
 from .tasks import Task
 
-__all__ = ["ATTEMPTS", "Dealer", "LostError"]
+__all__ = ["ATTEMPTS", "Dealer"]
 
 ATTEMPTS = 3  # workers that a task is given to before the run ends
-
-
-class LostError(ColormnetError):
-    """All workers that were given a task have ended before they finished it."""
 
 
 class Dealer:

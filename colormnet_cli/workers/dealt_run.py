@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.plan import FilmPlan
+from ..film.schedule import Schedule
 from ..film.shot_cache import UnitEnd
 from ..inference.colorizer import Colorizer
 from .dealer import Dealer
@@ -29,25 +30,25 @@ _WAIT = 0.2  # seconds for which the team is asked at once
 
 
 def check_dealable(plan: FilmPlan) -> None:
-    """Check that a film has several parts that can be colored independently, and is colored in one step.
+    """Check that a film has several parts that can be colored independently.
 
     Raises:
-        UsageError: it has not, or is not.
+        UsageError: it has not.
     """
-    if plan.settings.steady or plan.settings.chroma_out is not None or plan.fill is not None:
-        what = "`steady` removes flicker" if plan.settings.steady else "`chroma_out` keeps colors"
-        what = "Automatic stills fill in (`fill`)" if plan.fill is not None else what
-        raise UsageError(f"{what} only where one device colors {plan.info.path}: leave the workers out.")
     if plan.shots is None:
         raise UsageError(
             f"{plan.info.path} is colored as one shot, which cannot be dealt to several workers: find its shots with "
             "`colormnet shots`, color their pictures, and give the plan (`plan`)."
         )
-    if len(tasks_of(plan.schedule)) == 1:
+    if len(_tasks(plan, plan.schedule)) == 1:
         raise UsageError(
             f"{plan.info.path} has one shot, which cannot be dealt to several workers: leave them out, or cut the shot "
             "into windows, which changes its colors (`split_long`)."
         )
+
+
+def _tasks(plan: FilmPlan, schedule: Schedule) -> list[Task]:
+    return tasks_of(schedule, None if plan.fill is None else plan.fill.schedule)
 
 
 class _Dealt(FilmRun):
@@ -102,7 +103,7 @@ class _Dealt(FilmRun):
         ends = self.finished.places()
         if self.plan.only_shots:
             super().finished_units(0)  # raises an error where another shot is not there
-        tasks = due_tasks(tasks_of(self.schedule), self.schedule, ends)
+        tasks = due_tasks(_tasks(self.plan, self.schedule), self.schedule, ends)
         due = sum(task.end - task.begin for task in tasks)
         self._there = (self.plan.frames or due) - due
         if not tasks:

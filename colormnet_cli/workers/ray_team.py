@@ -17,12 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import DeviceError, InstallationError
+from ..errors import DeviceError, InstallationError, WorkerError
 from ..files import file_identity
 from .process_worker import PATIENCE
 from .ray_worker import SHARED, RayWorker, Token
 from .team import Done, Event, Failed, Lost, Progressed
-from .unit_run import Order, WorkerError
+from .unit_run import Order
 from .unit_worker import Setup
 
 __all__ = ["RayCluster", "RayTeam"]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ColormnetError
+from ..errors import ColormnetError, WorkerError
 from ..files import file_identity, write_whole
-from .unit_run import Order, WorkerError
+from .unit_run import Order
 from .unit_worker import Setup, UnitWorker
 
 __all__ = ["SHARED", "RayWorker", "Token"]

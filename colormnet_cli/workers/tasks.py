@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..film.schedule import Schedule, Unit
@@ -40,16 +40,20 @@ class Task:
         return f"{shots} (frames {self.begin} to {self.end - 1})"
 
 
-def tasks_of(schedule: Schedule) -> list[Task]:
+def tasks_of(schedule: Schedule, fill: Schedule | None = None) -> list[Task]:
     """A film whose shots all have an end, in as many parts as can be colored independently.
 
     It is cut where two shots meet, and behind each dissolve, unless color is propagated into that backward from later
     frames.
+
+    Args:
+        fill: automatic stills of the same shots, which fill in.
     """
+    schedules = [schedule] if fill is None else [schedule, fill]
     units, tasks = schedule.units, list[Task]()
     first, lead = 0, 0
     for index in range(1, len(units) + 1):
-        if index < len(units) and not _is_cut(schedule, units[index - 1], units[index]):
+        if index < len(units) and not _is_cut(schedules, units[index - 1], units[index]):
             continue
         start, begin, end = units[lead].begin, units[first].begin, units[index - 1].end
         assert end is not None  # for the type checker: see above
@@ -70,11 +74,11 @@ def _share(before: Unit, after: Unit) -> bool:
     return any(shot in after.shots for shot in before.shots)
 
 
-def _is_cut(schedule: Schedule, before: Unit, after: Unit) -> bool:
+def _is_cut(schedules: Sequence[Schedule], before: Unit, after: Unit) -> bool:
     """Whether a worker can begin with the unit `after`."""
     if not _share(before, after):
         return True
     if len(before.shots) < 2 or len(after.shots) != 1 or before.end is None:
         return False
-    passes = schedule.passes_of(after.shots[0])
+    passes = (one for schedule in schedules for one in schedule.passes_of(after.shots[0]))
     return not any(one.backward and one.begin < before.end for one in passes)

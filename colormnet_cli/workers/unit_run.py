@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
-from ..errors import NotFiniteError, OutputError
+from ..errors import NotFiniteError, OutputError, WorkerError
 from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.frame_source import Place
@@ -17,11 +17,7 @@ from ..film.segment_table import SegmentTable
 from ..film.shot_cache import UnitEnd
 from .tasks import Task
 
-__all__ = ["Order", "UnitColorRun", "UnitRun", "WorkerError"]
-
-
-class WorkerError(OutputError):
-    """A worker does not see the same film, pictures, weights or programs as the run that gives it tasks."""
+__all__ = ["Order", "UnitColorRun", "UnitRun"]
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import torch
 
+from ..errors import WorkerError
 from ..film.fingerprint import model_sha256
 from ..film.plan import FilmPlan
 from ..film.run import RunObserver
 from ..inference.colorizer import Colorizer
 from ..inference.device import resolve_device
+from ..inference.exemplar import Exemplar
 from ..media.reference import read_exemplar
 from ..settings import MemoryConfig
 from ..weights import network_from_file
-from .unit_run import Order, UnitColorRun, UnitRun, WorkerError
+from .unit_run import Order, UnitColorRun, UnitRun
 
 __all__ = ["Outcome", "Setup", "UnitWorker"]
 
@@ -38,9 +40,14 @@ class Setup:
 
     def __post_init__(self) -> None:
         settings = replace(self.plan.settings, threads=self.threads)
-        object.__setattr__(
-            self, "plan", replace(self.plan, exemplar=read_exemplar, settings=settings)
-        )  # can be pickled
+        plan = replace(_reading(self.plan, read_exemplar), settings=settings)  # can be pickled
+        object.__setattr__(self, "plan", plan)
+
+
+def _reading(plan: FilmPlan, exemplar: Callable[..., Exemplar]) -> FilmPlan:
+    """The plan with another function that reads its exemplars."""
+    fill = None if plan.fill is None else replace(plan.fill, exemplar=exemplar)
+    return replace(plan, exemplar=exemplar, fill=fill)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class UnitWorker:
         self.model = network_from_file(setup.weights)
         if model_sha256(self.model) != setup.sha256:
             raise WorkerError(f"{setup.weights} has other weights for a worker than for the run: copy the file anew.")
-        self.plan = replace(setup.plan, exemplar=lru_cache(_EXEMPLARS)(partial(read_exemplar, allow_gray=True)))
+        self.plan = _reading(setup.plan, lru_cache(_EXEMPLARS)(partial(read_exemplar, allow_gray=True)))
         self._colorizer: Colorizer | None = None
 
     def color(self, order: Order, report: Callable[[int], None]) -> Outcome:

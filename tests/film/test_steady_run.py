@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from colormnet_cli import ColorizeSettings, ColorSource, colorize_video, plan_video
+from colormnet_cli import ColorizeSettings, ColorSource, colorize_video
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.apply_color import apply_color, plan_apply
@@ -21,7 +21,6 @@ from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition
 from colormnet_cli.video.rgb import RgbFilm
-from colormnet_cli.workers.dealt_run import check_dealable
 from support.films import assert_same_frames, make_film
 
 CUT = 7
@@ -113,8 +112,3 @@ def test_what_cannot_be_made_steady(tmp_path: Path, color: Any, photo: Path) -> 
         color(small, tmp_path / "out.mkv", archive=True, steady=True, size=16)
     with pytest.raises(UsageError, match="The whole film is made steady"):
         ColorizeSettings(steady=True, start=1)
-    plan = plan_video(
-        make_film(tmp_path / "old.mkv"), photo, tmp_path / "out.mkv", settings=ColorizeSettings(steady=True)
-    )
-    with pytest.raises(UsageError, match="`steady` removes flicker only where one device colors"):
-        check_dealable(plan)

@@ -44,9 +44,9 @@ class Studio:
             writer.writeheader()
             writer.writerows(rows)
 
-    def planned(self, output: str, **settings: Any) -> FilmPlan:
+    def planned(self, output: str, *, fill: Any = None, **settings: Any) -> FilmPlan:
         chosen = ColorizeSettings(**{"size": 16, "preset": "ultrafast", "overwrite": True, "threads": 1, **settings})
-        return plan_video(self.film, ColorSource(plan=self.plan), self.folder / output, settings=chosen)
+        return plan_video(self.film, ColorSource(plan=self.plan, fill=fill), self.folder / output, settings=chosen)
 
     def alone(self, **settings: Any) -> bytes:
         """The film as one process colors it."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from colormnet_cli import colorize, plan_video
-from colormnet_cli.errors import MediaError, UsageError
+from colormnet_cli import colorize, plan_video, prepare_fill
+from colormnet_cli.errors import MediaError, UsageError, WorkerError
 from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
-from colormnet_cli.film.colorize import for_network
-from colormnet_cli.film.two_steps import colorize_in_two_steps
 from colormnet_cli.video import reader
-from colormnet_cli.workers import places
+from colormnet_cli.workers import front, places
 from colormnet_cli.workers.choice import Workers, parse_devices
-from colormnet_cli.workers.dealt_run import DealtColorRun, DealtRun
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.team import Done, Event, Failed, Lost
-from colormnet_cli.workers.unit_run import Order, WorkerError
+from colormnet_cli.workers.unit_run import Order
 from colormnet_cli.workers.unit_worker import Setup, UnitWorker
+from support.networks import make_small_ddcolor
 from support.planned_film import paint
 
 LENGTHS, SPANS = (9, 14, 20, 15, 12), {1: 4, 4: 6}
@@ -74,17 +73,13 @@ def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tupl
     """The receipt, and the orders that were given."""
     teams = list[LocalTeam]()
 
-    def team(setup: Setup) -> LocalTeam:
+    def team(_: Any, setup: Setup) -> LocalTeam:
         teams.append(kind(setup))
         return teams[-1]
 
-    plan = for_network(film.planned("dealt.mp4", **settings), film.model)
-    how: dict[str, Any] = {"device": film.model.device, "precision": "fp32", "team": team}
-    how |= {"weights": film.weights, "threads": 1}
-    if settings.get("steady"):
-        receipt = colorize_in_two_steps(plan, film.model, None, kind=DealtColorRun, **how)
-    else:
-        receipt = DealtRun(plan, film.model, None, **how).run()
+    with mock.patch.object(front, "ProcessTeam", team):
+        plan, workers = film.planned("dealt.mp4", **settings), Workers(devices=("cpu",))
+        receipt = colorize_with_workers(plan, film.model, film.weights, workers)
     return receipt, [order for one in teams for order in one.orders]
 
 
@@ -175,6 +170,19 @@ def test_steady_colors_are_the_same_by_one_and_by_several(film: Any) -> None:
     film.forget()
     _, orders = color(film, steady=True)
     assert len(orders) == len(BEGINS)
+    assert film.result("dealt.mp4") == expected
+    film.forget()
+
+
+def test_colors_that_fill_in_are_the_same_by_one_and_by_several(film: Any) -> None:
+    """--fill would be left out with --devices, or begin anew within a shot."""
+    film.forget()
+    prepare_fill(film.film, automatic=make_small_ddcolor(), model=film.model, device="cpu")
+    expected = film.alone(fill="auto")
+    assert expected != film.expected
+    film.forget()
+    _, orders = color(film, fill="auto")
+    assert len(orders) > 1
     assert film.result("dealt.mp4") == expected
     film.forget()
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from colormnet_cli.errors import DeviceError
+from colormnet_cli.errors import DeviceError, LostError
 from colormnet_cli.workers import process_team
 from colormnet_cli.workers.choice import Workers
-from colormnet_cli.workers.dealer import LostError
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.process_team import ProcessTeam
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from colormnet_cli.errors import DeviceError, InstallationError
+from colormnet_cli.errors import DeviceError, InstallationError, WorkerError
 from colormnet_cli.workers import ray_team
 from colormnet_cli.workers.choice import Workers
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.ray_team import RayCluster
 from colormnet_cli.workers.ray_worker import Token
-from colormnet_cli.workers.unit_run import WorkerError
 
 MEMORY = 80 * 2**20  # of a node's object store; only orders and their outcomes are in it
 SOON = {
