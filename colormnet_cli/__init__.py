@@ -5,8 +5,8 @@ A frame's way through the program, in the order in which to read it:
 - `film/colorize.py` is the front: `plan_video` (film/plan.py) checks everything, `colorize` does it.
 - `film/film_run.py` has the loop over a film: `video/reader.py` decodes on a thread ahead of it, `video/segments.py`
   encodes on a thread behind it, `video/mux.py` joins segments, sound and subtitles at the end.
-- `film/film_colorizer.py` gives each frame to the passes of the network that color it; `film/schedule.py` says which:
-  one pass without a plan, others for the shots of a plan folder (`shots/`).
+- `passes/film_colorizer.py` gives each frame to the passes of the network that color it; `passes/schedule.py` says
+  which: one pass without a plan, others for the shots of a plan folder (`shots/`).
 - `film/transfer.py` and `inference/frame_colorizer.py` are between them: luma plane to lightness, working resolution,
   guided upsampling to full size, chroma planes.
 - `inference/colorizer.py` is what all networks have in common that colorize films; `inference/engine.py` says what each

@@ -122,6 +122,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def no_warning_about_references(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that compare warnings as a whole, of films that do not resemble the reference image."""
-    from colormnet_cli.film.match_monitor import MatchMonitor
+    from colormnet_cli.passes.match_monitor import MatchMonitor
 
     monkeypatch.setattr(MatchMonitor, "warning", lambda _: None)

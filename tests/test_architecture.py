@@ -14,6 +14,7 @@ ROWS = (
     "_version errors wording timecode files settings opencv",
     "color networks",
     "metrics video weights inference media shots",
+    "passes",
     "film",
     "workers evaluation train bench",
     "cli",

@@ -27,9 +27,9 @@ from colormnet_cli import ColorizeSettings, ColorMNet, load_model, plan_video
 from colormnet_cli.bench import parse_frame_size
 from colormnet_cli.bench.worker_times import make_shots
 from colormnet_cli.film.colorize import for_network
-from colormnet_cli.film.schedule import Schedule, ScheduledShot
-from colormnet_cli.film.windows import cut_into_windows
 from colormnet_cli.networks.weight_file import save_network
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot
+from colormnet_cli.passes.windows import cut_into_windows
 from colormnet_cli.settings import ColorSource
 from colormnet_cli.video.reader import MIN_SEEK_FRAMES, Reader
 from colormnet_cli.workers.dealer import Dealer

@@ -17,6 +17,9 @@ from ..errors import MediaError, UsageError
 from ..files import file_identity
 from ..inference.frame_colorizer import Resampler
 from ..media.mask import check_masks
+from ..passes.protection import Protection
+from ..passes.schedule import Schedule, ScheduledShot
+from ..passes.shot_schedule import bare_shots, masks_of, with_mask
 from ..settings import ColorizeSettings, ProgressCallback
 from ..shots.find import find_shots
 from ..shots.folder import read_plan
@@ -30,10 +33,7 @@ from .chroma_source import ChromaSource, SteadyChroma
 from .color_file import ColorFile
 from .fingerprint import masks_identity
 from .plan import losses, output_format, planned_output, source_format
-from .protection import Protection
 from .receipt import Receipt
-from .schedule import Schedule, ScheduledShot
-from .shot_schedule import bare_shots, masks_of, with_mask
 from .steadier import check_side
 from .transfer import download_chroma, upload_luma
 

@@ -20,10 +20,10 @@ from ..inference.colorizer import Colorizer
 from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import read_image, to_pixels, to_rgb, write_png
 from ..media.reference import read_exemplar
+from ..passes.borrowing import lightness_of_still
 from ..settings import Progress
 from ..shots.folder import Plan, read_plan
 from ..shots.table import PlannedShot, note_automatic
-from .borrowing import lightness_of_still
 from .fill_plan import check_fills
 from .fingerprint import model_sha256
 

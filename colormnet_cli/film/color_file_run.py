@@ -11,19 +11,19 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import OutputError
+from ..passes.filled_colorizer import FilledColorizer
+from ..passes.film_colorizer import FilmColorizer
+from ..passes.schedule import ScheduledShot
+from ..passes.shot_schedule import make_schedule
 from ..settings import ColorizeSettings, EncodingSettings
 from ..video.mux import mux_film
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter
 from ..video.stream_packets import TimeRange
 from .color_file import ColorNote, color_encoder, color_planes, read_note
-from .filled_colorizer import FilledColorizer
-from .film_colorizer import FilmColorizer
 from .film_run import FilmRun
 from .plan import FilmPlan
 from .receipt import FileRecord, versions
-from .schedule import ScheduledShot
-from .shot_schedule import make_schedule
 from .transfer import ChromaPlanes, download
 
 __all__ = ["ColorFileRun", "color_plan"]

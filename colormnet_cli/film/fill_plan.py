@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import MediaError, UsageError
+from ..passes.schedule import Schedule, ShotReference
+from ..passes.shot_schedule import bare_shots, check_shapes, references_of
 from ..settings import ColorSource
 from ..shots.folder import default_folder, read_plan
-from .schedule import Schedule, ShotReference
-from .shot_schedule import bare_shots, check_shapes, references_of
 
 if TYPE_CHECKING:
     from ..inference.engine import Engine

@@ -13,21 +13,21 @@ from torch import Tensor
 
 from ..errors import MediaError, NotFiniteError
 from ..files import FileStamp, file_identity, place_output
+from ..passes.filled_colorizer import FilledColorizer
+from ..passes.film_colorizer import FilmColorizer
+from ..passes.match_monitor import MatchMonitor
+from ..passes.schedule import Unit
 from ..video.decode import DecodeStatistics
 from ..video.mux import mux_film
 from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
-from .filled_colorizer import FilledColorizer
-from .film_colorizer import FilmColorizer
 from .frame_source import FrameSource, Place
-from .match_monitor import MatchMonitor
 from .plan import FilmPlan
 from .prefetch import Prefetch
 from .receipt import FileRecord
 from .run import Run, log
-from .schedule import Unit
 from .segment_encoders import SegmentEncoders, default_encoders
 from .segment_table import SegmentTable
 from .shot_cache import UnitEnd, unit_keys

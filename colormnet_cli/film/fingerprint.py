@@ -11,9 +11,9 @@ import torch
 
 from ..files import file_identity, file_sha256
 from ..media.reference_path import split_reference
+from ..passes.schedule import Schedule
 from ..settings import MemoryConfig, NetworkSettings
 from .receipt import versions
-from .schedule import Schedule
 
 __all__ = ["exemplars_identity", "fingerprint", "masks_identity", "model_sha256"]
 

@@ -15,16 +15,8 @@ from ..media.clips import PICTURES, folder_pictures
 from ..media.image_header import has_alpha_and_pages, size_by_header
 from ..media.mask import check_masks
 from ..media.picture import check_size, open_picture
-from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
-from ..shots.folder import Plan, read_plan
-from ..timecode import Timecode
-from ..video.stream_plan import StreamPlan
-from ..wording import many
-from .fill_plan import FillPlan, plan_fill
-from .plan import as_colors, exemplar_reader
-from .progress_folder import progress_folder
-from .schedule import Schedule, ScheduledShot
-from .shot_schedule import (
+from ..passes.schedule import Schedule, ScheduledShot
+from ..passes.shot_schedule import (
     borrowing_shots,
     check_borrowing,
     check_shapes,
@@ -35,6 +27,14 @@ from .shot_schedule import (
     shots_of_plan,
     with_mask,
 )
+from ..settings import DEFAULT_SIZE, ColorSource, EncodingSettings, PicturesSettings
+from ..shots.folder import Plan, read_plan
+from ..timecode import Timecode
+from ..video.stream_plan import StreamPlan
+from ..wording import many
+from .fill_plan import FillPlan, plan_fill
+from .plan import as_colors, exemplar_reader
+from .progress_folder import progress_folder
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar

@@ -25,10 +25,10 @@ from ..errors import MediaError, NotFiniteError
 from ..files import FileStamp, file_sha256, sample_sha256
 from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
+from ..passes.filled_colorizer import FilledColorizer
+from ..passes.film_colorizer import FilmColorizer
 from . import checkpoint as schedule
 from .checkpoint import Checkpoint, copied_to_cpu
-from .filled_colorizer import FilledColorizer
-from .film_colorizer import FilmColorizer
 from .pictures_plan import PicturesPlan
 from .prefetch import BackgroundWriter, Prefetch
 from .receipt import FileRecord

@@ -16,19 +16,8 @@ from ..errors import MediaError, UsageError
 from ..files import check_output
 from ..media.mask import check_masks
 from ..media.reference_path import split_reference
-from ..settings import DEFAULT_SIZE, ColorizeSettings, ColorSource
-from ..shots.folder import Plan, read_plan
-from ..timecode import Timecode
-from ..video.encode import EncoderSpec, choose_encoder, chroma_siting
-from ..video.encoder_support import try_encoder
-from ..video.mux import try_mux, writes_rotation
-from ..video.probe import VideoInfo, probe
-from ..video.reader import Reader
-from ..video.stream_plan import StreamPlan, plan_streams
-from ..wording import listed, many
-from .fill_plan import FillPlan, plan_fill
-from .schedule import Schedule, ScheduledShot
-from .shot_schedule import (
+from ..passes.schedule import Schedule, ScheduledShot
+from ..passes.shot_schedule import (
     borrowing_shots,
     check_borrowing,
     check_shapes,
@@ -40,7 +29,18 @@ from .shot_schedule import (
     shots_of_plan,
     with_mask,
 )
-from .windows import cut_into_windows
+from ..passes.windows import cut_into_windows
+from ..settings import DEFAULT_SIZE, ColorizeSettings, ColorSource
+from ..shots.folder import Plan, read_plan
+from ..timecode import Timecode
+from ..video.encode import EncoderSpec, choose_encoder, chroma_siting
+from ..video.encoder_support import try_encoder
+from ..video.mux import try_mux, writes_rotation
+from ..video.probe import VideoInfo, probe
+from ..video.reader import Reader
+from ..video.stream_plan import StreamPlan, plan_streams
+from ..wording import listed, many
+from .fill_plan import FillPlan, plan_fill
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar

@@ -24,6 +24,7 @@ from ..inference.device import (
 from ..inference.engine import engine_of
 from ..inference.frame_colorizer import Resampler
 from ..media.reference_path import split_reference
+from ..passes.film_colorizer import FilmColorizer
 from ..settings import MemoryConfig, ProgressCallback
 from ..video.colored_frames import ColoredFrame, colored_frames
 from ..video.passage_encoder import write_passage
@@ -32,7 +33,6 @@ from ..video.reader import Frame
 from ..video.segments import SegmentWriter
 from ..video.splice import check_plays, splice_film
 from .colorize import for_network
-from .film_colorizer import FilmColorizer
 from .fingerprint import model_sha256
 from .passage import mixed
 from .passage_frames import check_likeness

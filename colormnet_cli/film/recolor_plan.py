@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
 from ..media.mask import check_masks
+from ..passes.schedule import ScheduledShot
+from ..passes.shot_schedule import check_shapes, make_schedule, masks_of, one_shot, references_of
 from ..settings import ColorizeSettings, ColorSource
 from ..timecode import Timecode, format_time, parse_time
 from ..video.encode import choose_encoder
@@ -23,8 +25,6 @@ from .passage import Passage, plan_passage
 from .passage_frames import GrayFrames, find_cuts
 from .past_run import PastRun, read_past_run
 from .plan import FilmPlan, as_colors, exemplar_reader
-from .schedule import ScheduledShot
-from .shot_schedule import check_shapes, make_schedule, masks_of, one_shot, references_of
 
 __all__ = ["RecolorPlan", "plan_recolor"]
 

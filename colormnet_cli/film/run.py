@@ -19,26 +19,26 @@ from ..inference.colorizer import Colorizer
 from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
 from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference_path import split_reference
+from ..passes.borrowing import borrow, with_borrowed
+from ..passes.filled_colorizer import FilledColorizer
+from ..passes.film_colorizer import FilmColorizer, film_state_in_precision
+from ..passes.shot_schedule import make_schedule, masks_of
 from ..settings import MemoryConfig
 from ..shots.table import note_borrowed
 from ..wording import many
-from .borrowing import borrow, with_borrowed
-from .filled_colorizer import FilledColorizer
-from .film_colorizer import FilmColorizer, film_state_in_precision
 from .fingerprint import exemplars_identity, fingerprint, masks_identity, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
 from .receipt import FileRecord, Receipt, versions
 from .shot_cache import passes_identity
-from .shot_schedule import make_schedule, masks_of
 
 if TYPE_CHECKING:
     from ..inference.exemplar import Exemplar
     from ..networks.state_dict import Network
+    from ..passes.schedule import Schedule
     from ..settings import ProgressCallback
     from .pictures_plan import PicturesPlan
     from .plan import FilmPlan
-    from .schedule import Schedule
 
 __all__ = ["Run", "RunObserver"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from .schedule import Unit
+from ..passes.schedule import Unit
 
 __all__ = ["SegmentTable"]
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from ..files import file_identity, file_sha256, sync_folder, write_whole
 from ..media.reference_path import split_reference
+from ..passes.schedule import Schedule, ScheduledShot, Unit
 from ..video.reader import FrameChecksum
 from ..video.segments import segment_path
 from .frame_source import Place
-from .schedule import Schedule, ScheduledShot, Unit
 
 __all__ = ["ShotCache", "UnitEnd", "passes_identity", "unit_keys"]
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..passes.shot_schedule import masks_of
 from ..shots.find import find_shots
 from .apply_color import color_source
 from .chroma_run import ChromaPlan, ChromaRun
@@ -14,7 +15,6 @@ from .color_file import ColorFile
 from .color_file_run import ColorFileRun, color_plan
 from .plan import FilmPlan
 from .receipt import FileRecord, Receipt
-from .shot_schedule import masks_of
 
 __all__ = ["colorize_in_two_steps"]
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..passes.schedule import Unit
 from ..wording import listed
-from .schedule import Unit
 from .segment_table import SegmentTable
 from .shot_cache import ShotCache, UnitEnd
 

@@ -14,9 +14,9 @@ from ..errors import UsageError
 from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.plan import FilmPlan
-from ..film.schedule import Schedule
 from ..film.shot_cache import UnitEnd
 from ..inference.colorizer import Colorizer
+from ..passes.schedule import Schedule
 from .dealer import Dealer
 from .places import PlaceFinder
 from .tasks import Task, due_tasks, tasks_of

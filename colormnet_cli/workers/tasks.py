@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ..film.schedule import Schedule, Unit
+from ..passes.schedule import Schedule, Unit
 from ..wording import listed
 
 __all__ = ["Task", "due_tasks", "tasks_of"]

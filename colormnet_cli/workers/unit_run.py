@@ -12,9 +12,9 @@ from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.frame_source import Place
 from ..film.plan import FilmPlan
-from ..film.schedule import Schedule, Unit
 from ..film.segment_table import SegmentTable
 from ..film.shot_cache import UnitEnd
+from ..passes.schedule import Schedule, Unit
 from .tasks import Task
 
 __all__ = ["Order", "UnitColorRun", "UnitRun"]

@@ -17,13 +17,13 @@ from torch import Tensor
 import colormnet_cli as cm
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
-from colormnet_cli.film.filled_colorizer import FilledColorizer, filled_share
-from colormnet_cli.film.film_colorizer import FilmColorizer
 from colormnet_cli.film.film_run import FilmRun
-from colormnet_cli.film.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.inference.exemplar import Exemplar
 from colormnet_cli.inference.frame_colorizer import Resampler
+from colormnet_cli.passes.filled_colorizer import FilledColorizer, filled_share
+from colormnet_cli.passes.film_colorizer import FilmColorizer
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.settings import ColorSource
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan

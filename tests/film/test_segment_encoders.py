@@ -15,10 +15,10 @@ import torch
 
 from colormnet_cli.film import segment_encoders
 from colormnet_cli.film.checkpoint import Checkpoint, Snapshot
-from colormnet_cli.film.schedule import Unit
 from colormnet_cli.film.segment_encoders import SegmentEncoders
 from colormnet_cli.film.segment_table import SegmentTable
 from colormnet_cli.film.transfer import ChromaPlanes
+from colormnet_cli.passes.schedule import Unit
 from colormnet_cli.settings import EncodingSettings
 from colormnet_cli.video.encode import choose_encoder
 from colormnet_cli.video.probe import probe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import simulate_workers as sim
-from colormnet_cli.film.schedule import Schedule, ScheduledShot
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot
 from colormnet_cli.workers.tasks import tasks_of
 
 TIMES = sim.Times(frame=1.0, shot=2.0, start=10.0, read=0.0, join=0.0)

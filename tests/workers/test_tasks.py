@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from colormnet_cli.errors import LostError
-from colormnet_cli.film.schedule import Schedule, ScheduledShot, ShotReference
-from colormnet_cli.film.windows import OVERLAP, cut_into_windows
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
+from colormnet_cli.passes.windows import OVERLAP, cut_into_windows
 from colormnet_cli.shots.shot import Transition
 from colormnet_cli.workers.dealer import ATTEMPTS, Dealer
 from colormnet_cli.workers.tasks import Task, due_tasks, tasks_of

@@ -16,8 +16,8 @@ from colormnet_cli.color.orientation import Orientation
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
-from colormnet_cli.film.protection import Protection
-from colormnet_cli.film.schedule import Schedule, ScheduledShot
+from colormnet_cli.passes.protection import Protection
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
 from colormnet_cli.shots.shot import Transition

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import colormnet_cli as cm
-from colormnet_cli.film.pass_mixing import EVERY, PassMixing
-from colormnet_cli.film.schedule import Schedule, ScheduledShot, ShotReference
+from colormnet_cli.passes.pass_mixing import EVERY, PassMixing
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
 
 LENGTH = 4 * EVERY
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from colormnet_cli.film.stored_color import StoredColor, color_backward
+from colormnet_cli.passes.stored_color import StoredColor, color_backward
 
 
 def test_color_is_read_as_it_was_written(tmp_path: Path) -> None:

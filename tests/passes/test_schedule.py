@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from colormnet_cli.film.schedule import Schedule, ScheduledShot, ShotReference, Unit
 from colormnet_cli.film.segment_table import SegmentTable
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference, Unit
 from colormnet_cli.shots.shot import Transition
 
 A, B, C = ShotReference("a.png", 0), ShotReference("b.png", 10), ShotReference("c.png", 25)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import colormnet_cli as cm
-from colormnet_cli.film.match_monitor import MatchMonitor
+from colormnet_cli.passes.match_monitor import MatchMonitor
 from support.shot_films import Part, camera_scene, join, write_film
 
 CLIPS = Path(os.environ.get("COLORMNET_CLIPS", Path(__file__).parents[3] / "shared" / "clips"))

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from colormnet_cli.film.film_colorizer import FilmColorizer
-from colormnet_cli.film.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.inference.exemplar import Exemplar
 from colormnet_cli.inference.frame_colorizer import FrameColorizer, Resampler
+from colormnet_cli.passes.film_colorizer import FilmColorizer
+from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.shots.shot import Transition
 
 SIZE, FRAMES = (32, 48), 16
