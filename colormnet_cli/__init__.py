@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from .film.plan import FilmPlan as FilmPlan
     from .film.plan import plan_video as plan_video
     from .film.receipt import Receipt as Receipt
-    from .film.recolor import recolor as recolor
-    from .film.recolor_plan import RecolorPlan as RecolorPlan
-    from .film.recolor_plan import plan_recolor as plan_recolor
     from .inference.colorizer import Colorizer as Colorizer
     from .inference.exemplar import Exemplar as Exemplar
     from .inference.frame_colorizer import FrameColorizer as FrameColorizer
@@ -65,6 +62,9 @@ if TYPE_CHECKING:
     from .networks.ddcolor import DDColor as DDColor
     from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
+    from .recolor.recolor import recolor as recolor
+    from .recolor.recolor_plan import RecolorPlan as RecolorPlan
+    from .recolor.recolor_plan import plan_recolor as plan_recolor
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import ColorSource as ColorSource
     from .settings import EncodingSettings as EncodingSettings
@@ -94,7 +94,7 @@ _EXPORTS = {
     "PicturesSettings": "settings",
     "Progress": "settings",
     "Receipt": "film.receipt",
-    "RecolorPlan": "film.recolor_plan",
+    "RecolorPlan": "recolor.recolor_plan",
     "Workers": "workers.choice",
     "apply_color": "film.apply_color",
     "colorize": "film.colorize",
@@ -107,10 +107,10 @@ _EXPORTS = {
     "load_state": "networks.state_dict",
     "plan_apply": "film.apply_color",
     "plan_pictures": "film.pictures_plan",
-    "plan_recolor": "film.recolor_plan",
+    "plan_recolor": "recolor.recolor_plan",
     "plan_video": "film.plan",
     "prepare_fill": "film.colorize",
-    "recolor": "film.recolor",
+    "recolor": "recolor.recolor",
     "rgb_to_lab": "color.lab",
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import MediaError, OutputError, UsageError
 from ..files import check_folder
+from ..film.plan import FilmPlan, as_colors, exemplar_reader
 from ..media.mask import check_masks
 from ..passes.schedule import ScheduledShot
 from ..passes.shot_schedule import check_shapes, make_schedule, masks_of, one_shot, references_of
@@ -24,7 +25,6 @@ from ..video.stream_plan import StreamPlan, plan_streams
 from .passage import Passage, plan_passage
 from .passage_frames import GrayFrames, find_cuts
 from .past_run import PastRun, read_past_run
-from .plan import FilmPlan, as_colors, exemplar_reader
 
 __all__ = ["RecolorPlan", "plan_recolor"]
 

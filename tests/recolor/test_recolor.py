@@ -383,7 +383,7 @@ def test_a_receipt_that_cannot_be_written(
     path = film("ffv1.mkv")
     before = path.read_bytes()
     plan = plan_recolor(path, old.parent / "red.png", "f20", "f24")
-    monkeypatch.setattr("colormnet_cli.film.recolor.write_whole", Mock(side_effect=OSError(28, "no room")))
+    monkeypatch.setattr("colormnet_cli.recolor.recolor.write_whole", Mock(side_effect=OSError(28, "no room")))
     receipt = recolor(plan, small_model, device="cpu")
     assert path.read_bytes() != before
     assert receipt.changes[-1]["warnings"][-1].endswith("cannot be written (no room): it is that of the old film.")
@@ -403,7 +403,7 @@ def test_a_passage_that_does_not_play(film: Any, old: Path, small_model: Any, mo
         return made
 
     plan = plan_recolor(path, old.parent / "red.png", "f20", "f40")
-    monkeypatch.setattr("colormnet_cli.film.recolor.write_passage", damaged)
+    monkeypatch.setattr("colormnet_cli.recolor.recolor.write_passage", damaged)
     with pytest.raises(OutputError, match=r"does not play within .*h264\.mp4, which was left as it was"):
         recolor(plan, small_model, device="cpu")
     assert path.read_bytes() == before

@@ -10,10 +10,10 @@ from typing import Any
 
 from ..errors import MediaError, UsageError
 from ..files import file_sha256, not_found
+from ..film.receipt import Receipt
+from ..film.verify import LOSSLESS
 from ..settings import ColorizeSettings
 from ..video.probe import VideoInfo, probe
-from .receipt import Receipt
-from .verify import LOSSLESS
 
 __all__ = ["OWN_LUMA", "PastRun", "read_past_run"]
 

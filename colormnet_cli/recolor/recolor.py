@@ -12,6 +12,13 @@ from torch import Tensor
 
 from ..errors import Interrupted, MediaError, NotFiniteError, UsageError
 from ..files import cannot_write, place_output, write_whole
+from ..film.colorize import for_network
+from ..film.fingerprint import model_sha256
+from ..film.prefetch import Prefetch
+from ..film.progress import ProgressMeter
+from ..film.progress_folder import ProgressFolder
+from ..film.receipt import FileRecord, Receipt, versions
+from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
 from ..inference.device import (
     default_lookahead,
@@ -32,16 +39,9 @@ from ..video.pixel_formats import Plane, convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter
 from ..video.splice import check_plays, splice_film
-from .colorize import for_network
-from .fingerprint import model_sha256
 from .passage import mixed
 from .passage_frames import check_likeness
-from .prefetch import Prefetch
-from .progress import ProgressMeter
-from .progress_folder import ProgressFolder
-from .receipt import FileRecord, Receipt, versions
 from .recolor_plan import RecolorPlan
-from .transfer import download_chroma, upload_luma
 
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
