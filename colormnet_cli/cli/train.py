@@ -31,7 +31,7 @@ def train(
     out: Annotated[Path, option(None, "Folder for checkpoints, weights and the log.", metavar="RUN", parser=path)],
     config: Annotated[
         Literal["full", "preview", "deep-exemplar", "steady"],
-        option(None, "Network and training settings; other options override them."),
+        option(None, "Network and training settings; other options override them.", "--config", "--preset"),
     ] = "full",
     data: Annotated[
         list[str] | None,

@@ -42,8 +42,8 @@ class ClipLoss(nn.Module):
     def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0, fade_loss: float = 0.0):
         super().__init__()
         self.model = model
-        self.raw_loss = raw_loss if isinstance(model, PreviewNet) else 0.0
-        self.chroma_loss, self.fade_loss = chroma_loss, fade_loss
+        self.raw_loss, self.chroma_loss, self.fade_loss = raw_loss, chroma_loss, fade_loss
+        self.exemplar_weight = 0.0  # 0: the network's own
 
     def forward(self, lab: Tensor, picks: Tensor, renew: Tensor, keys_only: bool = False) -> ClipResult:
         """The loss of Lab clips.
@@ -57,7 +57,7 @@ class ClipLoss(nn.Module):
         if keys_only:
             return self._keys_only(lab, picks)
         renewed = renew.tolist()  # before the device has work to wait for: DistributedDataParallel moves it there
-        clip, last = _Clip(self.model, lab), lab.shape[1] - 1
+        clip, last = _Clip(self.model, lab, self.exemplar_weight), lab.shape[1] - 1
         clip.start(lab[:, 0, 1:] / AB_RANGE)
         steps = [clip.step(t, picks[:, t], renew=renewed[t], last=t == last) for t in range(1, last + 1)]
         answer, truth = torch.stack([ab for ab, _ in steps], dim=1), lab[:, 1:, 1:] / AB_RANGE
@@ -65,13 +65,13 @@ class ClipLoss(nn.Module):
         loss = (self._weight(truth) * difference).mean()
         if self.fade_loss:  # uncertain colors come out pale, and paler each time they are remembered
             loss = loss + self.fade_loss * (_chroma(truth) - _chroma(answer)).relu().mean()
-        if self.raw_loss:
+        if self.raw_loss and isinstance(self.model, PreviewNet):
             for readout_loss in self._readout_losses([readout for _, readout in steps], truth):
                 loss = loss + self.raw_loss * readout_loss
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
 
     def _keys_only(self, lab: Tensor, picks: Tensor) -> ClipResult:
-        clip = _Clip(self.model, lab)
+        clip = _Clip(self.model, lab, self.exemplar_weight)
         coarse = self._coarse(lab[:, :, 1:] / AB_RANGE)  # (B, T, 2, h, w)
         clip.values = list(coarse.unbind(1))
         readouts = []
@@ -119,8 +119,10 @@ def _chroma(ab: Tensor) -> Tensor:
 class _Clip:
     """A clip in the network: features and keys of all frames at once, then memory, LA and decoder frame by frame."""
 
-    def __init__(self, model: Any, lab: Tensor):  # ColorMNet, or PreviewNet, which has readouts of its own
+    def __init__(self, model: Any, lab: Tensor, exemplar_weight: float = 0.0):
+        # ColorMNet, or PreviewNet, which has readouts of its own
         self.model, self.batch = model, len(lab)
+        self.exemplar_weight = exemplar_weight or getattr(model.config, "exemplar_weight", 1.0)
         self.L = lab[:, :, :1].transpose(0, 1)  # (T, B, 1, H, W)
         features = model.features(self.L.flatten(0, 1))
         keys = model.key(features.f16)
@@ -162,9 +164,8 @@ class _Clip:
             return stacked[rows, picks[:, :count]].transpose(1, 2).flatten(2)  # (B, C, count·hw)
 
         key, shrinkage = (picked([k[i] for k in self.keys]) for i in (0, 1))
-        weight = getattr(self.model.config, "exemplar_weight", 1.0)
         with torch.autocast(self.L.device.type, enabled=False):
-            return read_memory(self.keys[t], key, shrinkage, picked(self.values), weight)
+            return read_memory(self.keys[t], key, shrinkage, picked(self.values), self.exemplar_weight)
 
 
 class _ExemplarDetail:

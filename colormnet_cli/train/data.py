@@ -22,7 +22,7 @@ from .clip_loss import draw_memory
 from .film_frames import Film, find_films, split_validation
 from .flicker import flickering, forgetful
 from .scenes import synthetic_clip, synthetic_clip_with_flow
-from .train_settings import TrainSettings
+from .train_settings import TrainSettings, values_of
 
 __all__ = ["Batch", "FilmClips", "SyntheticClips", "TrainingData", "batches", "check_batch", "training_data"]
 
@@ -51,7 +51,7 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
     """
     if settings.synthetic == bool(settings.data):
         raise UsageError("Give either data, as folders of frames or videos, or synthetic clips to train on.")
-    size = settings.crops[-1][1]
+    size, longest = settings.crops[-1][1], max(values_of(settings.frames))
     if settings.data and settings.steadies:
         raise UsageError("Removing flicker is trained on synthetic clips, whose movement is known: leave films out.")
     if settings.data and settings.temporal_loss and not settings.reads_memory:
@@ -65,8 +65,8 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
         )
         kind = FlickeringClips if settings.steadies else SyntheticClips
         return TrainingData(kind(settings), [torch.from_numpy(clip) for clip in clips])
-    films = find_films(settings.data, unpacked, shorter_side=2 * size, minimum=settings.frames)
-    training, validation = split_validation(films, settings.validation_share, settings.seed, settings.frames)
+    films = find_films(settings.data, unpacked, shorter_side=2 * size, minimum=longest)
+    training, validation = split_validation(films, settings.validation_share, settings.seed, longest)
     shown = (validation or training)[: settings.validation_clips]
     return TrainingData(FilmClips(training, settings), [_validation_clip(film, size) for film in shown])
 
@@ -78,8 +78,8 @@ class SyntheticClips(Dataset[Batch]):
         self.settings = settings
 
     def __getitem__(self, k: int) -> Batch:
-        settings, step = self.settings, k // self.settings.batch
-        kind = _kind(settings, step)
+        settings = self.settings
+        kind = _kind(settings, settings.step_of(k))
         if not settings.reads_memory:
             return tuple(map(torch.from_numpy, synthetic_clip_with_flow(2 * settings.seed, k, **kind)))
         return torch.from_numpy(synthetic_clip(2 * settings.seed, k, **kind)), _memory_picks(settings, k)
@@ -95,7 +95,7 @@ class FlickeringClips(Dataset[Batch]):
     def __getitem__(self, k: int) -> Batch:
         settings = self.settings
         rng = np.random.default_rng((settings.seed, 11, k))
-        kind = _kind(settings, k // settings.batch)
+        kind = _kind(settings, settings.step_of(k))
         lab, *motion = map(torch.from_numpy, synthetic_clip_with_flow(2 * settings.seed, k, to_first=True, **kind))
         if self.preview is not None and rng.random() < settings.preview_share:
             ab = forgetful(self.preview, lab)
@@ -106,8 +106,10 @@ class FlickeringClips(Dataset[Batch]):
 
 def _kind(settings: TrainSettings, step: int) -> dict[str, Any]:
     """How synthetic clips are at a step."""
-    size, jump = settings.at(settings.crops, step), settings.at(settings.jumps, step)
-    return {"frames": settings.frames, "size": size, "jump": jump, "cut": settings.cut, "vivid": settings.vivid}
+    return {
+        "frames": settings.at(settings.frames, step), "size": settings.at(settings.crops, step),
+        "jump": settings.at(settings.jumps, step), "cut": settings.cut, "vivid": settings.vivid,
+    }  # fmt: skip
 
 
 class FilmClips(Dataset[Batch]):
@@ -117,12 +119,13 @@ class FilmClips(Dataset[Batch]):
         self.films, self.settings = films, settings
 
     def __getitem__(self, k: int) -> Batch:
-        settings, step = self.settings, k // self.settings.batch
+        settings, step = self.settings, self.settings.step_of(k)
         rng = np.random.default_rng((settings.seed, 3, k))
         epoch, place = divmod(k, len(self.films))
         order = np.random.default_rng((settings.seed, 13, epoch)).permutation(len(self.films))
         film = self.films[order[place]]
-        numbers = _draw_frames(rng, len(film.frames), settings.frames, settings.at(settings.jumps, step))
+        count, jump = settings.at(settings.frames, step), settings.at(settings.jumps, step)
+        numbers = _draw_frames(rng, len(film.frames), count, jump)
         images = _read([film.frames[i] for i in numbers])
         images = _crop(rng, images, settings.at(settings.crops, step), settings.crop_scale)
         if self.augments(step):
@@ -152,7 +155,8 @@ def _validation_clip(film: Film, size: int) -> Tensor:
 
 def _memory_picks(settings: TrainSettings, k: int) -> Tensor:
     """The frames that each frame of sample k reads [T, 3]."""
-    return draw_memory(np.random.default_rng((settings.seed, 7, k)), settings.frames)
+    frames = settings.at(settings.frames, settings.step_of(k))
+    return draw_memory(np.random.default_rng((settings.seed, 7, k)), frames)
 
 
 def _draw_frames(rng: np.random.Generator, length: int, count: int, jump: int) -> list[int]:
@@ -224,13 +228,9 @@ def batches(
         TrainingError: a worker process was killed.
     """
     check_batch(settings, world_size)
-    # Of each step's samples, each process gets a contiguous share.
-    samples = np.arange(step * settings.batch, settings.steps * settings.batch)
-    share = samples.reshape(-1, world_size, settings.batch // world_size)[:, rank].ravel()
     loader: DataLoader[Any] = DataLoader(
         data,
-        batch_size=settings.batch // (world_size * settings.accumulate),
-        sampler=share.tolist(),
+        batch_sampler=_samples(settings, step, rank, world_size),
         num_workers=settings.workers,
         worker_init_fn=_ignore_interrupts,
         pin_memory=torch.cuda.is_available(),
@@ -249,14 +249,24 @@ def batches(
         ) from error
 
 
+def _samples(settings: TrainSettings, step: int, rank: int, world_size: int) -> Iterator[list[int]]:
+    """The samples of each batch; of a step's samples, each process gets a contiguous share, in ``accumulate`` parts."""
+    for number in range(step, settings.steps):
+        size = settings.at(settings.batch, number) // (world_size * settings.accumulate)
+        first = settings.first_sample(number) + rank * settings.accumulate * size
+        for part in range(settings.accumulate):
+            yield list(range(first + part * size, first + (part + 1) * size))
+
+
 def check_batch(settings: TrainSettings, world_size: int) -> None:
     """Raise UsageError if the batch cannot be divided between that many processes."""
     parts = world_size * settings.accumulate
-    if settings.batch % parts:
-        raise UsageError(
-            f"A batch of {settings.batch} cannot be divided between {world_size} processes in {settings.accumulate} "
-            f"parts each: make it a multiple of {parts}."
-        )
+    for batch in values_of(settings.batch):
+        if batch % parts:
+            raise UsageError(
+                f"A batch of {batch} cannot be divided between {world_size} processes in {settings.accumulate} "
+                f"parts each: make it a multiple of {parts}."
+            )
 
 
 def _ignore_interrupts(worker: int) -> None:

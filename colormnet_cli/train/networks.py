@@ -17,7 +17,7 @@ from .exemplar_clip_loss import ExemplarClipLoss
 from .steady_clip_loss import SteadyClipLoss
 from .train_settings import TrainSettings
 
-__all__ = ["clip_loss", "network_of", "step_arguments"]
+__all__ = ["clip_loss", "network_of", "set_loss_weights", "step_arguments"]
 
 
 def network_of(settings: TrainSettings) -> Network:
@@ -35,14 +35,24 @@ def clip_loss(model: Any, settings: TrainSettings) -> nn.Module:
     if isinstance(model, DeepExemplar):
         return ExemplarClipLoss(model, settings)
     model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
-    weights = {"raw_loss": settings.raw_loss, "chroma_loss": settings.chroma_loss, "fade_loss": settings.fade_loss}
-    return ClipLoss(model, **weights)
+    loss = ClipLoss(model)
+    set_loss_weights(loss, settings, 0)
+    return loss
+
+
+def set_loss_weights(loss: nn.Module, settings: TrainSettings, step: int) -> None:
+    """Give the loss the weights of a step; those of networks without a memory do not change."""
+    if isinstance(loss, ClipLoss):
+        loss.raw_loss, loss.chroma_loss, loss.fade_loss, loss.exemplar_weight = (
+            settings.at(schedule, step)
+            for schedule in (settings.raw_loss, settings.chroma_loss, settings.fade_loss, settings.exemplar_weight)
+        )
 
 
 def step_arguments(settings: TrainSettings, step: int) -> tuple[Any, ...]:
     """What the loss gets at a step beside a batch."""
     if not settings.reads_memory:
         return ()
-    update_hidden = np.random.default_rng((settings.seed, 5, step)).random(settings.frames)
+    update_hidden = np.random.default_rng((settings.seed, 5, step)).random(settings.at(settings.frames, step))
     renew = torch.from_numpy(update_hidden < settings.hidden_renewal)
     return renew, step < settings.matching_share * settings.steps

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from ..inference.device import DTYPES
 from ..networks.blind_consistency import BlindConsistencyConfig
@@ -14,20 +15,27 @@ from ..networks.colormnet import ColorMNetConfig
 from ..networks.deep_exemplar import DeepExemplarConfig
 from ..networks.preview import PreviewConfig
 
-__all__ = ["PRESETS", "Schedule", "TrainSettings", "fine_tuning", "preset"]
+__all__ = ["PRESETS", "Levels", "Schedule", "TrainSettings", "fine_tuning", "preset", "values_of"]
 
 # (share of the run, value from there on), …: ((0.0, 5), (0.1, 10)) is 5 at first, and 10 after a tenth of the steps.
 Schedule = tuple[tuple[float, int], ...]
+Levels = tuple[tuple[float, float], ...]  # the same, of numbers that need not be whole
+_Value = TypeVar("_Value", int, float)
 
 _SMALLEST_SYNTHETIC = 32  # pixels: in smaller frames the smallest shapes would vanish
 _MINIMUM = {
     **dict.fromkeys(("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"), 1),
     **dict.fromkeys(("warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed"), 0),
+    **dict.fromkeys(("ema_decay", "exemplar_weight"), 0),
     **dict.fromkeys(("l1_loss", "perceptual_loss", "contextual_loss", "smoothness_loss"), 0),
     **dict.fromkeys(("adversarial_loss", "temporal_loss", "short_term_loss", "long_term_loss", "content_loss"), 0),
     "workers": 0,
     "frames": 2,
 }
+# What may change with the progress of a run; of these, all but jumps and crops may be one number instead.
+_SCHEDULES = (
+    "frames", "jumps", "crops", "batch", "ema_decay", "raw_loss", "fade_loss", "chroma_loss", "exemplar_weight",
+)  # fmt: skip
 _SHARES = (
     "plain_share", "norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "validation_share",
     "preview_share",
@@ -54,7 +62,7 @@ class TrainSettings:
     synthetic: bool = False  # synthetic clips, generated on the fly, instead
     cut: float = 0.1  # share of synthetic clips whose first frame shows the same objects in another arrangement
     vivid: float = 0.4  # share of synthetic clips in strong colors, where confusing two objects costs most
-    frames: int = 8  # per clip
+    frames: int | Schedule = 8  # per clip
     jumps: Schedule = ((0.0, 5), (0.1, 10), (0.3, 15), (0.9, 5))  # largest gap between two frames of a clip, in frames
     crops: Schedule = ((0.0, 448),)  # height and width of the frames of a clip, in pixels
     crop_scale: tuple[float, float] = (0.36, 1.0)  # share of the frame's area that is cropped
@@ -64,7 +72,7 @@ class TrainSettings:
 
     # optimization
     steps: int = 160_000
-    batch: int = 4  # clips per step, over all processes
+    batch: int | Schedule = 4  # clips per step, over all processes
     accumulate: int = 1  # forward and backward passes that the batch of a process is split into
     lr: float = 2e-5
     schedule: str = "steps"  # or cosine, after a warm-up
@@ -72,14 +80,16 @@ class TrainSettings:
     warmup: int = 0  # steps
     weight_decay: float = 0.05
     clip_norm: float = 0.0  # largest norm of the gradient; 0: not clipped
-    ema_decay: float = 0.0  # of an exponential moving average of the weights, which is validated and saved; 0: none
+    # Of an exponential moving average of the weights, which is validated and saved; 0: none, or the weights themselves.
+    ema_decay: float | Levels = 0.0
     freeze_transformer: bool = True
     norm_share: float = 0.0  # share of the run in which BatchNorm updates its statistics; frozen after that
     hidden_renewal: float = 0.2  # how often the value encoder updates the hidden state
-    raw_loss: float = 0.0  # weight of the error of the raw readouts
+    raw_loss: float | Levels = 0.0  # weight of the error of the raw readouts
     matching_share: float = 0.0  # share of the run, at its start, that trains only the keys, by reading the true ab
-    fade_loss: float = 0.0  # weight of missing chroma
-    chroma_loss: float = 0.0  # errors are weighted by 1 + this · |ab|
+    fade_loss: float | Levels = 0.0  # weight of missing chroma
+    chroma_loss: float | Levels = 0.0  # errors are weighted by 1 + this · |ab|
+    exemplar_weight: float | Levels = 0.0  # of the preview while it is trained; 0: the network's own
 
     # the weights of Deep Exemplar's losses; 0: not computed
     l1_loss: float = 2.0  # smooth L1 of ab
@@ -117,16 +127,19 @@ class TrainSettings:
 
     def _check_ranges(self) -> None:
         for name, minimum in _MINIMUM.items():
-            if getattr(self, name) < minimum:
+            if min(values_of(getattr(self, name)), default=minimum) < minimum:
                 raise ValueError(f"{name} must be at least {minimum}, got {getattr(self, name)}")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")
+        for name in _SCHEDULES:
+            schedule: int | float | Levels = getattr(self, name)
+            starts = [start for start, _ in schedule] if isinstance(schedule, tuple) else [0]
+            if not starts or starts[0] != 0 or starts != sorted(starts):
+                raise ValueError(f"{name} must start at share 0 and ascend, got {schedule}")
         for name in ("jumps", "crops"):
-            schedule: Schedule = getattr(self, name)
-            starts = [start for start, _ in schedule]
-            if not starts or starts[0] != 0 or starts != sorted(starts) or min(value for _, value in schedule) < 1:
-                raise ValueError(f"{name} must start at share 0 and ascend, with values above 0, got {schedule}")
+            if min(values_of(getattr(self, name))) < 1:
+                raise ValueError(f"{name} must have values above 0, got {getattr(self, name)}")
         multiple, smallest = self.network.pad_multiple, _SMALLEST_SYNTHETIC
         for _, crop in self.crops:
             if crop % multiple:
@@ -137,9 +150,20 @@ class TrainSettings:
             (self.init, "init must name weights, or be random"),
             (self.lr > 0, f"lr must be above 0, got {self.lr}"),
             (self.seed < 2**62, f"seed must be below 2^62, got {self.seed}"),
-            (0 <= self.ema_decay < 1, f"ema_decay must be at least 0 and below 1, got {self.ema_decay}"),
             (
-                self.batch % self.accumulate == 0,
+                max(values_of(self.ema_decay)) < 1,
+                f"ema_decay must be at least 0 and below 1, got {self.ema_decay}",
+            ),
+            (
+                all(weight == 0 or weight >= 1 for weight in values_of(self.exemplar_weight)),
+                f"exemplar_weight must be 0 or at least 1, got {self.exemplar_weight}",
+            ),
+            (
+                isinstance(self.network, PreviewConfig) or not any(values_of(self.exemplar_weight)),
+                "exemplar_weight is of the preview network only: leave it 0",
+            ),
+            (
+                not any(batch % self.accumulate for batch in values_of(self.batch)),
                 f"batch {self.batch} must be a multiple of accumulate {self.accumulate}",
             ),
             (
@@ -166,13 +190,36 @@ class TrainSettings:
         """Plain values, for JSON and for checkpoints."""
         return {**asdict(self), "network": self.network.to_dict()}
 
-    def at(self, schedule: Schedule, step: int) -> int:
+    def at(self, schedule: _Value | tuple[tuple[float, _Value], ...], step: int) -> _Value:
         """The value of a schedule at a step."""
+        if not isinstance(schedule, tuple):
+            return schedule
         return [value for start, value in schedule if step >= start * self.steps][-1]
+
+    def first_sample(self, step: int) -> int:
+        """How many samples the steps before this one use."""
+        return sum(size * (min(step, end) - begin) for begin, end, size in self._batches() if step > begin)
+
+    def step_of(self, sample: int) -> int:
+        """The step that uses a sample."""
+        begin, size = [(b, size) for b, _, size in self._batches() if sample >= self.first_sample(b)][-1]
+        return begin + (sample - self.first_sample(begin)) // size
+
+    def _batches(self) -> list[tuple[int, int, int]]:
+        """The first step of each batch size, the one after its last, and the size."""
+        schedule = self.batch if isinstance(self.batch, tuple) else ((0.0, self.batch),)
+        begins = [math.ceil(start * self.steps) for start, _ in schedule]
+        ends = [*begins[1:], sys.maxsize]
+        return [(b, e, size) for b, e, (_, size) in zip(begins, ends, schedule, strict=True) if b < e]
 
     def with_overrides(self, **overrides: Any) -> TrainSettings:
         """The same settings with some replaced; None leaves one as it is."""
         return replace(self, **{name: value for name, value in overrides.items() if value is not None})
+
+
+def values_of(schedule: _Value | tuple[tuple[float, _Value], ...]) -> list[_Value]:
+    """All values that a setting has in the course of a run."""
+    return [value for _, value in schedule] if isinstance(schedule, tuple) else [schedule]
 
 
 def _check_types(settings: type, values: Mapping[str, Any], prefix: str = "") -> None:
@@ -186,8 +233,8 @@ def _check_types(settings: type, values: Mapping[str, Any], prefix: str = "") ->
 
 
 def _has_type(value: Any, hint: Any) -> bool:
-    if isinstance(hint, UnionType):  # of networks
-        return True
+    if isinstance(hint, UnionType):
+        return any(_has_type(value, kind) for kind in get_args(hint))
     if hint in _TYPES:
         if isinstance(value, bool) or hint is bool:
             return isinstance(value, bool) and hint is bool
@@ -201,7 +248,9 @@ def _has_type(value: Any, hint: Any) -> bool:
 
 
 def _type_name(hint: Any) -> str:
-    """How a type is written: `[[a number, an integer], …]`."""
+    """How a type is written: `an integer or [[a number, an integer], …]`."""
+    if isinstance(hint, UnionType):
+        return " or ".join(map(_type_name, get_args(hint)))
     if items := get_args(hint):
         return f"[{', '.join('…' if item is Ellipsis else _type_name(item) for item in items)}]"
     return _TYPES[hint]

@@ -16,8 +16,8 @@ from ..inference.device import DTYPES
 from ..networks.state_dict import Network
 from .data import Batch
 from .distributed import Distributed
-from .networks import clip_loss, step_arguments
-from .train_settings import TrainSettings
+from .networks import clip_loss, set_loss_weights, step_arguments
+from .train_settings import TrainSettings, values_of
 
 __all__ = ["StepResult", "Trainer", "learning_rate"]
 
@@ -49,8 +49,8 @@ class Trainer:
         self.parameters = [p for p in self.clip_loss.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, settings.lr, weight_decay=settings.weight_decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
-        ema = get_ema_multi_avg_fn(settings.ema_decay)
-        self.ema = AveragedModel(model, multi_avg_fn=ema, use_buffers=True) if settings.ema_decay else None
+        averages = max(values_of(settings.ema_decay)) > 0
+        self.ema = AveragedModel(model, use_buffers=True) if averages else None
         self.loss = self.clip_loss
         if processes.world_size > 1:
             ids = [processes.local_rank] if device.type == "cuda" else None
@@ -91,11 +91,13 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.ema is not None:
+            self.ema.multi_avg_fn = get_ema_multi_avg_fn(settings.at(settings.ema_decay, step))
             self.ema.update_parameters(self.model)
         return StepResult(mean_loss, self.processes.mean(error), lr, norm)
 
     def _prepare(self, step: int) -> float:
-        """Set train mode, in which BatchNorm is frozen after the first part of the run, and the learning rate."""
+        """Set train mode, in which BatchNorm is frozen later in the run, the loss weights and the learning rate."""
+        set_loss_weights(self.clip_loss, self.settings, step)
         self.model.train()
         if step < self.settings.norm_share * self.settings.steps:
             for module in self.model.modules():

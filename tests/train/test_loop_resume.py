@@ -18,6 +18,7 @@ from colormnet_cli.train.logger import COLUMNS
 from colormnet_cli.train.loop import hold_interrupt, train
 from colormnet_cli.train.validation import Validation
 from colormnet_cli.weights import load_model
+from support.networks import small_config
 from support.training import SMALL, column, command, losses
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # two threads on busy cores wait for each other
@@ -36,10 +37,13 @@ def assert_same_end(one, other):
 
 
 # Everything that a step can depend on besides the weights: Adam's moments, BatchNorm's statistics, the learning rate
-# schedule, which loss is used, and which clips and crops come next.
+# schedule, which loss is used, and which clips and crops come next. At step 3, where runs are stopped, stages change.
 CHANGING = SMALL.with_overrides(
-    schedule="cosine", warmup=2, norm_share=0.9, matching_share=0.3, hidden_renewal=0.5, clip_norm=1.0,
-    crops=((0.0, 32), (0.6, 48)), validate_every=2, checkpoint_every=100, ema_decay=0.5,
+    network=small_config(preview=True, detail_dim=8), schedule="cosine", warmup=2, norm_share=0.9, matching_share=0.3,
+    hidden_renewal=0.5, clip_norm=1.0, validate_every=2, checkpoint_every=100, raw_loss=0.3,
+    crops=((0.0, 32), (0.6, 48)), frames=((0.0, 3), (0.5, 5)), batch=((0.0, 2), (0.5, 1)),
+    jumps=((0.0, 1), (0.5, 3)), fade_loss=((0.0, 0.5), (0.5, 0.1)), chroma_loss=((0.0, 0.02), (0.5, 0.0)),
+    ema_decay=((0.0, 0.0), (0.34, 0.5)), exemplar_weight=((0.0, 6.0), (0.8, 40.0)),
 )  # fmt: skip
 
 

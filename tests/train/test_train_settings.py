@@ -14,8 +14,8 @@ from colormnet_cli.train.train_settings import TrainSettings, preset
     ("wrong", "message"),
     [
         ({"half_weights": "False"}, "half_weights must be true or false, got 'False'"),
-        ({"batch": 2.5}, "batch must be an integer, got 2.5"),
-        ({"batch": True}, "batch must be an integer, got True"),
+        ({"batch": 2.5}, r"batch must be an integer or \[\[a number, an integer\], …\], got 2.5"),
+        ({"batch": True}, "batch must be an integer or .*, got True"),
         ({"steps": 1e3}, "steps must be an integer, got 1000.0"),
         ({"lr": "fast"}, "lr must be a number, got 'fast'"),
         ({"lr": float("nan")}, "lr must be a number, got nan"),
@@ -40,6 +40,12 @@ from colormnet_cli.train.train_settings import TrainSettings, preset
         ({"precision": "fp8"}, "fp32, fp16 or bf16"),
         ({"schedule": "linear"}, "'steps' or 'cosine'"),
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
+        ({"ema_decay": [[0, 0.9], [0.5, 1]]}, "ema_decay must be at least 0 and below 1"),
+        ({"frames": [[0, 8], [0.5, 1]]}, "frames must be at least 2"),
+        ({"frames": []}, "frames must start at share 0 and ascend"),
+        ({"fade_loss": [[0, 0.5], [0.9, -1]]}, "fade_loss must be at least 0"),
+        ({"batch": [[0, 4], [0.5, 3]], "accumulate": 2}, "must be a multiple of accumulate 2"),
+        ({"exemplar_weight": 0.5}, "exemplar_weight must be 0 or at least 1"),
         ({"vivid": 1.5}, "vivid must be a share, 0 to 1, got 1.5"),
         ({"jumps": ((0.5, 2),)}, "jumps must start at share 0 and ascend"),
         ({"network": 3}, "network must be a table of sizes, got 3"),
@@ -67,6 +73,17 @@ def test_an_unknown_preset_is_named_with_the_known_ones() -> None:
     """A KeyError would not say which there are."""
     with pytest.raises(ValueError, match="'huge'; choose one of full, preview"):
         preset("huge")
+
+
+def test_samples_are_counted_where_the_batch_changes() -> None:
+    """Clips would be used twice, or never, after the batch has changed, and a sample would have another step's crop."""
+    settings = preset("preview").with_overrides(steps=10, batch=((0.0, 4), (0.25, 2), (0.7, 6)))
+    sizes = [settings.at(settings.batch, step) for step in range(10)]
+    assert sizes == [4] * 3 + [2] * 4 + [6] * 3
+    for step in range(10):
+        samples = range(settings.first_sample(step), settings.first_sample(step + 1))
+        assert samples == range(sum(sizes[:step]), sum(sizes[: step + 1]))
+        assert {settings.step_of(sample) for sample in samples} == {step}
 
 
 def test_the_published_schedule() -> None:
