@@ -69,7 +69,7 @@ class ShotCache:
             return None
 
     def find(self, key: str, segments: int) -> UnitEnd | None:
-        """Where a unit ends that is there with so many segments; one that is not whole is deleted."""
+        """Where a unit ends that is there with so many segments; None where it is not, or is not whole."""
         source = self.folder / key
         try:
             data = json.loads((source / "end.json").read_text())
@@ -77,8 +77,11 @@ class ShotCache:
                 return UnitEnd.from_json(data["end"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        shutil.rmtree(source, ignore_errors=True)
         return None
+
+    def drop(self, key: str) -> None:
+        """Delete a unit, if it is there."""
+        shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def keep(self, key: str, numbers: range, source: Path, end: UnitEnd) -> None:
         """Keep a unit's segments, which have these numbers in a run's folder; completely or not at all.

@@ -96,6 +96,13 @@ class FinishedUnits:
                 found[unit.begin] = end
         return found
 
+    def drop_damaged(self) -> None:
+        """Delete what is left of units that are not whole: nothing else would replace them."""
+        whole = self.places()
+        for begin, key in self.keys().items():
+            if begin not in whole:
+                self._cache.drop(key)
+
     def keys(self) -> dict[int, str]:
         """Of the units, by their first frames."""
         return {unit.begin: key for unit, key in zip(self._segments.units, self._keys, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
+from ..errors import OutputError, UsageError
 from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.plan import FilmPlan
@@ -27,6 +28,7 @@ from .unit_worker import Setup
 __all__ = ["DealtColorRun", "DealtRun", "check_dealable"]
 
 _WAIT = 0.2  # seconds for which the team is asked at once
+_LATE = 90.0  # seconds after which what others have written is seen on any drive
 
 
 def check_dealable(plan: FilmPlan) -> None:
@@ -100,6 +102,7 @@ class _Dealt(FilmRun):
         """Have everything colored that is not there."""
         assert self.finished is not None  # for the type checker: there is a plan
         self.folder.discard()  # the finished shots of a run by one device are kept; the one that it began is not
+        self.finished.drop_damaged()
         ends = self.finished.places()
         if self.plan.only_shots:
             super().finished_units(0)  # raises an error where another shot is not there
@@ -117,6 +120,18 @@ class _Dealt(FilmRun):
             self.meter.workers = team.size
             self._work(tasks, places, team)
         self.meter.workers = None
+        self._see(tasks)
+
+    def _see(self, tasks: Sequence[Task]) -> None:
+        """Wait until everything is seen here: a network drive may show it late. Nothing is to be colored here."""
+        assert self.finished is not None  # for the type checker: there is a plan
+        end = time.monotonic() + _LATE
+        while missing := due_tasks(tasks, self.schedule, self.finished.places()):
+            if time.monotonic() > end:
+                raise OutputError(
+                    f"{missing[0].name} was colored, but is not in {self.finished.folder}: give the command again."
+                )
+            time.sleep(_WAIT)
 
     def _work(self, tasks: Sequence[Task], places: PlaceFinder, team: Team) -> None:
         """Give the team one task after the other, as their places are found."""

@@ -8,15 +8,15 @@ from unittest import mock
 import pytest
 
 from colormnet_cli import colorize, plan_video, prepare_fill
-from colormnet_cli.errors import MediaError, UsageError, WorkerError
+from colormnet_cli.errors import MediaError, OutputError, UsageError, WorkerError
 from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
 from colormnet_cli.video import reader
-from colormnet_cli.workers import front, places
+from colormnet_cli.workers import dealt_run, front, places
 from colormnet_cli.workers.choice import Workers, parse_devices
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.team import Done, Event, Failed, Lost
 from colormnet_cli.workers.unit_run import Order
-from colormnet_cli.workers.unit_worker import Setup, UnitWorker
+from colormnet_cli.workers.unit_worker import Outcome, Setup, UnitWorker
 from support.networks import make_small_ddcolor
 from support.planned_film import paint
 
@@ -205,6 +205,20 @@ def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
 
     with pytest.raises(WorkerError, match="has other weights for a worker"):
         color(film, Wrong)
+
+
+def test_what_was_colored_and_is_not_there_ends_the_run(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that deals shots would color it itself, alone, without a word."""
+
+    class Forgetful(LocalTeam):
+        def poll(self, seconds: float) -> list[Event]:
+            order, self.due = self.due, None
+            return [] if order is None else [Done(order, Outcome([]))]
+
+    film.forget()
+    monkeypatch.setattr(dealt_run, "_LATE", 0.0)
+    with pytest.raises(OutputError, match=r"Shot \d .* was colored, but is not in .*segments: give the command again"):
+        color(film, Forgetful)
 
 
 def test_a_lost_worker_is_reported(film: Any) -> None:
