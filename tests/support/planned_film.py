@@ -28,7 +28,11 @@ def paint(folder: Path, number: int, tint: tuple[int, int] | None = None, name: 
 
 
 def make_planned_film(
-    folder: Path, lengths: Sequence[int], spans: dict[int, int] | None = None, size: tuple[int, int] = (48, 64)
+    folder: Path,
+    lengths: Sequence[int],
+    spans: dict[int, int] | None = None,
+    size: tuple[int, int] = (48, 64),
+    rate: int = 24,
 ) -> Path:
     """old.mp4 and old-plan/ with a colored picture of each shot; the plan folder.
 
@@ -44,7 +48,7 @@ def make_planned_film(
         for i, (scene, length) in enumerate(zip(scenes, lengths, strict=True))
     ]
     frames, known = join(parts)
-    film = write_film(folder / "old.mp4", frames, rate=Fraction(24))
+    film = write_film(folder / "old.mp4", frames, rate=Fraction(rate))
     boundaries = [Boundary(0, Transition("start"))]
     for b in known:
         way = Transition("cut") if b.kind == "cut" else Transition("dissolve", b.first, b.last)

@@ -22,9 +22,9 @@ from support.planned_film import make_planned_film
 class Studio:
     """A film with a plan, a small network, and the film as one process colors it."""
 
-    def __init__(self, folder: Path, lengths: Sequence[int], spans: dict[int, int]) -> None:
+    def __init__(self, folder: Path, lengths: Sequence[int], spans: dict[int, int], rate: int = 24) -> None:
         self.folder, self.film, self.weights = folder, folder / "old.mp4", folder / "small.pt"
-        self.plan = make_planned_film(folder, lengths, spans, size=(32, 48))
+        self.plan = make_planned_film(folder, lengths, spans, size=(32, 48), rate=rate)
         self.frames = sum(lengths) + sum(spans.values())
         for index in spans:  # such a shot borrows: color goes forward only, and the film is cut behind the dissolve
             (self.plan / "colored" / f"{index + 1:04}.png").unlink()
@@ -66,7 +66,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Studio]:
     """`studio(lengths, spans)`: frames of each shot, and of the dissolves with which shots begin, by index."""
     torch.set_num_threads(1)
 
-    def make(lengths: Sequence[int], spans: dict[int, int] | None = None) -> Studio:
-        return Studio(tmp_path_factory.mktemp("studio"), lengths, spans or {})
+    def make(lengths: Sequence[int], spans: dict[int, int] | None = None, rate: int = 24) -> Studio:
+        return Studio(tmp_path_factory.mktemp("studio"), lengths, spans or {}, rate)
 
     return make
