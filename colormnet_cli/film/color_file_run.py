@@ -29,13 +29,16 @@ from .transfer import ChromaPlanes, download
 __all__ = ["ColorFileRun", "color_plan"]
 
 
-def color_plan(plan: FilmPlan, output: Path, overwrite: bool) -> FilmPlan:
-    """What is done for the color alone, by a plan for a network: without anything on which it does not depend."""
+def color_plan(plan: FilmPlan, output: Path, vividness: float, *, overwrite: bool) -> FilmPlan:
+    """What is done for the color alone, by a plan for a network: without anything on which it does not depend.
+
+    vividness: the network's own; it is in the color unless another was given.
+    """
     settings, encoding = plan.settings, EncodingSettings()
     network = replace(
         settings,
         **{name: getattr(encoding, name) for name in encoding.__dataclass_fields__ if name != "encoders"},
-        vividness=None if settings.vividness is None else 1.0,
+        vividness=None if settings.vividness is None and vividness != 1 else 1.0,
         guided=True,
         protect=None,
         steady=False,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..inference.engine import engine_of
 from ..passes.shot_schedule import masks_of
 from ..shots.find import find_shots
 from .apply_color import color_source
@@ -16,11 +17,14 @@ from .color_file_run import ColorFileRun, color_plan
 from .plan import FilmPlan
 from .receipt import FileRecord, Receipt
 
+if TYPE_CHECKING:
+    from ..networks.state_dict import Network
+
 __all__ = ["colorize_in_two_steps"]
 
 
 def colorize_in_two_steps(
-    plan: FilmPlan, *arguments: Any, kind: type[ColorFileRun] = ColorFileRun, **keywords: Any
+    plan: FilmPlan, model: Network, *arguments: Any, kind: type[ColorFileRun] = ColorFileRun, **keywords: Any
 ) -> Receipt:
     """Colorize what `plan_video` has planned with `chroma_out` or `steady`; the arguments are those of a run.
 
@@ -32,7 +36,8 @@ def colorize_in_two_steps(
     settings, progress = plan.settings, keywords.get("progress")
     kept = settings.chroma_out is not None
     path = Path(settings.chroma_out) if settings.chroma_out is not None else _beside(plan.output)
-    network = kind(color_plan(plan, path, settings.overwrite or not kept), *arguments, **keywords)
+    alone = color_plan(plan, path, engine_of(model).vividness, overwrite=settings.overwrite or not kept)
+    network = kind(alone, model, *arguments, **keywords)
     network.work()
     if path == plan.output:
         return network.receipt()

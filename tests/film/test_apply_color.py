@@ -220,7 +220,8 @@ def test_a_file_with_other_colors_is_not_replaced(tmp_path: Path, color: Any, mo
     assert colors.read_bytes() == before
     with monkeypatch.context() as patch:
         patch.setattr(FilmRun, "_colorize", None)
-        color(old, tmp_path / "b.mkv", chroma_out=colors, vividness=None, crf=30, guided=False)  # the same colors
+        for number, vividness in enumerate((None, 1, 0.8)):  # the same colors
+            color(old, tmp_path / f"b{number}.mkv", chroma_out=colors, vividness=vividness, crf=30, guided=False)
     color(old, tmp_path / "b.mkv", chroma_out=colors, size=32, overwrite=True)
     assert ColorFile(colors).size == (32, 43)
     with pytest.raises(UsageError, match=r"`chroma_out` writes FFV1 in Matroska: call it color\.mkv"):
