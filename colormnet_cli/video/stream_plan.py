@@ -99,7 +99,11 @@ class _Planner:
             return StreamPlan(known, "attach")
         if known.kind == "video" and not known.attached_picture:
             return StreamPlan(known, "drop", f"{copied.name} was left out: only the first video stream is colored.")
-        if not (known.attached_picture and self.muxer != "mp4") and self._takes(stream):
+        unheld = known.attached_picture and self.muxer != "mp4"
+        unheld |= (
+            known.kind == "attachment" and self.muxer == "webm"
+        )  # FFmpeg's muxer leaves these out, and says nothing
+        if not unheld and self._takes(stream):
             return copied
         text = text_codec_for(self.muxer, known.codec)
         if text is not None:

@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from colormnet_cli import ColorizeSettings, Receipt, colorize_video
+from colormnet_cli.video.probe import probe
+from colormnet_cli.video.stream_plan import plan_streams
 from support.films import frames_of, make_film, packets_of
 
 
@@ -308,3 +310,12 @@ def test_uncompressed_audio_stays_so_where_the_container_has_it(
         assert container.streams.audio[0].codec_context.name == codec
     if ending != "mp4":
         assert np.array_equal(samples_of(tmp_path / f"out.{ending}"), samples_of(source))
+
+
+def test_attachments_are_missed_in_webm(tmp_path: Path) -> None:
+    """A font would vanish without a word: FFmpeg's muxer takes it, and does not write it."""
+    film = probe(make_film(tmp_path / "film.mkv", frames=3, attachment=b"FONT"))
+    (plan,) = plan_streams(film, "webm", "copy")
+    assert (plan.action, plan.note) == (
+        "drop", "attachment stream 1 (font.ttf) was left out: .webm cannot hold it, .mkv may.",
+    )  # fmt: skip
