@@ -58,7 +58,11 @@ def parse_time(text: str | int | float) -> Timecode:
 
 
 def format_time(seconds: float, digits: int = 3) -> str:
-    """Write seconds as ``0:01:02.500``, which `parse_time` reads; digits: decimals of the seconds."""
-    whole, rest = divmod(round(seconds * 10**digits), 10**digits)
+    """Write seconds as ``0:01:02.500``, which `parse_time` reads; negative ones with a minus, which it does not.
+
+    digits: decimals of the seconds.
+    """
+    whole, rest = divmod(round(abs(seconds) * 10**digits), 10**digits)
+    sign = "-" if seconds < 0 and (whole or rest) else ""
     fraction = f".{rest:0{digits}}" if digits else ""
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{fraction}"
+    return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}{fraction}"

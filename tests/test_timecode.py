@@ -76,3 +76,4 @@ def test_times_are_written_as_they_are_read() -> None:
         assert format_time(seconds) == text
         assert parse_time(text).seconds == round(Fraction(seconds), 3)
     assert format_time(59.7, digits=0) == "0:01:00"
+    assert [format_time(seconds) for seconds in (-1.5, -0.0001)] == ["-0:00:01.500", "0:00:00.000"]
