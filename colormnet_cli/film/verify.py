@@ -58,10 +58,9 @@ def verify_film(
     checks += _frames(one, other, min_psnr, progress)
     muxer = "matroska" if "matroska" in other.container and result.suffix != ".webm" else result.suffix[1:]
     muxer = {"m4v": "mp4", "mkv": "matroska"}.get(muxer, muxer)
-    checks += stream_checks(
-        one, other, plan_streams(one, muxer, audio, lossless=audio == "copy" and _is_lossless(other))
-    )
-    checks += [chapters_check(source, result), metadata_check(source, result)]
+    plans = plan_streams(one, muxer, audio, lossless=audio == "copy" and _is_lossless(other))
+    checks += stream_checks(one, other, plans, muxer)
+    checks += [chapters_check(source, result, muxer), metadata_check(source, result, muxer)]
     return checks if receipt is None else [*checks, *_hashes(source, result, receipt)]
 
 

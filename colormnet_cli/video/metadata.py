@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import av
 
-__all__ = ["SOURCE_ONLY_TAGS", "copy_metadata", "lost_metadata"]
+from .subtitle_text import text_codec_for
+
+__all__ = ["SOURCE_ONLY_TAGS", "copy_metadata", "described", "lost_metadata", "stored_tags"]
 
 # Tags that the muxer writes itself, or that only describe the source file
 SOURCE_ONLY_TAGS = (
@@ -61,6 +66,36 @@ def lost_metadata(stream: Any, muxer: str) -> list[str]:
         if stream.disposition & getattr(av.stream.Disposition, disposition) and muxer not in containers:
             lost.append(f'its disposition "{disposition.replace("_", " ")}"')
     return lost
+
+
+def described(stream: Any, muxer: str) -> dict[str, Any]:
+    """What `copy_metadata` keeps of a stream in this container, by what it is; the same of its copy there."""
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    found: dict[str, Any] = {"title": tags.get("title") or tags.get("name") or None}
+    language = _language(tags.get("language", "und"), muxer)
+    found["language"] = language if _stores(muxer, language) else "und"
+    for disposition, containers in _DISPOSITIONS.items():
+        if muxer in containers:
+            has = bool(stream.disposition & getattr(av.stream.Disposition, disposition))
+            found[f'disposition "{disposition.replace("_", " ")}"'] = has
+    if stream.type == "attachment":
+        found |= {name: tags.get(name) for name in ("filename", "mimetype")}
+    return found
+
+
+def stored_tags(tags: Mapping[str, str], muxer: str) -> dict[str, str]:
+    """Tags of a file as this container stores them: written to memory, and read back. Names are in lower case."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=muxer) as output:
+        output.metadata.update(tags)
+        packet: Any = av.Packet(b"\0\1a")  # Matroska without a packet cannot be read
+        packet.stream = output.add_mux_stream(text_codec_for(muxer, "srt") or "")
+        packet.time_base, packet.pts, packet.dts, packet.duration = Fraction(1, 1000), 0, 0, 1
+        output.mux(packet)
+    file.seek(0)
+    with av.open(file, metadata_errors="replace") as result:
+        found = {key.lower(): value for key, value in result.metadata.items()}
+    return {key: found[key] for key in tags if key in found}
 
 
 def _stores(muxer: str, language: str) -> bool:
