@@ -1,13 +1,14 @@
 """Measure how much flicker `colormnet steady` removes from real clips, and what it changes in steady ones.
 
     python tools/measure_steady.py walk.mp4 parkour.mp4 [--frames 80] [--radius 3] [--blend 0.85] [--preview]
+        [--network weights.pt]
 
 Each clip, which must be 8-bit 4:2:0, gives films with the same luma: two whose chroma is turned (hue) and multiplied
 (saturation) at random in each frame, normally distributed, twice as much in the strong one, and one with the same
 change in all frames. With --preview, two more have the colors of the preview network, whose reference is the clip's
 first frame: applied to each frame alone without memory, and as in use. All are made steady, losslessly; the clip itself
 is the truth. Warp errors are those of `metrics/temporal.py`, times 10⁴: of RGB, which the luma is part of, and of color
-alone (flicker).
+alone (flicker). With --network, they are also made steady by weights that `colormnet train --config steady` wrote.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
@@ -31,6 +33,7 @@ from colormnet_cli.film import steadier  # noqa: E402
 from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
 from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
 from colormnet_cli.metrics.temporal import color_only, dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
+from colormnet_cli.networks.blind_consistency import ColorSteadier  # noqa: E402
 from colormnet_cli.settings import ColorizeSettings  # noqa: E402
 from colormnet_cli.video.rgb import RgbFilm, rgb_to_planes  # noqa: E402
 
@@ -69,9 +72,31 @@ def by_preview(clip: Path, path: Path, frames: int, forgets: bool) -> Path:
             exemplar = cm.Exemplar(lab)
         if colorizer is None or forgets:
             colorizer = cm.FrameColorizer(cm.Colorizer(model), [exemplar])
-        ab = colorizer.step(lab[:1])
-        colored = cm.lab_to_rgb(torch.cat((lab[:1], ab))).clamp(0, 1).mul(255).round().to(torch.uint8)
-        chroma.append(rgb_to_planes(colored.movedim(0, -1).numpy(), "yuv420p", "bt601", False)[1:])
+        chroma.append(planes_of(lab[:1], colorizer.step(lab[:1])))
+    return with_chroma(clip, path, chroma)
+
+
+@torch.inference_mode()
+def by_network(weights: Path, film: Path, path: Path) -> Path:
+    """The film as a trained network steadies it, at half its size; luma is kept."""
+    steadier = ColorSteadier(cm.load_model(weights).eval())
+    chroma = []
+    for rgb in RgbFilm(film):
+        lab = cm.rgb_to_lab(torch.from_numpy(rgb).movedim(-1, 0) / 255)
+        small = F.avg_pool2d(lab[None], 2)
+        correction = steadier.step(small[:, :1], small[:, 1:]) - small[:, 1:]
+        chroma.append(planes_of(lab[:1], lab[1:] + F.interpolate(correction, size=lab.shape[1:], mode="bilinear")[0]))
+    return with_chroma(film, path, chroma)
+
+
+def planes_of(L: torch.Tensor, ab: torch.Tensor) -> list[np.ndarray]:
+    """Cb and Cr of Lab."""
+    colored = cm.lab_to_rgb(torch.cat((L, ab))).clamp(0, 1).mul(255).round().to(torch.uint8)
+    return rgb_to_planes(colored.movedim(0, -1).numpy(), "yuv420p", "bt601", False)[1:]
+
+
+def with_chroma(clip: Path, path: Path, chroma: list[list[np.ndarray]]) -> Path:
+    """The clip's first frames with other chroma, as FFV1."""
     with av.open(str(clip)) as source, av.open(str(path), "w") as out:
         video = source.streams.video[0]
         stream = out.add_stream("ffv1", rate=video.average_rate)
@@ -109,6 +134,7 @@ def main() -> None:
     parser.add_argument("--radius", type=int, default=3)
     parser.add_argument("--blend", type=float, default=steadier.BLEND)
     parser.add_argument("--preview", action="store_true")
+    parser.add_argument("--network", type=Path)
     options = parser.parse_args()
     steadier.BLEND = options.blend
     random = np.random.default_rng(0)
@@ -141,6 +167,9 @@ def main() -> None:
                     f"{1000 * seconds / receipt.frames:.0f} ms of CPU time a frame",
                     flush=True,
                 )
+                if options.network is not None:
+                    after, color_after, psnr_after = measured(by_network(options.network, film, out), truth)
+                    print(f"    network: {after:.2f}, of color {color_after:.3f}, PSNR {psnr_after:.2f} dB", flush=True)
 
 
 if __name__ == "__main__":
