@@ -170,7 +170,8 @@ class ProgressFolder:
                 raise OutputError(
                     f"{self.path} is {kind}, but progress is kept in a folder of that name: rename or remove it."
                 ) from None
-            if not marked and any(child.name != "lock" for child in self.path.iterdir()):
+            unmarked = ("lock", f".{MARKER}.part")  # of a run that was killed before its mark was written
+            if not marked and any(child.name not in unmarked for child in self.path.iterdir()):
                 raise OutputError(
                     f"{self.path} exists and was not created by colormnet: rename it, or choose another output name."
                 ) from None

@@ -80,15 +80,18 @@ class _OfUnits(FilmRun):
         """
         assert self.finished is not None  # for the type checker: there is a plan
         keys = self.finished.keys()
-        own = [unit.begin for unit in self.units if unit.begin >= self.task.begin]
-        if tuple(keys[begin] for begin in own) != self.order.keys:
+        own = [unit for unit in self.units if unit.begin >= self.task.begin]
+        if tuple(keys[unit.begin] for unit in own) != self.order.keys:
             raise WorkerError(
                 f"A worker does not see the same as the run that gives it shots ({self.plan.info.path}, its plan, the "
                 "weights, or the versions of the programs differ): make them the same everywhere."
             )
         with self.explained(), self.folder, self._threads():
+            done, kept = self.folder.checkpoint, self.finished.places()
+            if done is not None and any(u.end is not None and u.end <= done.frames for u in own if u.begin not in kept):
+                self.folder.discard()  # whoever began it was killed before the unit was kept
             self.color_frames()
-        if self.finished is None or not all(begin in self.finished.places() for begin in own):
+        if self.finished is None or not all(unit.begin in self.finished.places() for unit in own):
             raise OutputError(f"{self.task.name} cannot be kept in {self.plan.output.parent}: make room there.")
 
     def widen_precision(self, error: NotFiniteError) -> NoReturn:

@@ -10,6 +10,7 @@ import pytest
 from colormnet_cli import colorize, plan_video, prepare_fill
 from colormnet_cli.errors import MediaError, OutputError, UsageError, WorkerError
 from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
+from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.video import reader
 from colormnet_cli.workers import dealt_run, front, places
 from colormnet_cli.workers.choice import Workers, parse_devices
@@ -206,6 +207,26 @@ def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
 
     with pytest.raises(WorkerError, match="has other weights for a worker"):
         color(film, Wrong)
+
+
+def test_a_worker_killed_before_it_kept_its_shot_is_made_up_for(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one would find the shot done, and nothing of it would ever be in the film."""
+
+    class Killed(LocalTeam):
+        def poll(self, seconds: float) -> list[Event]:
+            if self.due is None or self.orders[0] is not self.due:
+                return super().poll(seconds)
+            order, self.due = self.due, None
+            with monkeypatch.context() as patch:
+                patch.setattr(FilmRun, "_keep", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+                with pytest.raises(RuntimeError):
+                    self.worker.color(order, lambda _: None)
+            return [Lost(order, "SIGKILL")]
+
+    film.forget()
+    _, orders = color(film, Killed)
+    assert [order.task for order in orders].count(orders[0].task) == 2
+    assert film.result("dealt.mp4") == film.expected
 
 
 def test_what_was_colored_and_is_not_there_ends_the_run(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
