@@ -85,9 +85,13 @@ class ColorFileRun(FilmRun):
         super().work()
 
     def _planes(
-        self, colorizer: FilmColorizer | FilledColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]
+        self,
+        colorizer: FilmColorizer | FilledColorizer,
+        working: Tensor,
+        ab: Tensor,
+        Ls: Sequence[Tensor],
+        numbers: Sequence[int],
     ) -> ChromaPlanes:
-        working, ab = colorizer.working_steps(Ls, numbers)
         return download(color_planes(working, ab), list(ab))
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:

@@ -23,6 +23,8 @@ from ..video.pixel_formats import convert_luma
 from ..video.reader import Frame
 from ..video.segments import SegmentWriter, check_segments, read_segment, segment_path
 from .checkpoint import SEGMENT_FRAMES, Checkpoint, CheckpointSaver, Snapshot
+from .findings import find
+from .frame_notes import FrameNotes, mean_chroma, read_notes
 from .frame_source import FrameSource, Place
 from .plan import FilmPlan
 from .prefetch import Prefetch
@@ -51,6 +53,7 @@ class FilmRun(Run):
 
     def __init__(self, plan: FilmPlan, *args: Any, **keywords: Any) -> None:
         self.finished: FinishedUnits | None = None  # of a plan
+        self._chromas: dict[str, float] = {}  # of exemplars
         super().__init__(plan, *args, **keywords)
         self.monitor = MatchMonitor(self.colorizer.another(), plan.exemplar, round(plan.info.rate))
 
@@ -100,6 +103,9 @@ class FilmRun(Run):
         self.undecodable = counts.undecodable
         for sentence in counts.warnings():
             self.warn(sentence)
+        notes = read_notes(self.folder.path, self._checkpoint.segments)
+        self.findings = find(notes, self.colorizer.engine.unlike, self.monitor.every)
+        self.monitor.seen = sorted({*self.monitor.seen, *self.findings.seen})
         if (unlike := self.monitor.warning()) is not None:
             self.warn(unlike)
 
@@ -139,12 +145,13 @@ class FilmRun(Run):
     def _color(self, units: UnitQueue, colorizer: FilmColorizer | FilledColorizer) -> None:
         """The loop itself: a thread decodes ahead of it, others encode behind it."""
         film, saver = self._film, CheckpointSaver(self.folder, self.segments)
+        self._notes = FrameNotes(self.folder.path, self.segments)
         encoders = SegmentEncoders(
             self.plan.encoder,
             self.folder.path,
             self.segments,
             self.plan.settings.encoders or default_encoders(self.device),
-            self._encode,
+            self._encode_and_note,
             self._save,
         )
         with Prefetch.of(self._batches(film.frames()), _DEPTH, self._waiting) as batches, encoders:
@@ -168,6 +175,7 @@ class FilmRun(Run):
                 if not self.frames:
                     raise MediaError(f"{self.plan.info.path}: the requested part contains no frame.")
                 encoders.finish()
+                self._notes.finish()
                 saver.finish(self.frames, counts)
                 self._keep(self.frames)
             except BaseException:
@@ -184,23 +192,41 @@ class FilmRun(Run):
     def _colorize(self, colorizer: FilmColorizer | FilledColorizer, batch: list[Frame]) -> ChromaPlanes:
         """Luma of a batch of frames to their chroma planes."""
         Ls, numbers = list(map(self._lightness, batch)), _numbers(batch)
-        self._look(batch[0], Ls[0])
+        sources = sorted({source for one, _ in self.schedule.at(numbers[0]) for source in one.references})
+        match = self._look(batch[0], Ls[0], sources)
         if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
             self.observer.started(first, Ls[0])
-        return self._planes(colorizer, Ls, numbers)
+        working, ab = colorizer.working_steps(Ls, numbers)
+        seconds = [self._seconds(frame) for frame in batch]
+        self._notes.hand_in(numbers, seconds, working, ab, min(map(self._chroma_of, sources), default=0.0), match)
+        return self._planes(colorizer, working, ab, Ls, numbers)
 
     def _planes(
-        self, colorizer: FilmColorizer | FilledColorizer, Ls: Sequence[Tensor], numbers: Sequence[int]
+        self,
+        colorizer: FilmColorizer | FilledColorizer,
+        working: Tensor,
+        ab: Tensor,
+        Ls: Sequence[Tensor],
+        numbers: Sequence[int],
     ) -> ChromaPlanes:
-        """Lightness [1, H, W] of each frame to what the encoder needs."""
-        return download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.output_planes)
+        """What `working_steps` gave of frames, and their lightness [1, H, W], to what the encoder needs."""
+        return download_chroma(Ls, colorizer.full_size(working, ab, Ls, numbers), self.plan.output_planes)
 
-    def _look(self, frame: Frame, L: Tensor) -> None:
-        """Compare a frame with the exemplars that color it, now and then."""
-        info = self.plan.info
-        sources = {source for one, _ in self.schedule.at(frame.number) for source in one.references}
-        seconds = float(frame.pts * info.time_base - info.first_time)
-        self.monitor.look(frame.number, seconds, self.plan.orientation.upright(L), sorted(sources))
+    def _look(self, frame: Frame, L: Tensor, sources: Sequence[str]) -> float | None:
+        """Compare a frame with the exemplars that color it, now and then, and at the beginning of each segment."""
+        number, upright = frame.number, self.plan.orientation.upright(L)
+        begins = number == 0 or self.segments.number(number) != self.segments.number(number - 1)
+        return self.monitor.look(number, self._seconds(frame), upright, sources, again=begins)
+
+    def _seconds(self, frame: Frame) -> float:
+        """Since the film's first frame."""
+        return float(frame.pts * self.plan.info.time_base - self.plan.info.first_time)
+
+    def _chroma_of(self, source: str) -> float:
+        """The mean chroma of an exemplar where it is opaque."""
+        if source not in self._chromas:
+            self._chromas[source] = mean_chroma(self.plan.exemplar(source))
+        return self._chromas[source]
 
     def _lightness(self, frame: Frame) -> Tensor:
         """[1, H, W] on the device."""
@@ -208,6 +234,10 @@ class FilmRun(Run):
 
     def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
         return ((frame.number, self._lightness(frame)) for frame in self._film.ahead(begin, end))
+
+    def _encode_and_note(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
+        self._encode(writer, batch, chroma)  # waits for the device
+        self._notes.note(_numbers(batch))
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
         source, target = self.plan.source_planes, self.plan.output_planes

@@ -33,7 +33,7 @@ FORMAT = 3  # of the folder's content
 MARKER = "colormnet.id"  # a file with a random id: the folder was created by us
 # files that a run writes
 OURS = re.compile(
-    r"progress\.json|state-\d+(-[0-9a-f]*)?\.pt|segment-\d+(\.part)?|(pass|fill)-\d+-\d+\..+|(muxed|passage)\.\w+|"
+    r"progress\.json|state-\d+(-[0-9a-f]*)?\.pt|segment-\d+(\.part)?|(pass|fill)-\d+-\d+\..+|notes-\d+\.npz|(muxed|passage)\.\w+|"
     r"\..+\.part"
 )
 

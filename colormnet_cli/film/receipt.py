@@ -69,6 +69,7 @@ class Receipt:
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
     match: float | None = None  # how well the references show what is in the frames: 1 for the same; of this run
     shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed
+    findings: dict[str, Any] | None = None  # passages whose colors may be wrong; see `film.findings`
     undecodable: int = 0  # packets that could not be decoded
     peak_memory: int | None = None  # bytes on the device; on the CPU of the process
     streams: tuple[dict[str, Any], ...] = ()  # what was done with each audio, subtitle and attachment stream
@@ -79,7 +80,7 @@ class Receipt:
     def from_dict(data: Mapping[str, Any]) -> Receipt:
         """The inverse of `to_dict`; what this version does not know is left out. Raises TypeError."""
         values = {one.name: data[one.name] for one in fields(Receipt) if one.name in data}
-        for name in ("inputs", "references", "masks"):
+        for name in ("inputs", "references", "automatic", "masks"):
             values[name] = tuple(FileRecord(**record) for record in data.get(name, ()))
         values["output"] = FileRecord(**data["output"])
         return Receipt(**values)

@@ -26,6 +26,7 @@ from ..passes.shot_schedule import make_schedule, masks_of
 from ..settings import MemoryConfig
 from ..shots.table import note_borrowed
 from ..wording import many
+from .findings import Findings
 from .fingerprint import exemplars_identity, fingerprint, masks_identity, model_sha256
 from .progress import ProgressMeter
 from .progress_folder import ProgressFolder
@@ -65,6 +66,7 @@ class Run(ABC):
         colorizer: of an earlier run with the same model, memory, device and precision.
     """
 
+    findings: Findings | None = None  # of a film
     replaceable: tuple[str, ...] = ()  # parts of the fingerprint for which an unfinished run is given up
     unit, about = "frame", "about "  # the number of frames is an estimate
     report_every = 0.1  # seconds between two reports of the progress
@@ -341,6 +343,7 @@ class Run(ABC):
             reused=self.reused,
             shots=self.shots_done(),
             match=self.match(),
+            findings=None if self.findings is None else self.findings.to_dict(),
             undecodable=self.undecodable,
             peak_memory=peak_memory(self.device),
             streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),

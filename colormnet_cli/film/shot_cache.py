@@ -22,6 +22,7 @@ from ..media.reference_path import split_reference
 from ..passes.schedule import Schedule, ScheduledShot, Unit
 from ..video.reader import FrameChecksum
 from ..video.segments import segment_path
+from .frame_notes import notes_path
 from .frame_source import Place
 
 __all__ = ["ShotCache", "UnitEnd", "passes_identity", "unit_keys"]
@@ -64,6 +65,7 @@ class ShotCache:
                 return None
             for i, number in enumerate(numbers):
                 _link(segment_path(source, i), segment_path(into, number))
+                _link_if_there(notes_path(source, i), notes_path(into, number))
             return UnitEnd.from_json(data["end"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -94,6 +96,7 @@ class ShotCache:
         part.mkdir(parents=True)
         for i, number in enumerate(numbers):
             _link(segment_path(source, number), segment_path(part, i))
+            _link_if_there(notes_path(source, number), notes_path(part, i))
         write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
         sync_folder(part)
         try:
@@ -121,6 +124,13 @@ def _link(source: Path, target: Path) -> None:
         part = target.with_suffix(".part")
         shutil.copyfile(source, part)
         os.replace(part, target)
+
+
+def _link_if_there(source: Path, target: Path) -> None:
+    """Notes say where to look; without them a film is as good."""
+    target.unlink(missing_ok=True)
+    if source.exists():
+        _link(source, target)
 
 
 def unit_keys(

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..color.chroma import chroma_planes, luma_to_lightness
 from ..color.planes import PlaneFormat
 
-__all__ = ["ChromaPlanes", "download", "download_chroma", "upload_luma"]
+__all__ = ["ChromaPlanes", "download", "download_chroma", "to_cpu", "upload_luma"]
 
 
 def upload_luma(luma: NDArray[Any], fmt: PlaneFormat, device: torch.device) -> Tensor:
@@ -71,6 +71,11 @@ def download(planes: Sequence[tuple[Tensor, ...]], abs_: Sequence[Tensor]) -> Ch
     copies, finite = [tuple(map(_copy, frame)) for frame in planes], _copy(finite)
     arrived.record(torch.cuda.current_stream(device))
     return ChromaPlanes(copies, finite, arrived)
+
+
+def to_cpu(values: Tensor) -> Tensor:
+    """A copy on the CPU that is complete with the next `ChromaPlanes`; it does not wait for the device."""
+    return _copy(values) if values.device.type == "cuda" else values.cpu()
 
 
 def _copy(plane: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class FilledColorizer:
     def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
         """As `FilmColorizer.steps`; no pass or shot of either begins or ends between the frames."""
         working, ab = self.working_steps(Ls, numbers)
-        return self.own.full_size(working, ab, Ls, numbers)
+        return self.full_size(working, ab, Ls, numbers)
 
     def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """As `FilmColorizer.working_steps`."""
@@ -44,6 +44,10 @@ class FilledColorizer:
         own, automatic = (one.colors(working, Ls[0], numbers) for one in (self.own, self.automatic))
         share = filled_share(own[:, 2:], automatic[:, 2:], working, self.places)
         return working, own[:, :2].lerp(automatic[:, :2], share)
+
+    def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
+        """As `FilmColorizer.full_size`."""
+        return self.own.full_size(working, ab, Ls, numbers)
 
     def follow(self, Ls: Sequence[Tensor], numbers: Sequence[int], shots: Collection[tuple[int, int]]) -> None:
         """As `FilmColorizer.follow`."""

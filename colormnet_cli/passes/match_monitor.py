@@ -34,13 +34,20 @@ class MatchMonitor:
         self.seen: list[tuple[int, float, float]] = []  # frame, seconds, match with the best exemplar
         self._due = 0
 
-    def look(self, number: int, seconds: float, L: Tensor, sources: Sequence[str]) -> None:
-        """A frame, its lightness [1, H, W], upright, and the exemplars that color it."""
-        if number < self._due or not sources:
-            return
+    def look(
+        self, number: int, seconds: float, L: Tensor, sources: Sequence[str], *, again: bool = False
+    ) -> float | None:
+        """A frame, its lightness [1, H, W], upright, and the exemplars that color it; its match if it is looked at.
+
+        again: look in any case, so that what follows does not depend on what went before.
+        """
+        if not sources or (number < self._due and not again):
+            return None
         self._due = number + self.every
         own = self._colorizer.compared(small(L))
-        self.seen.append((number, seconds, max(self._colorizer.likeness(own, self._of(source)) for source in sources)))
+        match = max(self._colorizer.likeness(own, self._of(source)) for source in sources)
+        self.seen.append((number, seconds, match))
+        return match
 
     def _of(self, source: str) -> Any:
         if source not in self._known:

@@ -1,0 +1,138 @@
+"""Where to look in a colored film: passages whose colors may be wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from operator import gt, lt
+from statistics import median
+from typing import Any, Literal
+
+from ..timecode import format_time
+from .frame_notes import SegmentNotes
+
+__all__ = ["Finding", "Findings", "find"]
+
+Kind = Literal["sudden change", "pale", "unlike"]
+
+# Limits were set on generated clips with known faults and without; see docs/whole-films.md
+SUDDEN = 9.0  # Lab units from one frame to the next, see `color_change`
+_USUAL = 2.0  # the change must be so many times the median of those before: things that move change color all the time
+_BEFORE = 8  # frames before
+PALE = 0.35  # of the chroma of the palest exemplar
+_COLORFUL = 6.0  # mean chroma of an exemplar from which it is no gray picture
+_BLACK = 12.0  # mean lightness below which a frame has little color whatever it shows
+MOST = 100  # passages of one kind that are kept, the worst ones
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Frames [first, last] and what is noticed in them."""
+
+    kind: Kind
+    first: int
+    last: int
+    start: float  # seconds since the film's first frame
+    end: float  # of the last frame
+    worst: int  # the frame to look at
+    worst_seconds: float
+    value: float  # in the worst frame: change in Lab units, share of the exemplar's chroma, match
+    limit: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the receipt."""
+        return {
+            "kind": self.kind,
+            "frames": [self.first, self.last],
+            "start": format_time(self.start),
+            "end": format_time(self.end),
+            "worst_frame": self.worst,
+            "worst_time": format_time(self.worst_seconds),
+            "value": round(self.value, 3),
+            "limit": round(self.limit, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Of a film."""
+
+    found: tuple[Finding, ...]  # in the film's order
+    left_out: int  # of more than MOST of one kind
+    frames: int  # that were noted
+    seen: tuple[tuple[int, float, float], ...] = ()  # as `MatchMonitor.seen`
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the receipt."""
+        return {"frames": self.frames, "left_out": self.left_out, "passages": [one.to_dict() for one in self.found]}
+
+
+def find(notes: Iterable[SegmentNotes], unlike: float | None, every: int) -> Findings:
+    """The findings of a film, from the notes of its segments in order; memory does not grow with its length.
+
+    Args:
+        unlike: match below which exemplars show something else; None: not known.
+        every: frames from one look at the match to the next, at most.
+    """
+    kinds = (_Passages("sudden change"), _Passages("pale"), _Passages("unlike", every))
+    frames, seen, before = 0, list[tuple[int, float, float]](), deque[float](maxlen=_BEFORE)
+    for part in notes:
+        frames += len(part.numbers)
+        columns = (part.numbers, part.seconds, part.lightness, part.chroma, part.expected, part.change, part.match)
+        for number, time, light, chroma, expected, change, match in zip(*(c.tolist() for c in columns), strict=True):
+            number = int(number)
+            kinds[0].offer(number, time, change, max(SUDDEN, _USUAL * median(before) if before else 0.0))
+            if not math.isnan(change):
+                before.append(change)
+            if expected >= _COLORFUL and light >= _BLACK:
+                kinds[1].offer(number, time, chroma / expected, PALE)
+            if not math.isnan(match):
+                seen.append((number, time, match))
+                kinds[2].offer(number, time, match, unlike or 0.0)
+    found = [one for kind in kinds for one in kind.finished()]
+    found.sort(key=lambda one: (one.first, one.kind))
+    return Findings(tuple(found), sum(kind.left_out for kind in kinds), frames, tuple(seen))
+
+
+class _Passages:
+    """Frames beyond a limit, those not more than `apart` frames apart together."""
+
+    def __init__(self, kind: Kind, apart: int = 12) -> None:
+        self.kind, self.left_out, self._apart = kind, 0, apart
+        self._worse: Callable[[float, float], bool] = gt if kind == "sudden change" else lt
+        self._open: Finding | None = None
+        self._done: list[Finding] = []
+
+    def offer(self, number: int, time: float, value: float, limit: float) -> None:
+        """A value of the next frame; nan where it is not known."""
+        if math.isnan(value) or not self._worse(value, limit):
+            return
+        here, before = Finding(self.kind, number, number, time, time, number, time, value, limit), self._open
+        if before is None or number - before.last > self._apart:
+            self._close()
+            self._open = here
+        elif self._worse(value, before.value):
+            self._open = replace(here, first=before.first, start=before.start)
+        else:
+            self._open = replace(before, last=number, end=time)
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._done.append(self._open)
+        self._open = None
+        if len(self._done) > 2 * MOST:
+            self._keep_worst()
+
+    def _keep_worst(self) -> None:
+        self._done.sort(key=lambda one: one.value, reverse=self.kind == "sudden change")
+        self.left_out += len(self._done[MOST:])
+        del self._done[MOST:]
+
+    def finished(self) -> list[Finding]:
+        """The worst ones."""
+        self._close()
+        if len(self._done) > MOST:
+            self._keep_worst()
+        return self._done
