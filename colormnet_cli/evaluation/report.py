@@ -8,12 +8,11 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import OutputError
-from ..files import write_whole
 from ..timecode import format_time
 from ..wording import many
 from .clip_metrics import ClipMetrics
 from .evaluate import Evaluation
+from .html_page import html_page, write_page
 from .tables import METRICS, Table, clip_table, overall_table, published_table, shot_table
 from .verdict import verdict
 from .worst_frames import ERROR_MAP_MAXIMUM, SPACING, error_colors, views
@@ -31,34 +30,19 @@ TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
 
 def write_report(found: Evaluation, path: str | Path, *, with_published: bool = False) -> None:
     """Write the page, whole or not at all. Raises OutputError if it cannot be written."""
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(Path(path), render(found, with_published=with_published).encode())
-    except OSError as error:
-        raise OutputError(f"The report {path} cannot be written ({error.strerror or error}).") from error
+    write_page(path, render(found, with_published=with_published))
 
 
 def render(found: Evaluation, *, with_published: bool = False) -> str:
     """The page as text."""
-    css, js = (files(__package__).joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     title = escape(f"{_name(found.result)} against {_name(found.reference)}")
     count = many(found.frames, "frame") + (f" in {len(found.clips)} clips" if len(found.clips) > 1 else "")
     versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
     settings = ", ".join(f"{name} {value}" for name, value in found.settings.items() if value is not None)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-{css}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p class="soft">{count} · result: {escape(found.result)} · reference: {escape(found.reference)}</p>
+    js = files(__package__).joinpath("report.js").read_text(encoding="utf-8")
+    return html_page(
+        title,
+        f"""<p class="soft">{count} · result: {escape(found.result)} · reference: {escape(found.reference)}</p>
 <ul class="verdict">{"".join(f"<li>{escape(sentence)}</li>" for sentence in verdict(found))}</ul>
 {"".join(f'<p class="note">{escape(text)}</p>' for text in found.warnings)}
 {_table(overall_table(found))}
@@ -71,13 +55,9 @@ def render(found: Evaluation, *, with_published: bool = False) -> str:
 <footer>
 <p>Measured on {escape(found.device)} in {found.seconds:.1f} s. {escape(versions)}. Settings: {escape(settings)}.</p>
 <p>The time of a frame is its number divided by the frame rate of its clip; the first frame is number 0.</p>
-</footer>
-</main>
-<script>
-{js}</script>
-</body>
-</html>
-"""
+</footer>""",
+        js,
+    )
 
 
 def _name(path: str) -> str:

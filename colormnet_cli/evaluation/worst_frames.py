@@ -15,7 +15,16 @@ from ..metrics import ciede2000
 from ..opencv import cv2
 from .tables import Metric
 
-__all__ = ["ERROR_MAP_MAXIMUM", "SPACING", "WorstFrame", "WorstFrames", "error_colors", "views"]
+__all__ = [
+    "ERROR_MAP_MAXIMUM",
+    "SPACING",
+    "WorstFrame",
+    "WorstFrames",
+    "data_uri",
+    "error_colors",
+    "thumbnail",
+    "views",
+]
 
 SPACING = 12  # frames: closer ones look the same
 WIDTH = 480  # pixels: frames are kept no wider
@@ -49,7 +58,7 @@ class WorstFrames:
         """The next frame [H, W, 3] of a clip; left out if its value is nan, or the PSNR of an identical frame."""
         if not self._metric.badness(value) > self._limit or not self._keep:
             return
-        self._candidates.append(WorstFrame(clip, frame, value, _thumbnail(result), _thumbnail(reference)))
+        self._candidates.append(WorstFrame(clip, frame, value, thumbnail(result), thumbnail(reference)))
         self._candidates.sort(key=lambda candidate: -self._metric.badness(candidate.value))
         far_apart = self._spaced(2 * SPACING)
         if len(far_apart) == self._keep:
@@ -70,7 +79,8 @@ class WorstFrames:
         return chosen
 
 
-def _thumbnail(frame: Frame) -> bytes:
+def thumbnail(frame: Frame) -> bytes:
+    """RGB [H, W, 3] → JPEG at most WIDTH wide."""
     height, width = frame.shape[:2]
     if width > WIDTH:
         size = (WIDTH, max(1, round(height * WIDTH / width)))
@@ -95,7 +105,12 @@ def views(worst: WorstFrame) -> list[tuple[str, str]]:
         "Reference": worst.reference,
         "Error (CIEDE2000)": _jpeg(_inferno(error.clamp(0, 1).numpy())),
     }
-    return [(name, "data:image/jpeg;base64," + base64.b64encode(data).decode()) for name, data in pictures.items()]
+    return [(name, data_uri(data)) for name, data in pictures.items()]
+
+
+def data_uri(jpeg: bytes) -> str:
+    """For the `src` of an image in HTML."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _decoded(jpeg: bytes) -> Frame:
