@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ColormnetError, UsageError
-from .jobs import Job
+from .jobs import Job, named_after
 from .reporter import Reporter
 from .running import Ready, make_ready, named, summary, tell_what_fits
 from .session import Session
@@ -35,6 +36,7 @@ class Request:
     as_json: bool
     auto_model: str = ""  # for films whose stills are colored without a reference
     workers: Workers | None = None  # to which the shots are dealt
+    report: Path | None = None  # a page that says where to look, for each film
 
 
 def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple[Job, FilmPlan | PicturesPlan | None]]:
@@ -75,6 +77,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
                 known = None if job.colors.fill else planned
                 plan = known or _prepared_plan(session, reporter, request, job, ready)
                 receipts.append(_colorize_one(reporter, request, job, ready, plan))
+                _write_report(reporter, request, job, named(receipts[-1], ready))
             except ColormnetError as error:
                 if len(request.jobs) == 1:
                     raise
@@ -115,6 +118,16 @@ def _prepared_plan(
     color_missing(session, reporter, ready, folder, request.auto_model, report)
     make_plan(job.source, folder)  # the page that shows all pictures
     return job.with_plan().plan()
+
+
+def _write_report(reporter: Reporter, request: Request, job: Job, receipt: Receipt) -> None:
+    """The page that says where to look."""
+    if request.report is None:
+        return
+    from ..evaluation.film_report import write_film_report
+
+    reporter.step("Writing the report")
+    write_film_report(receipt, named_after(request.report, job.source))
 
 
 def _report_failures(request: Request, done: int) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
 
-__all__ = ["Job", "check_jobs", "check_references", "for_file", "output_of", "output_path"]
+__all__ = ["Job", "check_jobs", "check_references", "for_file", "named_after", "output_of", "output_path"]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
 
@@ -79,6 +79,11 @@ class Job:
 
         assert self.output is not None
         return plan_video(self.source, self.colors, self.output, settings=self.settings)
+
+
+def named_after(path: Path, film: Path) -> Path:
+    """The film's name in place of {stem}."""
+    return Path(str(path).replace("{stem}", film.stem))
 
 
 def for_file(colors: ColorSource, file: Path) -> ColorSource:

@@ -97,6 +97,8 @@ def summary(receipt: Receipt, unit: str = "frame") -> str:
     notes = list(receipt.warnings)
     if receipt.resumed_at:
         notes.insert(0, f"resumed after {many(receipt.resumed_at, unit)}")
+    if receipt.findings and (count := len(receipt.findings["passages"])):
+        notes.append(f"{many(count, 'passage')} may need a look: see `findings` of the receipt, or --report")
     return text + (f" Notes: {'; '.join(note.rstrip('.') for note in notes)}." if notes else "")
 
 

@@ -104,7 +104,9 @@ class FilmRun(Run):
         for sentence in counts.warnings():
             self.warn(sentence)
         notes = read_notes(self.folder.path, self._checkpoint.segments)
-        self.findings = find(notes, self.colorizer.engine.unlike, self.monitor.every)
+        origin = stream_window(self.plan.info, self.plan.settings, self.folder.path, self._checkpoint.segments).begin
+        first = 0.0 if origin is None else float(origin - self.plan.info.first_time)
+        self.findings = find(notes, self.colorizer.engine.unlike, self.monitor.every, first)
         self.monitor.seen = sorted({*self.monitor.seen, *self.findings.seen})
         if (unlike := self.monitor.warning()) is not None:
             self.warn(unlike)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from operator import gt, lt
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..timecode import format_time
 from .frame_notes import SegmentNotes
@@ -34,10 +34,11 @@ class Finding:
     kind: Kind
     first: int
     last: int
-    start: float  # seconds since the film's first frame
+    start: float  # seconds since the first colored frame
     end: float  # of the last frame
     worst: int  # the frame to look at
     worst_seconds: float
+    seconds_before: float  # of the frame before it
     value: float  # in the worst frame: change in Lab units, share of the exemplar's chroma, match
     limit: float
 
@@ -49,7 +50,8 @@ class Finding:
             "start": format_time(self.start),
             "end": format_time(self.end),
             "worst_frame": self.worst,
-            "worst_time": format_time(self.worst_seconds),
+            "worst_seconds": round(self.worst_seconds, 4),
+            "seconds_before": round(self.seconds_before, 4),
             "value": round(self.value, 3),
             "limit": round(self.limit, 3),
         }
@@ -69,31 +71,41 @@ class Findings:
         return {"frames": self.frames, "left_out": self.left_out, "passages": [one.to_dict() for one in self.found]}
 
 
-def find(notes: Iterable[SegmentNotes], unlike: float | None, every: int) -> Findings:
+def find(notes: Iterable[SegmentNotes], unlike: float | None, every: int, origin: float = 0.0) -> Findings:
     """The findings of a film, from the notes of its segments in order; memory does not grow with its length.
 
     Args:
         unlike: match below which exemplars show something else; None: not known.
         every: frames from one look at the match to the next, at most.
+        origin: seconds from the film's first frame to the first one that is colored.
     """
     kinds = (_Passages("sudden change"), _Passages("pale"), _Passages("unlike", every))
-    frames, seen, before = 0, list[tuple[int, float, float]](), deque[float](maxlen=_BEFORE)
+    frames, seen, before, sooner = 0, list[tuple[int, float, float]](), deque[float](maxlen=_BEFORE), 0.0
     for part in notes:
         frames += len(part.numbers)
         columns = (part.numbers, part.seconds, part.lightness, part.chroma, part.expected, part.change, part.match)
         for number, time, light, chroma, expected, change, match in zip(*(c.tolist() for c in columns), strict=True):
-            number = int(number)
-            kinds[0].offer(number, time, change, max(SUDDEN, _USUAL * median(before) if before else 0.0))
+            here = _Moment(int(number), time - origin, sooner)
+            kinds[0].offer(here, change, max(SUDDEN, _USUAL * median(before) if before else 0.0))
             if not math.isnan(change):
                 before.append(change)
             if expected >= _COLORFUL and light >= _BLACK:
-                kinds[1].offer(number, time, chroma / expected, PALE)
+                kinds[1].offer(here, chroma / expected, PALE)
             if not math.isnan(match):
-                seen.append((number, time, match))
-                kinds[2].offer(number, time, match, unlike or 0.0)
+                seen.append((here.frame, time, match))
+                kinds[2].offer(here, match, unlike or 0.0)
+            sooner = here.seconds
     found = [one for kind in kinds for one in kind.finished()]
     found.sort(key=lambda one: (one.first, one.kind))
     return Findings(tuple(found), sum(kind.left_out for kind in kinds), frames, tuple(seen))
+
+
+class _Moment(NamedTuple):
+    """A frame, its time, and that of the frame before it."""
+
+    frame: int
+    seconds: float
+    sooner: float
 
 
 class _Passages:
@@ -105,16 +117,20 @@ class _Passages:
         self._open: Finding | None = None
         self._done: list[Finding] = []
 
-    def offer(self, number: int, time: float, value: float, limit: float) -> None:
+    def offer(self, here: _Moment, value: float, limit: float) -> None:
         """A value of the next frame; nan where it is not known."""
         if math.isnan(value) or not self._worse(value, limit):
             return
-        here, before = Finding(self.kind, number, number, time, time, number, time, value, limit), self._open
+        number, time = here.frame, here.seconds
+        new, before = (
+            Finding(self.kind, number, number, time, time, number, time, here.sooner, value, limit),
+            self._open,
+        )
         if before is None or number - before.last > self._apart:
             self._close()
-            self._open = here
+            self._open = new
         elif self._worse(value, before.value):
-            self._open = replace(here, first=before.first, start=before.start)
+            self._open = replace(new, first=before.first, start=before.start)
         else:
             self._open = replace(before, last=number, end=time)
 

@@ -291,3 +291,16 @@ def test_image_libraries_write_nothing_to_the_terminal(world, tmp_path):
     assert code == 0, err
     assert not re.search("(?m)^libpng|^Corrupt JPEG", err)
     assert "Wrote" in err
+
+
+def test_a_report_says_where_to_look(command):
+    """The list of what may be wrong would be in JSON only."""
+    code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--report", "{stem}-report.html", "--json")
+    assert code == 0, err
+    findings = json.loads(out)["findings"]
+    assert findings["frames"] == 6
+    page = Path("old-report.html").read_text("utf-8")
+    assert all(one["start"] in page for one in findings["passages"])
+    code, _, err = command("colorize", "old.mp4", "two.mp4", "-o", "color", *HOW, "--report", "report.html")
+    assert code == 2
+    assert "{stem}" in err
