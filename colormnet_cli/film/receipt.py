@@ -67,7 +67,7 @@ class Receipt:
     resumed_at: int = 0  # frames done by an earlier, interrupted run
     masks: tuple[FileRecord, ...] = ()  # images that say which parts stay neutral
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
-    match: float | None = None  # how well the references show what is in the frames: 1 for the same; of this run
+    match: float | None = None  # how well the references show what is in the frames: 1 for the same
     shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed
     findings: dict[str, Any] | None = None  # passages whose colors may be wrong; see `film.findings`
     undecodable: int = 0  # packets that could not be decoded
