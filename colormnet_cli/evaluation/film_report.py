@@ -75,7 +75,7 @@ def _passage(film: Path, one: Mapping[str, Any], *, pictured: bool) -> str:
     return (
         f'<h3 id="{_anchor(one)}">{heading}</h3>'
         f'<p class="soft">{frames.format(*one["frames"])}: {about}; {_value(one)}, in frame {one["worst_frame"]}</p>'
-        + (f'<div class="views">{_pictures(film, one)}</div>' if pictured else "")
+        + (f'<div class="views small">{_pictures(film, one)}</div>' if pictured else "")
     )
 
 

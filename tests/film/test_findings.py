@@ -21,8 +21,8 @@ from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.film.findings import MOST, Finding, find
 from colormnet_cli.film.frame_notes import FrameNotes, SegmentNotes, read_notes
-from colormnet_cli.film.schedule import ScheduledShot, Unit
 from colormnet_cli.film.segment_table import SegmentTable
+from colormnet_cli.passes.schedule import ScheduledShot, Unit
 from support.shot_films import Age, Part, aged, camera_scene, join, write_film
 
 SIZE, FRAMES, SEGMENT = (72, 96), 32, 8
