@@ -76,6 +76,9 @@ class ColorFileRun(FilmRun):
             self.frames = self.resumed_at = note.frames
             for warning in self.plan.warnings:
                 self.warn(warning)
+            if self.folder.path.exists():  # of a run that was interrupted after the file was written
+                with self.folder:
+                    pass
             return
         if path.exists() and not settings.overwrite:
             why = ", and has not these colors" if settings.resume else ""
