@@ -121,7 +121,10 @@ def output_of(film: Path, output: Path | None, settings: ColorizeSettings, *, se
     """The same by the settings: without an output, but with a file for the color, that file alone is written."""
     if output is None and settings.chroma_out is not None:
         return Path(settings.chroma_out)
-    return output_path(film, output, archive=settings.archive, several=several)
+    path = output_path(film, output, archive=settings.archive, several=several)
+    if settings.chroma_out is not None and path.absolute() == Path(settings.chroma_out).absolute():
+        raise UsageError(f"{path} cannot be both the film (-o) and its colors (`chroma_out`): name two files.")
+    return path
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
