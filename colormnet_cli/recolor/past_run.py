@@ -20,6 +20,7 @@ __all__ = ["OWN_LUMA", "PastRun", "read_past_run"]
 OWN_LUMA = "-"  # as a source: the colored film's own luma
 _CODECS = {"hevc": "hevc", "vp9": "vp9", "av1": "av1", "prores": "prores", "dnxhd": "dnxhr"}  # others as FFmpeg's
 _ENCODING = ("codec", "crf", "preset", "encoder_options", "pix_fmt", "archive")
+_NOT_STEADY = "Flicker was removed from the colors of the film; it is not from those of the passage."
 _TAKEN_OVER = ("size", "vividness", "protect", "start", "end", "duration")  # where they are not given
 
 
@@ -60,7 +61,8 @@ def read_past_run(
         one, note = _source(film, source, found)
     except UsageError as error:
         raise UsageError(f"{error} {unlike}" if unlike else str(error)) from error
-    return PastRun(found, path, one, settings, tuple(filter(None, (unlike, note))))
+    steady = _NOT_STEADY if found is not None and found["settings"].get("steady") else None
+    return PastRun(found, path, one, settings, tuple(filter(None, (unlike, note, steady))))
 
 
 def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping[str, Any] | None, str | None]:
@@ -143,8 +145,11 @@ def _source(
 
 
 def _check_size(one: VideoInfo, film: VideoInfo) -> None:
-    if (one.width, one.height, one.orientation) != (film.width, film.height, film.orientation):
+    sizes = [f"{info.width}×{info.height}" for info in (one, film)]
+    if sizes[0] != sizes[1]:
+        raise MediaError(f"{one.path} is {sizes[0]}, {film.path} is {sizes[1]}: give the film that was colored.")
+    if one.orientation != film.orientation:
         raise MediaError(
-            f"{one.path} is {one.width}×{one.height}, {film.path} is {film.width}×{film.height}, or one is stored "
-            "rotated: give the film that was colored."
+            f"{one.path} and {film.path} are not stored rotated or mirrored in the same way: give the film that was "
+            "colored."
         )

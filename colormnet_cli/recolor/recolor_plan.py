@@ -82,7 +82,11 @@ def plan_recolor(
     table = read_packet_table(info)
     first, last = (_frame_at(time, info, table) for time in times)
     if first >= min(last, len(table.frames)):
-        raise UsageError(f"{film} has no frame from {times[0]} up to {times[1]}: give a later end within the film.")
+        last_time = format_time(float((table.frames[-1] - table.frames[0]) * info.time_base))
+        raise UsageError(
+            f"{film} has no frame from {times[0]} up to {times[1]}: give a time within the film, whose last frame is "
+            f"f{len(table.frames) - 1} at {last_time}, and a later end."
+        )
     past = read_past_run(info, source, receipt, settings or ColorizeSettings())
     encoder, notes = choose_encoder(past.source, film, past.settings)
     try_encoder(encoder)

@@ -241,12 +241,17 @@ def test_where_the_luma_comes_from(film: Any, old: Path, tmp_path: Path) -> None
     red, lossy, lossless = old.parent / "red.png", film("h264.mp4"), film("ffv1.mkv", receipt=False)
     by_receipt = plan_recolor(lossy, red, "f20", "f30")
     assert by_receipt.film.info.path == old
-    assert by_receipt.warnings == (f"The luma of the passage is that of {old}, which the receipt names.",)
+    named = f"The luma of the passage is that of {old}, which the receipt names."
+    assert by_receipt.warnings == (named,)
     own = plan_recolor(lossless, red, "f20", "f30")
     assert own.film.info.path == lossless
     assert own.warnings == (f"The luma of the passage is that of {lossless} itself.",)
     assert plan_recolor(lossy, red, "f20", "f30", source="-").film.info.path == lossy
     receipt = json.loads((tmp_path / "h264.mp4.json").read_text())
+    steady = json.dumps({**receipt, "settings": {**receipt["settings"], "steady": True}})
+    (tmp_path / "h264.mp4.json").write_text(steady)
+    flicker = "Flicker was removed from the colors of the film; it is not from those of the passage."
+    assert plan_recolor(lossy, red, "f20", "f30").warnings == (named, flicker)
     (tmp_path / "h264.json").write_text(json.dumps({**receipt, "output": {**receipt["output"], "sha256": "0"}}))
     (tmp_path / "h264.mp4.json").rename(tmp_path / "kept.json")
     with pytest.raises(UsageError, match=r"h264\.json is the receipt of another film, or h264\.mp4 has changed since"):
@@ -284,7 +289,7 @@ def test_another_film(film: Any, old: Path, tmp_path: Path, small_model: Any) ->
 @pytest.mark.parametrize(
     ("times", "colors", "message"),
     [
-        (("f64", "f70"), ColorSource(("red.png",)), r"has no frame from f64 up to f70: give a later end"),
+        (("f64", "f70"), ColorSource(("red.png",)), r"f64 up to f70: .* whose last frame is f63 at 0:00:02\.520"),
         ((1, 1), ColorSource(("red.png",)), r"has no frame from 1 up to 1"),
         (("f20", "f30"), ColorSource(), r"There is no reference image"),
         (("f20", "f30"), ColorSource(references_at=(("f50", "red.png"),)), r"belongs to frame 50, at 0:00:02.000, but"),
