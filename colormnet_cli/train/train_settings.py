@@ -275,6 +275,7 @@ def _network(sizes: dict[str, Any]) -> _Network:
 
 
 _PREVIEW_NETWORK = PreviewConfig(
+    exemplar_weight=40.0,  # of the finished weights; in training, the setting of that name
     coarse_step=1,
     trunk_block="basic",
     trunk_stem=24,
@@ -306,25 +307,31 @@ PRESETS = {
     "preview": TrainSettings(
         network=_PREVIEW_NETWORK,
         synthetic=True,
-        jumps=((0.0, 1), (0.15, 2), (0.4, 3), (0.7, 5)),
-        crops=((0.0, 112),),  # 14×14 memory elements: whole tiles of local attention
+        # The stages begin at shares 0 (keys only), 0.08, 0.4, 0.65 and 0.85 of the run: longer and larger clips.
+        cut=0.25,
+        frames=((0.0, 8), (0.4, 10), (0.65, 12), (0.85, 16)),
+        jumps=((0.0, 1), (0.08, 2), (0.2, 3), (0.4, 5)),
+        crops=((0.0, 112), (0.4, 160), (0.65, 192), (0.85, 240)),  # 112: 14×14 memory elements
         plain_share=0.0,
-        steps=1300,
-        batch=4,
-        lr=1.5e-3,
+        steps=10_000,
+        batch=((0.0, 4), (0.4, 2)),
+        lr=1.2e-3,
         schedule="cosine",
         warmup=100,
         weight_decay=0.01,
         clip_norm=1.0,
         freeze_transformer=False,
-        norm_share=0.7,
+        ema_decay=((0.0, 0.99), (0.4, 0.998)),
+        norm_share=0.3,
         raw_loss=0.6,
-        matching_share=0.55,
-        chroma_loss=0.02,
+        matching_share=0.08,
+        fade_loss=((0.0, 0.3), (0.4, 0.5), (0.85, 0.15)),
+        chroma_loss=((0.0, 0.02), (0.85, 0.0)),
+        exemplar_weight=6.0,
         precision="bf16",
         half_weights=True,
         checkpoint_every=50,
-        validate_every=200,
+        validate_every=500,
     ),
     "deep-exemplar": TrainSettings(
         network=DeepExemplarConfig(),
@@ -363,4 +370,6 @@ def preset(name: str) -> TrainSettings:
 
 def fine_tuning(settings: TrainSettings) -> TrainSettings:
     """The same settings for weights that are trained already: a low learning rate from the first step, no warm-up."""
-    return settings.with_overrides(lr=min(settings.lr, 2e-4), warmup=0, matching_share=0.0, norm_share=0.0)
+    return settings.with_overrides(
+        lr=min(settings.lr, 2e-4), warmup=0, matching_share=0.0, norm_share=0.0, ema_decay=0.0, exemplar_weight=0.0
+    )

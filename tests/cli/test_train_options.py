@@ -68,9 +68,9 @@ def test_fine_tuning_starts_with_a_low_learning_rate(tmp_path: Path) -> None:
     films = {"data": ("film",), "synthetic": False}
     tuned = settings(tmp_path, init="preview", **films)
     assert learning_rate(tuned, 0) == tuned.lr == 2e-4
-    assert (tuned.matching_share, tuned.norm_share) == (0, 0)
+    assert (tuned.matching_share, tuned.norm_share, tuned.ema_decay, tuned.exemplar_weight) == (0, 0, 0, 0)
     assert settings(tmp_path, init="preview", lr=1e-3, **films).lr == 1e-3
     default = preset("preview")
     assert settings(tmp_path, init="random", **films).lr == default.lr
     synthetic = settings(tmp_path, init="preview", synthetic=True)
-    assert synthetic == default.with_overrides(init="preview")  # how the bundled model was trained
+    assert synthetic == default.with_overrides(init="preview")  # on synthetic clips it is another stage

@@ -75,6 +75,20 @@ def test_an_unknown_preset_is_named_with_the_known_ones() -> None:
         preset("huge")
 
 
+def test_the_preview_s_stages_grow() -> None:
+    """One command would not do what the stages are for: short small clips first, the longest and largest at the end."""
+    settings = preset("preview")
+    boundaries = [round(share * settings.steps) for share in (0, 0.4, 0.65, 0.85)]
+    stages = [
+        tuple(settings.at(schedule, step) for schedule in (settings.crops, settings.frames, settings.batch))
+        for boundary in boundaries[1:]
+        for step in (boundary - 1, boundary)
+    ]
+    assert stages == [(112, 8, 4), (160, 10, 2), (160, 10, 2), (192, 12, 2), (192, 12, 2), (240, 16, 2)]
+    assert settings.at(settings.ema_decay, 0) < settings.at(settings.ema_decay, settings.steps - 1)
+    assert settings.network.to_dict()["exemplar_weight"] > settings.at(settings.exemplar_weight, settings.steps - 1)
+
+
 def test_samples_are_counted_where_the_batch_changes() -> None:
     """Clips would be used twice, or never, after the batch has changed, and a sample would have another step's crop."""
     settings = preset("preview").with_overrides(steps=10, batch=((0.0, 4), (0.25, 2), (0.7, 6)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def test_it_is_small_and_has_a_model_card(preview):
     assert f"{sum(parameter.numel() for parameter in preview.parameters()):,} parameters" in card
     assert sum(parameter.numel() for parameter in preview.parameters()) <= 4e6
     # Learning, all memories count alike; in use each holds the model's own answer, and only the exemplar does not fade.
-    assert preview.config == replace(preset("preview").network, exemplar_weight=40.0)
+    assert preview.config == preset("preview").network
 
 
 def by_lightness(exemplar, clip):
@@ -155,7 +154,8 @@ def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
     settings = preset("preview").with_overrides(
         data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=3, lr=3e-4,
         crops=((0.0, 64),), jumps=((0.0, 2),), warmup=10, norm_share=0.0, matching_share=0.0, precision="fp32",
-        validation_share=0.0, validate_every=200, checkpoint_every=200, affine=False,
+        validation_share=0.0, validate_every=200, checkpoint_every=200, affine=False, ema_decay=0.0, fade_loss=0.0,
+        exemplar_weight=0.0,
     )  # fmt: skip
     train(settings, tmp_path / "run")
     tuned = cm.load_model(tmp_path / "run" / "final.pt")
