@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from ..weights import load_model
 from .clip_loss import draw_memory
 from .film_frames import Film, find_films, split_validation
 from .flicker import flickering, forgetful
-from .scenes import synthetic_clip, synthetic_clip_with_flow
+from .scenes import SceneKinds, synthetic_clip, synthetic_clip_with_flow
 from .train_settings import TrainSettings, values_of
 
 __all__ = ["Batch", "FilmClips", "SyntheticClips", "TrainingData", "batches", "check_batch", "training_data"]
@@ -33,6 +34,7 @@ Batch = tuple[Tensor, ...]
 Image = NDArray[Any]  # RGB [H, W, 3]
 
 _VALIDATION_FRAMES = 24
+_VALIDATION: dict[str, Any] = {"frames": _VALIDATION_FRAMES, "jump": 2, "cut": 0.0}
 
 
 class TrainingData(NamedTuple):
@@ -58,9 +60,11 @@ def training_data(settings: TrainSettings, unpacked: Path) -> TrainingData:
         raise UsageError(
             "The temporal loss needs synthetic clips, whose movement is known: for films, set temporal_loss to 0."
         )
-    if settings.synthetic:  # odd seeds are those of validation, so that no clip is used for both
+    if settings.synthetic:
+        # Odd seeds are those of validation, so that no clip is used for both. Every other clip has all kinds of things,
+        # whatever the run's own shares are, so that runs can be compared.
         clips = (
-            synthetic_clip(1, index, frames=_VALIDATION_FRAMES, size=size, jump=2, cut=0.0)
+            synthetic_clip(1, index, **_VALIDATION, size=size, kinds=SceneKinds(*[index % 2] * len(fields(SceneKinds))))
             for index in range(settings.validation_clips)
         )
         kind = FlickeringClips if settings.steadies else SyntheticClips
@@ -109,6 +113,7 @@ def _kind(settings: TrainSettings, step: int) -> dict[str, Any]:
     return {
         "frames": settings.at(settings.frames, step), "size": settings.at(settings.crops, step),
         "jump": settings.at(settings.jumps, step), "cut": settings.cut, "vivid": settings.vivid,
+        "kinds": SceneKinds(**{kind.name: getattr(settings, kind.name) for kind in fields(SceneKinds)}),
     }  # fmt: skip
 
 

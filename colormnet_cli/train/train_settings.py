@@ -38,7 +38,7 @@ _SCHEDULES = (
 )  # fmt: skip
 _SHARES = (
     "plain_share", "norm_share", "matching_share", "hidden_renewal", "cut", "vivid", "validation_share",
-    "preview_share",
+    "preview_share", "people", "thin", "paving", "crossings", "newcomers", "defects",
 )  # fmt: skip
 _Network = ColorMNetConfig | DeepExemplarConfig | BlindConsistencyConfig
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
@@ -62,6 +62,13 @@ class TrainSettings:
     synthetic: bool = False  # synthetic clips, generated on the fly, instead
     cut: float = 0.1  # share of synthetic clips whose first frame shows the same objects in another arrangement
     vivid: float = 0.4  # share of synthetic clips in strong colors, where confusing two objects costs most
+    # The shares of synthetic clips with these things in them; 0: none. See scenes/things.py.
+    people: float = 0.4  # faces, and limbs that bend
+    thin: float = 0.3  # railings, ropes, branches
+    paving: float = 0.3  # a ground of slabs, bricks or boards in perspective
+    crossings: float = 0.3  # things of one gray and of different colors that pass each other
+    newcomers: float = 0.3  # things that the first frame does not show, like known ones or like none
+    defects: float = 0.3  # changes of focus and exposure, grain, flicker and dust, in the lightness only
     frames: int | Schedule = 8  # per clip
     jumps: Schedule = ((0.0, 5), (0.1, 10), (0.3, 15), (0.9, 5))  # largest gap between two frames of a clip, in frames
     crops: Schedule = ((0.0, 448),)  # height and width of the frames of a clip, in pixels

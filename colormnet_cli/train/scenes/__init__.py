@@ -1,5 +1,6 @@
 """Synthetic clips: generated scenes of moving objects, to train on without any video."""
 
 from .synthetic import synthetic_clip, synthetic_clip_with_flow
+from .things import SceneKinds
 
-__all__ = ["synthetic_clip", "synthetic_clip_with_flow"]
+__all__ = ["SceneKinds", "synthetic_clip", "synthetic_clip_with_flow"]

@@ -10,7 +10,7 @@ from ...opencv import cv2
 from .objects import Scene, SceneObject
 from .textures import Array, texture
 
-__all__ = ["Animation", "Trajectory", "make_animation"]
+__all__ = ["Animation", "Trajectory", "make_animation", "object_trajectory"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Animation:
 def make_animation(rng: np.random.Generator, scene: Scene, span: float) -> Animation:
     """Draw movement and light for a scene, centered on the middle of ``span`` frames."""
     size = scene.size
-    trajectories = tuple(_object_trajectory(rng, thing, size, span) for thing in scene.objects)
+    trajectories = tuple(object_trajectory(rng, thing, size, span) for thing in scene.objects)
     speed, sway = np.zeros(5), np.zeros((3, 5))
     moving = [path for path, thing in zip(trajectories, scene.objects, strict=True) if not thing.static]
     kind = rng.random()
@@ -65,7 +65,8 @@ def make_animation(rng: np.random.Generator, scene: Scene, span: float) -> Anima
     return Animation(trajectories, camera, rng.uniform(0.2, 1.2), exposure, shadow, (drift[0], drift[1]), shutter)
 
 
-def _object_trajectory(rng: np.random.Generator, thing: SceneObject, size: int, span: float) -> Trajectory:
+def object_trajectory(rng: np.random.Generator, thing: SceneObject, size: int, span: float) -> Trajectory:
+    """Draw the movement of a thing that is somewhere in the frame halfway through ``span`` frames."""
     speed, sway = np.zeros(5), np.zeros((3, 5))
     sway[1] = rng.uniform(0.1, 0.8, 5)
     sway[2] = rng.uniform(0, 2 * np.pi, 5)

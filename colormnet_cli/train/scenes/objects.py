@@ -9,18 +9,23 @@ import numpy as np
 from ...opencv import cv2
 from .textures import Array, dead_leaves, outline, palette, surface
 
-__all__ = ["Part", "Scene", "SceneObject", "make_scene"]
+__all__ = ["Part", "Scene", "SceneObject", "make_scene", "sprite"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A rigid part of an object: a sprite that swings about a joint. Lengths are in pixels, angles in radians."""
+    """A rigid part of an object: a sprite that swings about a joint. Lengths are in pixels, angles in radians.
+
+    The joint of a part with an ``upper`` one, as of a forearm, is given from the joint of that one, and moves with it.
+    """
 
     sprite: Array  # premultiplied RGBA [h, w, 4]
     joint: tuple[float, float] = (0.0, 0.0)  # from the object's center
     drop: float = 0.0  # from the joint down to the sprite's center
     swing: float = 0.0  # largest angle about the joint
     phase: float = 0.0  # of the swing
+    rest: float = 0.0  # the angle that it swings about
+    upper: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,9 @@ def _object(rng: np.random.Generator, size: int, colors: Array) -> SceneObject:
     stretch = np.exp(rng.normal(0, 0.35))
     regions = int(rng.integers(2, 16)) if rng.random() < 0.6 else 0
     own = colors[rng.integers(len(colors), size=rng.integers(1, 5))]
-    sprite = _sprite(rng, extent * stretch, extent / stretch, own, bool(rng.random() < 0.3), regions)
+    image = sprite(rng, extent * stretch, extent / stretch, own, bool(rng.random() < 0.3), regions)
     static = bool(rng.random() < 0.35)
-    return SceneObject((Part(sprite),), 1.0 if rng.random() < 0.5 else rng.uniform(1.0, 1.7), static)
+    return SceneObject((Part(image),), 1.0 if rng.random() < 0.5 else rng.uniform(1.0, 1.7), static)
 
 
 def _figure(rng: np.random.Generator, size: int, colors: Array) -> SceneObject:
@@ -90,22 +95,22 @@ def _figure(rng: np.random.Generator, size: int, colors: Array) -> SceneObject:
     prints = int(rng.integers(2, 10)) if rng.random() < 0.4 else 0
 
     def limb(color: Array, x: float, y: float, length: float, thickness: float, swing: float, phase: float) -> Part:
-        sprite = _sprite(rng, thickness * height, length * height, color, True, 0)
-        return Part(sprite, (x * width, y * height), length * height * 0.45, swing, phase)
+        image = sprite(rng, thickness * height, length * height, color, True, 0)
+        return Part(image, (x * width, y * height), length * height * 0.45, swing, phase)
 
     parts = (
         limb(sleeve, 0.35, -0.25, 0.4, 0.09, stride * 1.2, phase),
         limb(trousers, 0.15, 0.05, 0.48, 0.13, stride, phase + np.pi),
         limb(trousers, -0.15, 0.05, 0.48, 0.13, stride, phase),
-        Part(_sprite(rng, width, height * 0.45, shirt, bool(rng.random() < 0.7), prints), (0.0, -0.1 * height)),
-        Part(_sprite(rng, height * 0.14, height * 0.18, hair, True, 0), (0.0, -0.4 * height)),
-        Part(_sprite(rng, height * 0.11, height * 0.14, skin, True, 0), (0.012 * height, -0.38 * height)),
+        Part(sprite(rng, width, height * 0.45, shirt, bool(rng.random() < 0.7), prints), (0.0, -0.1 * height)),
+        Part(sprite(rng, height * 0.14, height * 0.18, hair, True, 0), (0.0, -0.4 * height)),
+        Part(sprite(rng, height * 0.11, height * 0.14, skin, True, 0), (0.012 * height, -0.38 * height)),
         limb(sleeve, -0.35, -0.25, 0.4, 0.09, stride * 1.2, phase + np.pi),
     )
     return SceneObject(parts, rng.uniform(1.0, 1.4), False)
 
 
-def _sprite(rng: np.random.Generator, width: float, height: float, colors: Array, ellipse: bool, regions: int) -> Array:
+def sprite(rng: np.random.Generator, width: float, height: float, colors: Array, ellipse: bool, regions: int) -> Array:
     """A premultiplied RGBA sprite: a soft-edged outline with ``regions`` colored patches, darker towards its rim."""
     w, h = max(4, round(width)), max(4, round(height))
     mask: Array = np.zeros((h + 4, w + 4), np.float32)

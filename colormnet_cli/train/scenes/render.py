@@ -11,7 +11,7 @@ from .animation import Animation, Trajectory
 from .objects import Part, Scene, SceneObject
 from .textures import Array
 
-__all__ = ["backdrop_matrix", "part_matrices", "render"]
+__all__ = ["backdrop_matrix", "part_matrices", "render", "view"]
 
 
 def render(scene: Scene, animation: Animation, times: Array) -> Array:
@@ -20,10 +20,10 @@ def render(scene: Scene, animation: Animation, times: Array) -> Array:
     frames = np.empty((len(times), size, size, 3), np.float32)
     canvas = np.empty((size, size, 4), np.float32)
     for frame, t in zip(frames, map(float, times), strict=True):
-        view, before = (_view(animation, t - k, size, 1.0) for k in (0, 1))
+        now, before = (view(animation, t - k, size, 1.0) for k in (0, 1))
         matrix = backdrop_matrix(scene, animation, t)[:2]
         cv2.warpAffine(scene.backdrop, matrix, (size, size), dst=frame, borderMode=cv2.BORDER_REFLECT)
-        shift = (view - before)[:2] @ np.array([size / 2, size / 2, 1]) * animation.shutter
+        shift = (now - before)[:2] @ np.array([size / 2, size / 2, 1]) * animation.shutter
         cv2.cvtColor(_motion_blur(frame, shift), cv2.COLOR_RGB2RGBA, dst=canvas)
         for thing, trajectory in zip(scene.objects, animation.trajectories, strict=True):
             _draw(canvas, thing, animation, trajectory, t)
@@ -36,22 +36,29 @@ def backdrop_matrix(scene: Scene, animation: Animation, t: float) -> Array:
     """The 3×3 matrix from the backdrop's pixels to the frame's."""
     size, (height, width) = scene.size, scene.backdrop.shape[:2]
     centered = np.array([[1, 0, (size - width) / 2], [0, 1, (size - height) / 2], [0, 0, 1]])
-    return np.asarray(_view(animation, t, size, 1.0) @ centered)
+    return np.asarray(view(animation, t, size, 1.0) @ centered)
 
 
 def part_matrices(scene: Scene, animation: Animation, t: float) -> Iterator[tuple[Array, Array]]:
     """Every part, from back to front: its sprite, and the 3×3 matrix from the sprite's center to the frame."""
     for thing, trajectory in zip(scene.objects, animation.trajectories, strict=True):
-        place = _view(animation, t, scene.size, thing.depth) @ _transform(trajectory.at(t))
+        place = view(animation, t, scene.size, thing.depth) @ _transform(trajectory.at(t))
         for part in thing.parts:
             yield part.sprite, np.asarray(place @ _joint(part, animation, t))
 
 
 def _joint(part: Part, animation: Animation, t: float) -> Array:
     """The 3×3 matrix from a part's center to its object's."""
-    angle = part.swing * np.sin(animation.limb_rate * t + part.phase)
+    down = np.array([[1, 0, 0], [0, 1, part.drop], [0, 0, 1.0]])
+    return np.asarray(_turned(part, animation, t) @ down)
+
+
+def _turned(part: Part, animation: Animation, t: float) -> Array:
+    """The 3×3 matrix from a part's joint to its object's center."""
+    angle = part.rest + part.swing * np.sin(animation.limb_rate * t + part.phase)
     (x, y), cos, sin = part.joint, np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin, x - sin * part.drop], [sin, cos, y + cos * part.drop], [0, 0, 1]])
+    own = np.array([[cos, -sin, x], [sin, cos, y], [0, 0, 1]])
+    return own if part.upper is None else np.asarray(_turned(part.upper, animation, t) @ own)
 
 
 def _transform(parameters: Array) -> Array:
@@ -61,18 +68,18 @@ def _transform(parameters: Array) -> Array:
     return np.array([[cos, -sin + shear * cos, x], [sin, cos + shear * sin, y], [0, 0, 1]])
 
 
-def _view(animation: Animation, t: float, size: int, depth: float) -> Array:
+def view(animation: Animation, t: float, size: int, depth: float) -> Array:
     """The 3×3 matrix from the world to the frame at one depth; the camera rotates about the frame's center."""
     x, y, angle, zoom, _ = animation.camera.at(t)
     middle = size / 2
-    view = _transform(np.array([middle, middle, -angle, zoom * depth, 0.0]))
-    return np.asarray(view @ np.array([[1, 0, -middle - x * depth], [0, 1, -middle - y * depth], [0, 0, 1.0]]))
+    turned = _transform(np.array([middle, middle, -angle, zoom * depth, 0.0]))
+    return np.asarray(turned @ np.array([[1, 0, -middle - x * depth], [0, 1, -middle - y * depth], [0, 0, 1.0]]))
 
 
 def _draw(frame: Array, thing: SceneObject, animation: Animation, trajectory: Trajectory, t: float) -> None:
     """Draw an object at time ``t`` onto the frame [H, W, 4]."""
     size = frame.shape[0]
-    place, before = (_view(animation, s, size, thing.depth) @ _transform(trajectory.at(s)) for s in (t, t - 1))
+    place, before = (view(animation, s, size, thing.depth) @ _transform(trajectory.at(s)) for s in (t, t - 1))
     shift = (place[:2, 2] - before[:2, 2]) * animation.shutter
     for part in thing.parts:
         _paste(frame, part.sprite, place @ _joint(part, animation, t), shift)

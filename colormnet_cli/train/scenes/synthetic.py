@@ -10,24 +10,36 @@ import numpy as np
 
 from ...opencv import cv2
 from .animation import Animation, make_animation
+from .defects import add_defects
 from .flow import flows
 from .objects import Scene, make_scene
 from .render import render
 from .textures import Array
+from .things import SceneKinds, add_things
 
 __all__ = ["synthetic_clip", "synthetic_clip_with_flow"]
 
+PLAIN = SceneKinds()  # none of them, as the clips that the bundled preview was trained on
+
 
 def synthetic_clip(
-    seed: int, index: int, *, frames: int = 8, size: int = 128, jump: int = 3, cut: float = 0.1, vivid: float = 0.4
+    seed: int,
+    index: int,
+    *,
+    frames: int = 8,
+    size: int = 128,
+    jump: int = 3,
+    cut: float = 0.1,
+    vivid: float = 0.4,
+    kinds: SceneKinds = PLAIN,
 ) -> Array:
     """Clip ``index`` of the endless set ``seed``: Lab [frames, 3, size, size] (L in 0..100, a and b in Lab units).
 
     ``jump`` is the largest gap between two of its frames. ``cut`` is the share of clips whose first frame shows the
     same objects in another arrangement (an exemplar that is not the first frame of its video), ``vivid`` the share of
-    clips in strong colors.
+    clips in strong colors, and ``kinds`` the share of clips with each kind of thing of `things`.
     """
-    return _make(seed, index, frames, size, jump, cut, vivid)[0]
+    return _make(seed, index, frames, size, jump, cut, vivid, kinds)[0]
 
 
 def synthetic_clip_with_flow(
@@ -39,10 +51,11 @@ def synthetic_clip_with_flow(
     jump: int = 3,
     cut: float = 0.1,
     vivid: float = 0.4,
+    kinds: SceneKinds = PLAIN,
     to_first: bool = False,
 ) -> tuple[Array, ...]:
     """The same clip, and how its pixels move: `flows` to the frame before, and with `to_first` also to the first."""
-    lab, scene, animations, times, mirrored = _make(seed, index, frames, size, jump, cut, vivid)
+    lab, scene, animations, times, mirrored = _make(seed, index, frames, size, jump, cut, vivid, kinds)
     found = list(flows(scene, animations, times))
     if to_first:
         found += flows(scene, animations, times, to_first=True)
@@ -54,7 +67,7 @@ def synthetic_clip_with_flow(
 
 
 def _make(
-    seed: int, index: int, frames: int, size: int, jump: int, cut: float, vivid: float
+    seed: int, index: int, frames: int, size: int, jump: int, cut: float, vivid: float, kinds: SceneKinds
 ) -> tuple[Array, Scene, tuple[Animation, ...], Array, bool]:
     """Lab, and what was rendered: the scene, each frame's animation and time, and whether the frames are mirrored."""
     rng = np.random.default_rng((seed, index))
@@ -63,11 +76,16 @@ def _make(
     animation = first = make_animation(rng, scene, float(times.max()))
     if rng.random() < cut:
         first = make_animation(rng, scene, float(times.max()))
-        rgb = np.concatenate([render(scene, first, times[:1]), render(scene, animation, times[1:])])
-    else:
+    scene, first, animation = add_things((seed, index), kinds, scene, first, animation, times)
+    if first is animation:
         rgb = render(scene, animation, times)
+    else:
+        rgb = np.concatenate([render(scene, first, times[:1]), render(scene, animation, times[1:])])
     lab = _to_lab(rng, rgb)
     _degrade(rng, lab[:, 0])
+    defects = np.random.default_rng((seed, index, 0))
+    if defects.random() < kinds.defects:
+        add_defects(defects, lab[:, 0])
     mirrored = bool(rng.random() < 0.5)
     lab = np.ascontiguousarray(lab[..., ::-1] if mirrored else lab)
     return lab, scene, (first, *[animation] * (frames - 1)), times, mirrored

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from colormnet_cli.metrics.temporal import warp
-from colormnet_cli.train.scenes import synthetic_clip, synthetic_clip_with_flow
+from colormnet_cli.train.scenes import SceneKinds, synthetic_clip, synthetic_clip_with_flow
 
 
+@pytest.mark.parametrize("kinds", [SceneKinds(), SceneKinds(1, 1, 1, 1, 1, 1)])
 @pytest.mark.parametrize("index", [0, 3, 6, 10, 13, 17])
-def test_moved_back_the_frame_before_is_the_frame(index: int) -> None:
+def test_moved_back_the_frame_before_is_the_frame(index: int, kinds: SceneKinds) -> None:
     """Fails where colors would be held in the wrong places: a wrong sign, axis, mirror or order of layers."""
-    kind = {"frames": 4, "size": 96, "jump": 2, "cut": 0.2}
+    kind: dict[str, Any] = {"frames": 4, "size": 96, "jump": 2, "cut": 0.2, "kinds": kinds}
     lab, flow, seen = synthetic_clip_with_flow(1, index, **kind)
     assert np.array_equal(lab, synthetic_clip(1, index, **kind))
     ab, flow, seen = torch.from_numpy(lab[:, 1:]), torch.from_numpy(flow), torch.from_numpy(seen)
