@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from .networks.ddcolor import DDColor as DDColor
     from .networks.deep_exemplar import DeepExemplar as DeepExemplar
     from .networks.state_dict import load_state as load_state
-    from .recolor.recolor import recolor as recolor
-    from .recolor.recolor_plan import RecolorPlan as RecolorPlan
-    from .recolor.recolor_plan import plan_recolor as plan_recolor
+    from .recoloring.recolor import recolor as recolor
+    from .recoloring.recolor_plan import RecolorPlan as RecolorPlan
+    from .recoloring.recolor_plan import plan_recolor as plan_recolor
     from .settings import ColorizeSettings as ColorizeSettings
     from .settings import ColorSource as ColorSource
     from .settings import EncodingSettings as EncodingSettings
@@ -94,7 +94,7 @@ _EXPORTS = {
     "PicturesSettings": "settings",
     "Progress": "settings",
     "Receipt": "film.receipt",
-    "RecolorPlan": "recolor.recolor_plan",
+    "RecolorPlan": "recoloring.recolor_plan",
     "Workers": "workers.choice",
     "apply_color": "film.apply_color",
     "colorize": "film.colorize",
@@ -107,10 +107,10 @@ _EXPORTS = {
     "load_state": "networks.state_dict",
     "plan_apply": "film.apply_color",
     "plan_pictures": "film.pictures_plan",
-    "plan_recolor": "recolor.recolor_plan",
+    "plan_recolor": "recoloring.recolor_plan",
     "plan_video": "film.plan",
     "prepare_fill": "film.colorize",
-    "recolor": "recolor.recolor",
+    "recolor": "recoloring.recolor",
     "rgb_to_lab": "color.lab",
 }
 

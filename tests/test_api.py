@@ -21,6 +21,12 @@ def test_every_public_name_exists() -> None:
         assert getattr(cm, name) is not None
 
 
+def test_no_public_name_is_that_of_a_folder() -> None:
+    """Python puts a folder that was imported in the place of the function: `cm.recolor(…)` would not be callable."""
+    folders = {path.name for path in Path(cm.__path__[0]).iterdir() if path.is_dir()}
+    assert not folders & set(cm._EXPORTS)
+
+
 def test_exceptions_can_be_caught_by_name() -> None:
     """Programs had to import from a private place to tell a full disk from a wrong setting."""
     for name in cm.errors.__all__:

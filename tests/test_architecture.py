@@ -16,7 +16,7 @@ ROWS = (
     "metrics video weights inference media shots",
     "passes",
     "film",
-    "recolor workers evaluation train bench",
+    "recoloring workers evaluation train bench",
     "cli",
 )
 # The same thing in several folders: parts of each network; a command and what it does.

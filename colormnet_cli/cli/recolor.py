@@ -97,12 +97,12 @@ def recolor(
     threads = session.load.prepare()  # before PyTorch is imported
     with Reporter(session, progress) as reporter:
         reporter.step(f"Reading {film}")
-        from ..recolor.recolor_plan import plan_recolor
+        from ..recoloring.recolor_plan import plan_recolor
 
         plan = plan_recolor(film, for_file(colors, film), begin, end, source=source, receipt=receipt, settings=settings)
         ready = make_ready(session, reporter, network, settings.threads, threads)
         from ..film.colorize import for_network
-        from ..recolor.recolor import recolor as run
+        from ..recoloring.recolor import recolor as run
 
         size = for_network(plan.film, ready.model).working_size
         with tell_what_fits(ready, memory, size, settings.lookahead):

@@ -388,7 +388,7 @@ def test_a_receipt_that_cannot_be_written(
     path = film("ffv1.mkv")
     before = path.read_bytes()
     plan = plan_recolor(path, old.parent / "red.png", "f20", "f24")
-    monkeypatch.setattr("colormnet_cli.recolor.recolor.write_whole", Mock(side_effect=OSError(28, "no room")))
+    monkeypatch.setattr("colormnet_cli.recoloring.recolor.write_whole", Mock(side_effect=OSError(28, "no room")))
     receipt = recolor(plan, small_model, device="cpu")
     assert path.read_bytes() != before
     assert receipt.changes[-1]["warnings"][-1].endswith("cannot be written (no room): it is that of the old film.")
@@ -408,7 +408,7 @@ def test_a_passage_that_does_not_play(film: Any, old: Path, small_model: Any, mo
         return made
 
     plan = plan_recolor(path, old.parent / "red.png", "f20", "f40")
-    monkeypatch.setattr("colormnet_cli.recolor.recolor.write_passage", damaged)
+    monkeypatch.setattr("colormnet_cli.recoloring.recolor.write_passage", damaged)
     with pytest.raises(OutputError, match=r"does not play within .*h264\.mp4, which was left as it was"):
         recolor(plan, small_model, device="cpu")
     assert path.read_bytes() == before
@@ -416,7 +416,7 @@ def test_a_passage_that_does_not_play(film: Any, old: Path, small_model: Any, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["film.recolor.write_passage", "film.recolor.place_output"])
+@pytest.mark.parametrize("where", ["recoloring.recolor.write_passage", "recoloring.recolor.place_output"])
 def test_a_killed_run_leaves_the_film(film: Any, old: Path, small_model: Any, where: str) -> None:
     """A power cut would leave half a film, or none, and a folder that stops the next run."""
     path = film("ffv1.mkv")

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from colormnet_cli.recolor.passage import FADE, Passage, mixed, plan_passage
+from colormnet_cli.recoloring.passage import FADE, Passage, mixed, plan_passage
 from colormnet_cli.video.packet_table import PacketTable
 
 FRAMES, GROUP = 200, 50
