@@ -84,7 +84,7 @@ def train(
 
     [bold]colormnet train --data film.mp4 --init colormnet --steps 2000 --out runs/film[/bold]
 
-    [bold]colormnet train --config preview --synthetic --out runs/preview[/bold]
+    [bold]colormnet train --config preview --out runs/preview[/bold]
 
     Several GPUs:  [bold]torchrun --nproc-per-node 4 -m colormnet_cli train …[/bold]
     """

@@ -9,10 +9,12 @@ import pytest
 
 from colormnet_cli.cli.train import _settings, _summary
 from colormnet_cli.errors import UsageError
+from colormnet_cli.train import loop
 from colormnet_cli.train.loop import TrainingResult
 from colormnet_cli.train.run_state import write_checkpoint
 from colormnet_cli.train.train_settings import TrainSettings, preset
 from colormnet_cli.train.trainer import learning_rate
+from support.commands import command, world  # noqa: F401 - fixtures
 
 
 def settings(out: Path, *assignments: str, resume: bool = False, **given: Any) -> TrainSettings:
@@ -44,6 +46,20 @@ def test_settings_are_checked_together(tmp_path: Path) -> None:
     assert changed.crops == ((0.0, 112),)
     assert changed.network.vit_patch == 14
     assert settings(tmp_path, data=("film",), synthetic=False, crops=((0.0, 16),)).crops == ((0.0, 16),)
+
+
+@pytest.mark.parametrize("option", ["--config", "--preset"])
+def test_a_preset_is_chosen_by_either_name(option: str, command: Any, tmp_path: Path, monkeypatch: Any) -> None:  # noqa: F811
+    """The one command that makes the preview would be refused, or train the full network."""
+    given: list[TrainSettings] = []
+
+    def begun(settings: TrainSettings, *_: Any, **__: Any) -> TrainingResult:
+        given.append(settings)
+        return TrainingResult(tmp_path, settings.steps, 0.1, None, None)
+
+    monkeypatch.setattr(loop, "train", begun)
+    assert command("train", option, "preview", "--out", str(tmp_path / "run"), "--device", "cpu")[0] == 0
+    assert given == [preset("preview")]
 
 
 def test_a_resumed_run_has_its_own_settings(tmp_path: Path) -> None:
