@@ -19,7 +19,7 @@ FRAMES = "frames scans --ref photo.jpg --model small.pt --device cpu"
 
 WRONG_USAGE = [
     ("nonsense", "No such command 'nonsense'"),
-    ("colorise", r"No such command 'colorise'\. Did you mean 'colorize'\? See `colormnet --help`"),
+    ("colorise", r"No such command 'colorise'\. Did you mean 'colorize', 'recolor'\? See `colormnet --help`"),
     ("colorize", "Give films, or a list of films with --batch"),
     ("colorize old.mp4 --batch films.csv", "Give films, or a list of films with --batch, not both"),
     ("colorize old.mp4", "there is no reference image: give one with --ref IMAGE"),

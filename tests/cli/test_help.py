@@ -144,9 +144,7 @@ def test_values_are_completed(tmp_path, line, expected):
 
 def test_completion_installs(tmp_path):
     """`colormnet --install-completion` writes into the shell's own files."""
-    ran = subprocess.run(
-        [sys.executable, "-c", "from colormnet_cli.cli import main; main()", "--install-completion", "bash"],
-        env=environment(tmp_path), capture_output=True, text=True,
-    )  # fmt: skip
+    line = f"{sys.executable} -c 'from colormnet_cli.cli import main; main()' --install-completion bash; exit $?"
+    ran = subprocess.run(["bash", "-c", line], env=environment(tmp_path), capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert any("colormnet" in path.read_text() for path in tmp_path.rglob("*") if path.is_file())

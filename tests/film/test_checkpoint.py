@@ -116,17 +116,18 @@ def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any
     """Their number, which the command chooses by the machine's load, changes how sums are rounded."""
     used: list[int] = []
     note = lambda _: used.append(torch.get_num_threads())  # noqa: E731
-    run("whole.mp4", threads=2, progress=note)
+    run("whole.mp4", threads=2, progress=note, end="f24")
     with pytest.raises(Interrupted):
-        run(stop_at=43, threads=2)
-    receipt = run(progress=note)
+        run(stop_at=13, threads=2, end="f24")
+    receipt = run(progress=note, end="f24")
     assert set(used) == {2}
     assert torch.get_num_threads() == 1  # of the program that runs this
     assert not any("CPU thread" in warning for warning in receipt.warnings)
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     with pytest.raises(Interrupted):
-        run("three.mp4", stop_at=43, threads=2)
-    assert any("An earlier run used 2 CPU threads" in note for note in run("three.mp4", threads=1).warnings)
+        run("three.mp4", stop_at=13, threads=2, end="f24")
+    receipt = run("three.mp4", threads=1, end="f24")
+    assert any("An earlier run used 2 CPU threads" in note for note in receipt.warnings)
 
 
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
