@@ -98,7 +98,7 @@ def summary(receipt: Receipt, unit: str = "frame") -> str:
     if receipt.resumed_at:
         notes.insert(0, f"resumed after {many(receipt.resumed_at, unit)}")
     if receipt.findings and (count := len(receipt.findings["passages"])):
-        notes.append(f"{many(count, 'passage')} may need a look: see `findings` of the receipt, or --report")
+        notes.append(f"{many(count, 'passage')} may need a look: see the findings in the receipt, or --report")
     return text + (f" Notes: {'; '.join(note.rstrip('.') for note in notes)}." if notes else "")
 
 
