@@ -218,6 +218,6 @@ def _check_time(info: VideoInfo, file: ColorFile, frame: Frame, seconds: Fractio
 
 def _lengths(info: VideoInfo, file: ColorFile) -> str:
     return (
-        f"{info.path} has not the {many(file.note.frames, 'frame')} of {file.info.path}, or that is incomplete: give "
-        "the film of these colors, and the whole file."
+        f"{info.path} does not have the {many(file.note.frames, 'frame')} of {file.info.path}, or that file is "
+        "incomplete: give the film of these colors, and the whole file."
     )

@@ -81,7 +81,7 @@ class ColorFileRun(FilmRun):
                     pass
             return
         if path.exists() and not settings.overwrite:
-            why = ", and has not these colors" if settings.resume else ""
+            why = ", and does not have these colors" if settings.resume else ""
             raise OutputError(
                 f"{path} exists{why}: choose another name, or allow it to be replaced (`overwrite=True`)."
             )

@@ -135,8 +135,8 @@ def test_files_that_do_not_belong_together(tmp_path: Path, color: Any) -> None:
     color(old, colors, chroma_out=colors)
     for name, changes, message in (
         ("wide.mkv", {"width": 80}, r"wide\.mkv is 80×48, .*color\.mkv is of a film of 64×48"),
-        ("short.mkv", {"frames": 11}, r"short\.mkv has not the 12 frames of .*color\.mkv"),
-        ("long.mkv", {"frames": 13}, r"long\.mkv has not the 12 frames of .*color\.mkv"),
+        ("short.mkv", {"frames": 11}, r"short\.mkv does not have the 12 frames of .*color\.mkv"),
+        ("long.mkv", {"frames": 13}, r"long\.mkv does not have the 12 frames of .*color\.mkv"),
         (
             "slow.mkv",
             {"rate": Fraction(24)},
@@ -217,7 +217,7 @@ def test_a_file_with_other_colors_is_not_replaced(tmp_path: Path, color: Any, mo
     old, colors = make_film(tmp_path / "old.mkv"), tmp_path / "color.mkv"
     color(old, tmp_path / "a.mkv", chroma_out=colors, archive=True)
     before = colors.read_bytes()
-    with pytest.raises(OutputError, match=r"color\.mkv exists, and has not these colors"):
+    with pytest.raises(OutputError, match=r"color\.mkv exists, and does not have these colors"):
         color(old, tmp_path / "b.mkv", chroma_out=colors, size=32)
     assert colors.read_bytes() == before
     with monkeypatch.context() as patch:
