@@ -192,7 +192,7 @@ class _Recoloring:
         batch: list[_Pair] = []
         for pair in zip(gray, colored, strict=True):
             number = pair[0].number
-            if number % _CHECK_EVERY == 0:
+            if (number - passage.begin) % _CHECK_EVERY == 0:
                 self._check(*pair)
             batch.append(pair)
             ends = number + 1 == plan.film.schedule.next_change(number) or not passage.share(number)
@@ -289,10 +289,23 @@ class _Recoloring:
                 fps=change["fps"],
                 warnings=tuple(self.warnings),
             )
-        receipt = replace(past, output=FileRecord.of(plan.info.path), changes=(*past.changes, change))
+        receipt = replace(
+            past,
+            output=FileRecord.of(plan.info.path),
+            changes=(*past.changes, change),
+            findings=_findings_outside(past.findings, passage.first, passage.last),
+        )
         if (path := plan.past.receipt_path) is not None:
             try:
                 write_whole(path, receipt.to_json().encode() + b"\n")
             except OSError as error:
                 change["warnings"].append(f"{path} cannot be written ({error.strerror}): it is that of the old film.")
         return receipt
+
+
+def _findings_outside(findings: dict[str, Any] | None, first: int, last: int) -> dict[str, Any] | None:
+    """Without the passages that were worst in frames [first, last), which have other colors now."""
+    if findings is None:
+        return None
+    kept = [one for one in findings["passages"] if not first <= one["worst_frame"] < last]
+    return {**findings, "passages": kept}

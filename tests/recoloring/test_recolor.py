@@ -221,6 +221,8 @@ def test_the_receipt_lists_every_change(film: Any, old: Path, small_model: Any) 
     path = film("ffv1.mkv")
     receipt_path = path.with_name("ffv1.mkv.json")
     first = json.loads(receipt_path.read_text())
+    first["findings"] = {"passages": [{"worst_frame": frame} for frame in (9, 10, 39, 40)]}
+    receipt_path.write_text(json.dumps(first))
     for begin in (10, 30):
         recolor(plan_recolor(path, old.parent / "red.png", f"f{begin}", f"f{begin + 10}"), small_model, device="cpu")
     last = json.loads(receipt_path.read_text())
@@ -232,6 +234,7 @@ def test_the_receipt_lists_every_change(film: Any, old: Path, small_model: Any) 
     assert Path(changes[0]["references"][0]["path"]).name == "red.png"
     assert changes[0]["settings"]["vividness"] == 4  # as the film was colored
     assert last.pop("output")["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert last.pop("findings") == {"passages": [{"worst_frame": 9}, {"worst_frame": 40}]}
     assert last == {name: first[name] for name in last}
     assert Receipt.from_dict({**last, "output": first["output"], "changes": changes}).changes == changes
 
@@ -271,18 +274,22 @@ def test_where_the_luma_comes_from(film: Any, old: Path, tmp_path: Path) -> None
 def test_another_film(film: Any, old: Path, tmp_path: Path, small_model: Any) -> None:
     """A passage of another film would be put into this one."""
     path, red = film("ffv1.mkv"), old.parent / "red.png"
+    other = film("h264.mp4").with_name("h264.mp4.json")
     before = path.read_bytes()
     wrong = make_film(tmp_path / "wrong.mkv", FULL, rotation=None, frames=FRAMES, bars=28)
     plan = plan_recolor(path, red, "f20", "f31", source=wrong)
     with pytest.raises(MediaError, match=r"wrong\.mkv does not show what .*ffv1\.mkv does in frame 20"):
         recolor(plan, small_model, device="cpu")
+    between = plan_recolor(path, red, "f21", "f25", source=wrong)  # every tenth frame is compared, and the first one
+    with pytest.raises(MediaError, match=r"wrong\.mkv does not show what .*ffv1\.mkv does in frame 21"):
+        recolor(between, small_model, device="cpu")
     slow = make_film(tmp_path / "slow.mkv", FULL, rotation=None, frames=FRAMES, rate=Fraction(20))
     with pytest.raises(MediaError, match=r"slow\.mkv has no frame where .*ffv1\.mkv has frame"):
         plan_recolor(path, red, "f20", "f31", source=slow)
     with pytest.raises(MediaError, match=r"small\.mkv is 32×48, .* give the film that was colored"):
         plan_recolor(path, red, "f20", "f31", source=make_film(tmp_path / "small.mkv", width=32))
     with pytest.raises(MediaError, match=r"is the receipt of another film"):
-        plan_recolor(path, red, "f20", "f31", receipt=old.parent / "h264.mp4.json")
+        plan_recolor(path, red, "f20", "f31", receipt=other)
     assert path.read_bytes() == before
 
 
