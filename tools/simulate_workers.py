@@ -51,10 +51,10 @@ class Times:
     """Seconds that a worker takes, and of what is done once; see docs/many-devices.md for how they were measured."""
 
     frame: float = 5.6  # of a frame
-    shot: float = 0.5  # of a shot, besides its frames
-    start: float = 5.0  # until a worker is ready
+    shot: float = 0.6  # of a shot, besides its frames
+    start: float = 3.0  # until a worker is ready
     read: float = 1 / 600  # of a frame, where the film is read once to find where its shots begin
-    join: float = 1 / 4000  # of a frame, in the end
+    join: float = 5e-5  # of a frame, in the end
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -59,8 +59,9 @@ class Killer:
             time.sleep(self._chance.uniform(0, self._longest))
             busy = [member for member in team._members if member.order is not None and member.process.is_alive()]
             if busy:
-                os.kill(self._chance.choice(busy).process.pid or 0, signal.SIGKILL)
-                self.left -= 1
+                with suppress(ValueError, OSError):  # it has just been replaced
+                    self._chance.choice(busy).process.kill()
+                    self.left -= 1
 
 
 def test_workers_killed_at_random_moments_lose_nothing(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
