@@ -376,7 +376,11 @@ def preset(name: str) -> TrainSettings:
 
 
 def fine_tuning(settings: TrainSettings) -> TrainSettings:
-    """The same settings for weights that are trained already: a low learning rate from the first step, no warm-up."""
+    """The same settings for weights that are trained already: a low learning rate from the first step, no warm-up.
+
+    Clips stay as short and as small as at the start of a run.
+    """
     return settings.with_overrides(
-        lr=min(settings.lr, 2e-4), warmup=0, matching_share=0.0, norm_share=0.0, ema_decay=0.0, exemplar_weight=0.0
-    )
+        lr=min(settings.lr, 2e-4), warmup=0, matching_share=0.0, norm_share=0.0, ema_decay=0.0, exemplar_weight=0.0,
+        frames=values_of(settings.frames)[0], batch=values_of(settings.batch)[0], crops=settings.crops[:1],
+    )  # fmt: skip

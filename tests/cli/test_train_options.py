@@ -85,6 +85,7 @@ def test_fine_tuning_starts_with_a_low_learning_rate(tmp_path: Path) -> None:
     tuned = settings(tmp_path, init="preview", **films)
     assert learning_rate(tuned, 0) == tuned.lr == 2e-4
     assert (tuned.matching_share, tuned.norm_share, tuned.ema_decay, tuned.exemplar_weight) == (0, 0, 0, 0)
+    assert (tuned.frames, tuned.batch, tuned.crops) == (8, 4, ((0.0, 112),))  # films of 8 frames are long enough
     assert settings(tmp_path, init="preview", lr=1e-3, **films).lr == 1e-3
     default = preset("preview")
     assert settings(tmp_path, init="random", **films).lr == default.lr
