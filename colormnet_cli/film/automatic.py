@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
+from ..color.resize import resize
 from ..errors import MediaError
 from ..files import write_whole
 from ..inference.colorizer import Colorizer
@@ -21,6 +22,7 @@ from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import read_image, to_pixels, to_rgb, write_png
 from ..media.reference import read_exemplar
 from ..passes.borrowing import lightness_of_still
+from ..passes.filled_colorizer import filled_share
 from ..settings import Progress
 from ..shots.folder import Plan, read_plan
 from ..shots.table import PlannedShot, note_automatic
@@ -92,7 +94,10 @@ def color_stills(
         made[path.name] = _checksum(path)
         write_whole(folder / _RECORD, json.dumps(made, indent=1).encode())
 
-    _color_each(plan, due, known, folder / "colored", automatic, colorizer, note, progress)
+    def color(L: Tensor, pictures: list[Path]) -> Tensor:
+        return _color(colorizer if pictures else automatic, L, pictures)
+
+    _color_each(plan, due, known, folder / "colored", color, colorizer, note, progress)
     numbers = {row.number for row in plan.shots if f"{row.name}.png" in made}
     note_automatic(folder / "shots.csv", numbers)
     return [row.number for row in due]
@@ -130,7 +135,8 @@ def color_fill_stills(
 ) -> list[int]:
     """Color the stills of all shots without an exemplar, for `fill`; returns the numbers of those that were due.
 
-    They are in the folder automatic/ of the plan: what a person colored is not touched, and gives them no colors.
+    They are in the folder automatic/ of the plan: what a person colored is not touched, and gives them no colors. A
+    still takes the colors of earlier ones that it looks like, except where these show nothing alike.
     Arguments as of `color_stills`.
     """
     check_fills(type(colorizer.engine))
@@ -147,7 +153,11 @@ def color_fill_stills(
         made[path.name] = [_checksum(path), _checksum(plan.still(row.number)), weights]
         write_whole(target / _RECORD, json.dumps(made, indent=1).encode())
 
-    _color_each(plan, due, known, target, automatic, colorizer, note, progress)
+    def color(L: Tensor, pictures: list[Path]) -> Tensor:
+        own = _color(automatic, L, [])
+        return _filled(colorizer, L, pictures, own) if pictures else own
+
+    _color_each(plan, due, known, target, color, colorizer, note, progress)
     return [row.number for row in due]
 
 
@@ -156,12 +166,15 @@ def _color_each(
     due: Sequence[PlannedShot],
     known: dict[int, Path],
     target: Path,
-    automatic: Colorizer,
+    color: Callable[[Tensor, list[Path]], Tensor],
     colorizer: Colorizer,
     note: Callable[[PlannedShot, Path], None],
     progress: Callable[[Progress], None] | None,
 ) -> None:
-    """Color the stills of these shots into `target`, by the pictures of alike shots (`known`, by number) if any."""
+    """Color the stills of these shots into `target`, by the pictures of alike shots (`known`, by number) if any.
+
+    color: of lightness [1, H, W] and the pictures to ab [2, H, W].
+    """
     missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
     if missing is not None:
         raise MediaError(f"{plan.folder} has no still of shot {missing}: draw it with `colormnet shots FILM`.")
@@ -173,7 +186,7 @@ def _color_each(
         alike = sorted((n for n in likeness if likeness[n] >= colorizer.engine.alike), key=lambda n: -likeness[n])
         exemplars = [known[number] for number in alike[:_MOST]]
         L = rgb_to_lab(to_rgb(read_image(plan.still(row.number))))[:1].clamp(0, 100)
-        ab = _color(colorizer if exemplars else automatic, L, exemplars)
+        ab = color(L, exemplars)
         path = target / f"{row.name}.png"
         write_png(path, to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
         known[row.number], compared[row.number] = path, mine
@@ -196,6 +209,23 @@ def _color(colorizer: Colorizer, L: Tensor, pictures: list[Path]) -> Tensor:
     ab = FrameColorizer(colorizer, exemplars, ref_is_first=None if exemplars else False).step(L)
     colorizer.reset()
     return ab
+
+
+@torch.inference_mode()
+def _filled(colorizer: Colorizer, L: Tensor, pictures: list[Path], automatic: Tensor) -> Tensor:
+    """ab [2, H, W] of a picture [1, H, W] by others, and `automatic` ab where these show nothing alike."""
+    colorizer.reset()
+    exemplars = [read_exemplar(str(picture), allow_gray=True) for picture in pictures]
+    frames = FrameColorizer(colorizer, exemplars)
+    working = frames.resampler.down([L.to(colorizer.device)])
+    own = frames.matched_steps(working, L.to(colorizer.device))
+    colorizer.reset()
+    places = colorizer.engine.places
+    assert places is not None  # for the type checker: it was checked
+    share = filled_share(own[:, 2:], torch.ones_like(own[:, 2:]), working, places)
+    size = (working.shape[-2], working.shape[-1])
+    mixed = own[:, :2].lerp(resize(automatic.to(working), size)[None], share)
+    return frames.resampler.up(mixed, working, [L.to(colorizer.device)])[0]
 
 
 def _checksum(path: Path) -> int | None:

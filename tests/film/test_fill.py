@@ -17,6 +17,7 @@ from torch import Tensor
 import colormnet_cli as cm
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
+from colormnet_cli.film.automatic import color_fill_stills
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.inference.colorizer import Colorizer
 from colormnet_cli.inference.exemplar import Exemplar
@@ -146,6 +147,34 @@ def test_the_share_is_smooth_and_needs_a_better_match() -> None:
     assert float(filled_share(own, own + 0.03, L, (0.8, 0.9)).max()) < 1e-6
 
 
+class Guess(cm.Colorizer):
+    """A network that colors each picture in one color: the first in that of the room, others in the object's."""
+
+    colored = 0
+
+    def steps(self, Ls: Tensor, batch: int = 1) -> Tensor:
+        color, self.colored = ROOM if self.colored == 0 else OBJECT, self.colored + 1
+        return torch.tensor(color).view(1, 2, 1, 1).expand(1, 2, *Ls.shape[-2:]).clone()
+
+
+@pytest.mark.slow
+def test_a_still_like_an_earlier_one_gets_its_own_colors_for_what_is_new(entrance: Entrance, tmp_path: Path) -> None:
+    """Who enters a room that was colored before would stay gray in the still, and then in the film."""
+    shots = [entrance.room[0].numpy() / 100] * 4 + [entrance.Ls[STILL][0].numpy() / 100] * 4
+    film = write_film(tmp_path / "old.mp4", iter(shots))
+    make_plan(film, boundaries=lambda _: [Boundary(0, Transition("start")), Boundary(4, Transition("cut"))])
+    automatic, colorizer = Guess(make_small_ddcolor(), device="cpu"), cm.Colorizer(cm.load_model("preview"))
+    monitor = colorizer.likeness(*(colorizer.compared(L) for L in (entrance.Ls[STILL], entrance.room)))
+    assert monitor >= colorizer.engine.alike  # the test is about pictures that are alike
+    assert color_fill_stills(tmp_path / "old-plan", automatic, colorizer) == [1, 2]
+    picture = cv2.imread(str(tmp_path / "old-plan/automatic/0002.png"))[..., ::-1].copy()
+    ab = cm.rgb_to_lab(torch.from_numpy(picture).permute(2, 0, 1) / 255)[1:]
+    inside = entrance.masks[STILL] & (entrance.Ls[STILL][0].clamp(30, 75) == entrance.Ls[STILL][0])  # colors fit there
+    room = ~entrance.masks[STILL] & (entrance.Ls[STILL][0].clamp(30, 75) == entrance.Ls[STILL][0])
+    assert float((ab - torch.tensor(OBJECT)[:, None, None]).norm(dim=0)[inside].median()) < 12
+    assert float((ab - torch.tensor(ROOM)[:, None, None]).norm(dim=0)[room].median()) < 12
+
+
 # Whole runs
 
 
@@ -242,8 +271,9 @@ def test_a_corrected_automatic_still_costs_its_shot(work: Workplace) -> None:
     before = corrected.read_bytes()
     work.prepare()
     assert corrected.read_bytes() == before
-    work.run(colors)
+    receipt = work.run(colors)
     assert work.colored == list(range(8, 16))
+    assert receipt.findings["frames"] == 24  # also of the shots that were kept
 
 
 def test_stills_that_changed_are_colored_again(work: Workplace) -> None:

@@ -37,7 +37,7 @@ def start(source: str, photo: str, output: str, encoders: int = 1) -> int:
     if child:
         return child
     try:
-        colorize_video(
+        receipt = colorize_video(
             source,
             [photo],
             output,
@@ -50,9 +50,15 @@ def start(source: str, photo: str, output: str, encoders: int = 1) -> int:
             ),
             device="cpu",
         )
+        notes_of(Path(output)).write_text(json.dumps([receipt.findings, receipt.match]))
         os._exit(0)
     except BaseException:
         os._exit(1)
+
+
+def notes_of(output: Path) -> Path:
+    """What the receipt says of the colors."""
+    return output.parent.parent / f"{output.name}.notes"
 
 
 def wait(child: int, seconds: float) -> int | None:
@@ -67,8 +73,13 @@ def wait(child: int, seconds: float) -> int | None:
 
 
 def content(path: Path) -> list[bytes]:
-    """What must not depend on interruptions: of Matroska, whose files have a random number, the frames."""
-    return [path.read_bytes()] if path.suffix == ".mp4" else [data for _, data in packets_of(path, "video")]
+    """What must not depend on interruptions: the film, and what was noticed in its colors.
+
+    Of Matroska, whose files have a random number, the frames.
+    """
+    if path.suffix == ".mp4":
+        return [path.read_bytes(), notes_of(path).read_bytes()]
+    return [data for _, data in packets_of(path, "video")]
 
 
 def main(source: str, photo: str, folder: str, encoders: str, kind: str = "film") -> None:
