@@ -16,6 +16,7 @@ from ..errors import MediaError
 from ..files import file_sha256
 from ..timecode import format_time
 from ..video.decode import decoded_frames
+from ..video.encode import CONTAINERS
 from ..video.pixel_formats import convert_luma, luma_plane, pixel_layout
 from ..video.probe import VideoInfo, open_input, probe, video_stream
 from ..video.reader import Frame, Reader
@@ -53,11 +54,12 @@ def verify_film(
         MediaError: a file cannot be read.
     """
     source, result = Path(source), Path(result)
+    if result.suffix.lower() not in CONTAINERS:
+        raise MediaError(f"{result} is no result of colormnet: give one of {', '.join(CONTAINERS)}.")
     one, other = probe(source), probe(result)
     checks = [_size(one, other), _aspect(one, other), _rotation(one, other), *_colors(one, other)]
     checks += _frames(one, other, min_psnr, progress)
-    muxer = "matroska" if "matroska" in other.container and result.suffix != ".webm" else result.suffix[1:]
-    muxer = {"m4v": "mp4", "mkv": "matroska"}.get(muxer, muxer)
+    muxer = CONTAINERS[result.suffix.lower()]
     plans = plan_streams(one, muxer, audio, lossless=audio == "copy" and _is_lossless(other))
     checks += stream_checks(one, other, plans, muxer)
     checks += [chapters_check(source, result, muxer), metadata_check(source, result, muxer)]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from colormnet_cli import ColorizeSettings, colorize_video
+from colormnet_cli.errors import MediaError
 from colormnet_cli.film.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import Check, verify_film
 from support.commands import run
@@ -195,6 +196,15 @@ def test_the_pixel_aspect_is_compared(films: Path, tmp_path: Path) -> None:
     """A film for television would be shown too narrow."""
     path = Tampered(films / "out.mkv", tmp_path / "narrow.mkv").write(video=set_shape)
     assert any(text.startswith("pixel aspect") for text in failed(verify_film(films / "old.mkv", path)))
+
+
+def test_names_in_capitals_and_other_containers(tmp_path: Path) -> None:
+    """A film from a camera's card, or a video of another program, would end the command with an internal error."""
+    old = make_film(tmp_path / "OLD.MP4", frames=3, codec="libx264")
+    assert failed(verify_film(old, old)) == []
+    broadcast = make_film(tmp_path / "film.ts", frames=3, codec="libx264")
+    with pytest.raises(MediaError, match=r"film\.ts is no result of colormnet: give one of \.mp4, "):
+        verify_film(broadcast, broadcast)
 
 
 @pytest.mark.parametrize(
