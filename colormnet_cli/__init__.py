@@ -41,13 +41,13 @@ from .errors import (
 if TYPE_CHECKING:
     from .color.lab import lab_to_rgb as lab_to_rgb
     from .color.lab import rgb_to_lab as rgb_to_lab
-    from .film.apply_color import apply_color as apply_color
-    from .film.apply_color import plan_apply as plan_apply
     from .film.array_frames import colorize_frames as colorize_frames
     from .film.colorize import colorize as colorize
     from .film.colorize import colorize_pictures as colorize_pictures
     from .film.colorize import colorize_video as colorize_video
     from .film.colorize import prepare_fill as prepare_fill
+    from .film.grading.apply_color import apply_color as apply_color
+    from .film.grading.apply_color import plan_apply as plan_apply
     from .film.pictures_plan import PicturesPlan as PicturesPlan
     from .film.pictures_plan import plan_pictures as plan_pictures
     from .film.plan import FilmPlan as FilmPlan
@@ -96,7 +96,7 @@ _EXPORTS = {
     "Receipt": "film.receipt",
     "RecolorPlan": "recoloring.recolor_plan",
     "Workers": "workers.choice",
-    "apply_color": "film.apply_color",
+    "apply_color": "film.grading.apply_color",
     "colorize": "film.colorize",
     "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
@@ -105,7 +105,7 @@ _EXPORTS = {
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",
-    "plan_apply": "film.apply_color",
+    "plan_apply": "film.grading.apply_color",
     "plan_pictures": "film.pictures_plan",
     "plan_recolor": "recoloring.recolor_plan",
     "plan_video": "film.plan",

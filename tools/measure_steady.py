@@ -29,8 +29,8 @@ import torch.nn.functional as F
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import colormnet_cli as cm  # noqa: E402
-from colormnet_cli.film import steadier  # noqa: E402
-from colormnet_cli.film.steady_film import plan_steady, steady_film  # noqa: E402
+from colormnet_cli.film.grading import steadier  # noqa: E402
+from colormnet_cli.film.grading.steady_film import plan_steady, steady_film  # noqa: E402
 from colormnet_cli.metrics.fidelity import psnr_from_mse  # noqa: E402
 from colormnet_cli.metrics.temporal import color_only, dis_flow, downscale_for_flow, flow_luma, warp_errors  # noqa: E402
 from colormnet_cli.networks.blind_consistency import ColorSteadier  # noqa: E402

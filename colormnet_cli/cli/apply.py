@@ -58,7 +58,7 @@ def apply(
     threads = session.load.prepare()
     with Reporter(session, progress) as reporter:
         reporter.step(f"Reading {source}")
-        from ..film.apply_color import apply_color, plan_apply
+        from ..film.grading.apply_color import apply_color, plan_apply
         from .running import set_threads
 
         set_threads(settings.threads, threads)

@@ -66,7 +66,7 @@ def steady(
     session.load.prepare()
     with Reporter(session, progress) as reporter:
         reporter.step("Reading the films")
-        from ..film.steady_film import plan_steady, steady_film
+        from ..film.grading.steady_film import plan_steady, steady_film
 
         planned = plan_steady(
             colored if source == Path("-") else source,

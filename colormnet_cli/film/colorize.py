@@ -19,12 +19,12 @@ from ..shots.make_plan import make_plan
 from .automatic import color_fill_stills
 from .fill_plan import check_fills
 from .film_run import FilmRun
+from .grading.two_steps import colorize_in_two_steps
 from .pictures_plan import PicturesPlan, plan_pictures
 from .pictures_run import PicturesRun
 from .plan import FilmPlan, plan_video
 from .receipt import Receipt
 from .run import Run
-from .two_steps import colorize_in_two_steps
 
 if TYPE_CHECKING:
     from ..networks.state_dict import Network

@@ -292,7 +292,7 @@ def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
 def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], settings: ColorizeSettings) -> None:
     """What `chroma_out` and `steady` need."""
     if settings.steady:
-        from .steadier import check_side  # imports PyTorch
+        from .grading.steadier import check_side  # imports PyTorch
 
         check_side(info)
     if settings.chroma_out is not None:

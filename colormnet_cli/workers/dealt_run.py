@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from ..errors import OutputError, UsageError
-from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
+from ..film.grading.color_file_run import ColorFileRun
 from ..film.plan import FilmPlan
 from ..film.shot_cache import UnitEnd
 from ..inference.colorizer import Colorizer

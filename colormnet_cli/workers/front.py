@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..film.colorize import for_network
+from ..film.grading.two_steps import colorize_in_two_steps
 from ..film.plan import FilmPlan
 from ..film.receipt import Receipt
-from ..film.two_steps import colorize_in_two_steps
 from ..inference.device import resolve_device, resolve_precision
 from ..settings import MemoryConfig, ProgressCallback
 from .choice import Workers

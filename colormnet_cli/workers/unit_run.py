@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from ..errors import NotFiniteError, OutputError, WorkerError
-from ..film.color_file_run import ColorFileRun
 from ..film.film_run import FilmRun
 from ..film.frame_source import Place
+from ..film.grading.color_file_run import ColorFileRun
 from ..film.plan import FilmPlan
 from ..film.segment_table import SegmentTable
 from ..film.shot_cache import UnitEnd

@@ -15,7 +15,7 @@ import pytest
 
 from colormnet_cli import ColorizeSettings, colorize_video
 from colormnet_cli.errors import MediaError
-from colormnet_cli.film.steady_film import plan_steady, steady_film
+from colormnet_cli.film.grading.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import Check, verify_film
 from support.commands import run
 from support.films import FULL, make_film

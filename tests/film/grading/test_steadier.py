@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colormnet_cli.film.steadier import Chroma, steady_chroma
+from colormnet_cli.film.grading.steadier import Chroma, steady_chroma
 from support.films import picture
 
 FRAMES, HEIGHT, WIDTH, RADIUS = 9, 48, 64, 2

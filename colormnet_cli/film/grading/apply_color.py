@@ -12,30 +12,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..color.resize import resize
-from ..errors import MediaError, UsageError
-from ..files import file_identity
-from ..inference.frame_colorizer import Resampler
-from ..media.mask import check_masks
-from ..passes.protection import Protection
-from ..passes.schedule import Schedule, ScheduledShot
-from ..passes.shot_schedule import bare_shots, masks_of, with_mask
-from ..settings import ColorizeSettings, ProgressCallback
-from ..shots.find import find_shots
-from ..shots.folder import read_plan
-from ..video.encode import EncoderSpec
-from ..video.pixel_formats import Plane
-from ..video.probe import VideoInfo, probe
-from ..video.reader import Frame, Reader
-from ..wording import many
+from ...color.resize import resize
+from ...errors import MediaError, UsageError
+from ...files import file_identity
+from ...inference.frame_colorizer import Resampler
+from ...media.mask import check_masks
+from ...passes.protection import Protection
+from ...passes.schedule import Schedule, ScheduledShot
+from ...passes.shot_schedule import bare_shots, masks_of, with_mask
+from ...settings import ColorizeSettings, ProgressCallback
+from ...shots.find import find_shots
+from ...shots.folder import read_plan
+from ...video.encode import EncoderSpec
+from ...video.pixel_formats import Plane
+from ...video.probe import VideoInfo, probe
+from ...video.reader import Frame, Reader
+from ...wording import many
+from ..fingerprint import masks_identity
+from ..plan import losses, output_format, planned_output, source_format
+from ..receipt import Receipt
+from ..transfer import download_chroma, upload_luma
 from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ChromaSource, SteadyChroma
 from .color_file import ColorFile
-from .fingerprint import masks_identity
-from .plan import losses, output_format, planned_output, source_format
-from .receipt import Receipt
 from .steadier import check_side
-from .transfer import download_chroma, upload_luma
 
 __all__ = ["FileColor", "apply_color", "color_source", "plan_apply"]
 

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import MediaError
-from ..video.encode import EncoderSpec
-from ..video.plane_film import PlaneFilm
+from ...errors import MediaError
+from ...video.encode import EncoderSpec
+from ...video.plane_film import PlaneFilm
 
 __all__ = ["ColorFile", "ColorNote", "color_encoder", "color_planes", "read_note"]
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..color.chroma import to_chroma_grid
-from ..passes.protection import Protection
-from ..video.encode import EncoderSpec
-from ..video.pixel_formats import Plane
-from ..video.probe import VideoInfo
-from ..video.reader import Frame
-from ..video.rgb import RgbFilm
-from .plan import output_format
+from ...color.chroma import to_chroma_grid
+from ...passes.protection import Protection
+from ...video.encode import EncoderSpec
+from ...video.pixel_formats import Plane
+from ...video.probe import VideoInfo
+from ...video.reader import Frame
+from ...video.rgb import RgbFilm
+from ..plan import output_format
 from .steadier import Chroma, steady_chroma
 
 __all__ = ["ChromaSource", "ColoredFilm", "SteadyChroma"]

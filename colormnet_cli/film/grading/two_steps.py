@@ -7,18 +7,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..inference.engine import engine_of
-from ..passes.shot_schedule import masks_of
-from ..shots.find import find_shots
+from ...inference.engine import engine_of
+from ...passes.shot_schedule import masks_of
+from ...shots.find import find_shots
+from ..plan import FilmPlan
+from ..receipt import FileRecord, Receipt
 from .apply_color import color_source
 from .chroma_run import ChromaPlan, ChromaRun
 from .color_file import ColorFile
 from .color_file_run import ColorFileRun, color_plan
-from .plan import FilmPlan
-from .receipt import FileRecord, Receipt
 
 if TYPE_CHECKING:
-    from ..networks.state_dict import Network
+    from ...networks.state_dict import Network
 
 __all__ = ["colorize_in_two_steps"]
 

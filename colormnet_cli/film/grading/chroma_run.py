@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 import torch
 
-from ..errors import Interrupted, MediaError
-from ..files import cannot_write, file_identity, place_output
-from ..settings import ColorizeSettings, ProgressCallback
-from ..video.decode import DecodeStatistics
-from ..video.encode import EncoderSpec
-from ..video.mux import mux_film
-from ..video.pixel_formats import Plane, convert_luma
-from ..video.probe import VideoInfo
-from ..video.reader import Frame, Reader
-from ..video.segments import SegmentWriter, check_segments
-from ..video.stream_plan import StreamPlan
-from .checkpoint import SEGMENT_FRAMES, Checkpoint
+from ...errors import Interrupted, MediaError
+from ...files import cannot_write, file_identity, place_output
+from ...settings import ColorizeSettings, ProgressCallback
+from ...video.decode import DecodeStatistics
+from ...video.encode import EncoderSpec
+from ...video.mux import mux_film
+from ...video.pixel_formats import Plane, convert_luma
+from ...video.probe import VideoInfo
+from ...video.reader import Frame, Reader
+from ...video.segments import SegmentWriter, check_segments
+from ...video.stream_plan import StreamPlan
+from ..checkpoint import SEGMENT_FRAMES, Checkpoint
+from ..progress import ProgressMeter
+from ..progress_folder import ProgressFolder
+from ..receipt import FileRecord, Receipt, versions
+from ..window import stream_window
 from .chroma_source import ChromaSource
-from .progress import ProgressMeter
-from .progress_folder import ProgressFolder
-from .receipt import FileRecord, Receipt, versions
-from .window import stream_window
 
 __all__ = ["ChromaPlan", "ChromaRun"]
 

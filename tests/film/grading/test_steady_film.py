@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from colormnet_cli.errors import Interrupted, MediaError
-from colormnet_cli.film.chroma_source import ColoredFilm, SteadyChroma
+from colormnet_cli.film.grading.chroma_source import ColoredFilm, SteadyChroma
+from colormnet_cli.film.grading.steady_film import plan_steady, steady_film
 from colormnet_cli.film.progress_folder import progress_folder
-from colormnet_cli.film.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.settings import ColorizeSettings
 from colormnet_cli.video.rgb import RgbFilm

@@ -10,21 +10,21 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import OutputError
-from ..passes.filled_colorizer import FilledColorizer
-from ..passes.film_colorizer import FilmColorizer
-from ..passes.schedule import ScheduledShot
-from ..passes.shot_schedule import make_schedule
-from ..settings import ColorizeSettings, EncodingSettings
-from ..video.mux import mux_film
-from ..video.reader import Frame
-from ..video.segments import SegmentWriter
-from ..video.stream_packets import TimeRange
+from ...errors import OutputError
+from ...passes.filled_colorizer import FilledColorizer
+from ...passes.film_colorizer import FilmColorizer
+from ...passes.schedule import ScheduledShot
+from ...passes.shot_schedule import make_schedule
+from ...settings import ColorizeSettings, EncodingSettings
+from ...video.mux import mux_film
+from ...video.reader import Frame
+from ...video.segments import SegmentWriter
+from ...video.stream_packets import TimeRange
+from ..film_run import FilmRun
+from ..plan import FilmPlan
+from ..receipt import FileRecord, versions
+from ..transfer import ChromaPlanes, download
 from .color_file import ColorNote, color_encoder, color_planes, read_note
-from .film_run import FilmRun
-from .plan import FilmPlan
-from .receipt import FileRecord, versions
-from .transfer import ChromaPlanes, download
 
 __all__ = ["ColorFileRun", "color_plan"]
 

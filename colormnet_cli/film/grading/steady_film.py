@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MediaError, UsageError
-from ..settings import ColorizeSettings, ProgressCallback
-from ..shots.find import find_shots
-from ..shots.folder import read_plan
-from ..video.probe import VideoInfo, probe
-from ..video.reader import Reader
-from ..video.rgb import RgbFilm
-from ..wording import many
+from ...errors import MediaError, UsageError
+from ...settings import ColorizeSettings, ProgressCallback
+from ...shots.find import find_shots
+from ...shots.folder import read_plan
+from ...video.probe import VideoInfo, probe
+from ...video.reader import Reader
+from ...video.rgb import RgbFilm
+from ...wording import many
+from ..plan import losses, planned_output
+from ..receipt import Receipt
 from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ColoredFilm, SteadyChroma
-from .plan import losses, planned_output
-from .receipt import Receipt
 from .steadier import check_side
 
 __all__ = ["plan_steady", "steady_film"]

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MediaError
-from ..metrics.temporal import dis_flow, flow_scale, unoccluded_mask, warp
-from ..opencv import cv2
-from ..video.probe import VideoInfo
+from ...errors import MediaError
+from ...metrics.temporal import dis_flow, flow_scale, unoccluded_mask, warp
+from ...opencv import cv2
+from ...video.probe import VideoInfo
 
 __all__ = ["Chroma", "check_side", "steady_chroma"]
 

@@ -20,15 +20,15 @@ import torch
 from colormnet_cli import ColorizeSettings, ColorSource, Receipt, colorize_video
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
 from colormnet_cli.film import checkpoint
-from colormnet_cli.film.apply_color import apply_color, plan_apply
-from colormnet_cli.film.color_file import ColorFile, color_planes
 from colormnet_cli.film.film_run import FilmRun
+from colormnet_cli.film.grading.apply_color import apply_color, plan_apply
+from colormnet_cli.film.grading.color_file import ColorFile, color_planes
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.video.probe import probe
 from colormnet_cli.video.rgb import RgbFilm
 from support.films import FULL, Film, assert_same_frames, frames_of, make_film
 
-KILL_AND_RESUME = Path(__file__).parents[1] / "support" / "kill_and_resume.py"
+KILL_AND_RESUME = Path(__file__).parents[2] / "support" / "kill_and_resume.py"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 

@@ -13,9 +13,9 @@ import pytest
 from colormnet_cli import ColorizeSettings, ColorSource, colorize_video
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
-from colormnet_cli.film.apply_color import apply_color, plan_apply
 from colormnet_cli.film.film_run import FilmRun
-from colormnet_cli.film.steady_film import plan_steady, steady_film
+from colormnet_cli.film.grading.apply_color import apply_color, plan_apply
+from colormnet_cli.film.grading.steady_film import plan_steady, steady_film
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
