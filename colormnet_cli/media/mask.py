@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
+from ..files import not_found
 from .image_file import read_image, read_opacity
 
 __all__ = ["check_masks", "read_mask"]
@@ -20,6 +21,8 @@ def read_mask(path: str | Path) -> NDArray[np.float32]:
     Raises:
         MediaError: it cannot be read, or protects nothing.
     """
+    if not Path(path).exists():
+        raise MediaError(f"The mask {not_found(Path(path))}")
     pixels, opacity = read_image(path), read_opacity(path)
     mask: NDArray[np.float32] = pixels.mean(-1, dtype=np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     if opacity is not None and opacity.shape == mask.shape:
