@@ -103,6 +103,8 @@ def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, m
     assert [bool(order.places) for order in sorted(orders, key=lambda o: o.task.begin)] == [False] + 4 * [True]
     assert decoded.count(0) <= 3  # by the search for places, and by the passes of the first shot
     assert receipt.match is not None
+    assert receipt.findings is not None
+    assert receipt.findings["frames"] == film.frames  # noted by the workers
     assert not list((film.plan / "segments").glob("*part*"))
 
 
