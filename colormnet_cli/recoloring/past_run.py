@@ -20,7 +20,7 @@ __all__ = ["OWN_LUMA", "PastRun", "read_past_run"]
 OWN_LUMA = "-"  # as a source: the colored film's own luma
 _CODECS = {"hevc": "hevc", "vp9": "vp9", "av1": "av1", "prores": "prores", "dnxhd": "dnxhr"}  # others as FFmpeg's
 _ENCODING = ("codec", "crf", "preset", "encoder_options", "pix_fmt", "archive")
-_NOT_STEADY = "Flicker was removed from the colors of the film; it is not from those of the passage."
+_NOT_STEADY = "Flicker was removed from the colors of the film, but not from those of the passage."
 _TAKEN_OVER = ("size", "vividness", "protect", "start", "end", "duration")  # where they are not given
 
 

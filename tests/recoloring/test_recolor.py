@@ -253,7 +253,7 @@ def test_where_the_luma_comes_from(film: Any, old: Path, tmp_path: Path) -> None
     receipt = json.loads((tmp_path / "h264.mp4.json").read_text())
     steady = json.dumps({**receipt, "settings": {**receipt["settings"], "steady": True}})
     (tmp_path / "h264.mp4.json").write_text(steady)
-    flicker = "Flicker was removed from the colors of the film; it is not from those of the passage."
+    flicker = "Flicker was removed from the colors of the film, but not from those of the passage."
     assert plan_recolor(lossy, red, "f20", "f30").warnings == (named, flicker)
     (tmp_path / "h264.json").write_text(json.dumps({**receipt, "output": {**receipt["output"], "sha256": "0"}}))
     (tmp_path / "h264.mp4.json").rename(tmp_path / "kept.json")
