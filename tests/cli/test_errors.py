@@ -257,7 +257,7 @@ def test_of_several_films_one_that_fails_does_not_stop_the_others(command, tmp_p
     assert sorted(path.name for path in (tmp_path / "color").iterdir()) == ["old.mp4", "two.mp4"]
     assert_error(err, "2 of 4 films could not be colorized, see above")
     assert len(re.findall(r"Error: .*(text|gone)\.mp4", err)) == 2
-    assert out.count('"frames": ') == 2
+    assert [os.path.basename(receipt["output"]["path"]) for receipt in json.loads(out)] == ["old.mp4", "two.mp4"]
 
 
 def test_nothing_at_all_shows_the_help_and_no_error(command):
