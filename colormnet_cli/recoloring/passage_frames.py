@@ -7,9 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 
-import numpy as np
-
 from ..errors import MediaError
+from ..film.same_film import MIN_CORRELATION, correlation
 from ..shots.detect import detect
 from ..shots.looks import look_at
 from ..timecode import Timecode, format_time
@@ -22,7 +21,6 @@ from .passage import FADE
 __all__ = ["GrayFrames", "check_likeness", "find_cuts"]
 
 _AROUND = 2  # seconds before and behind a frame in which the neighbors of a cut are seen
-MIN_CORRELATION = 0.7  # of the luma of two films that are the same one
 _CLEAR = 8.0  # standard deviation of the luma, in 8-bit codes, from which on its correlation is looked at
 
 
@@ -91,11 +89,8 @@ class GrayFrames:
 
 def check_likeness(one: Plane, other: Plane, bits: int, where: str) -> None:
     """Raise a MediaError where two planes of luma of one size show different pictures; `where` names the films."""
-    a, b = (plane.ravel()[::7].astype(np.float64) / 2 ** (bits - 8) for plane in (one, other))
-    if min(a.std(), b.std()) < _CLEAR:
-        return
-    likeness = float(np.corrcoef(a, b)[0, 1])
-    if likeness < MIN_CORRELATION:
+    likeness = correlation(one, other, _CLEAR * 2 ** (bits - 8))
+    if likeness is not None and likeness < MIN_CORRELATION:
         raise MediaError(f"{where} (their luma correlates by {likeness:.2f}): give the film that was colored.")
 
 

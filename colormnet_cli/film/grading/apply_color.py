@@ -31,6 +31,7 @@ from ...wording import many
 from ..fingerprint import masks_identity
 from ..plan import losses, output_format, planned_output, source_format
 from ..receipt import Receipt
+from ..same_film import MIN_CORRELATION, correlation
 from ..transfer import download_chroma, upload_luma
 from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ChromaSource, SteadyChroma
@@ -39,7 +40,6 @@ from .steadier import check_side
 
 __all__ = ["FileColor", "apply_color", "color_source", "plan_apply"]
 
-MIN_CORRELATION = 0.7  # of the lightness of a film and that of the film of a color file, where they are the same
 _CHECK_EVERY = 10  # frames
 _ROUNDING = Fraction(1, 1000)  # seconds by which timestamps may differ: Matroska stores milliseconds
 _CPU = torch.device("cpu")
@@ -190,16 +190,15 @@ def apply_color(plan: ChromaPlan, progress: ProgressCallback | None = None) -> R
 
 def _check_same_film(info: VideoInfo, file: ColorFile, settings: ColorizeSettings) -> None:
     """Another file than the one that was colored may hold the same film. Raises MediaError where it does not."""
-    likeness = []
+    likeness: list[float] = []
     for frame, stored in zip_longest(Reader(info, *settings.timecodes).frames(), file.frames()):
         if frame is None or stored is None:
             raise MediaError(_lengths(info, file))
         _check_time(info, file, frame, stored[0])
         if frame.number % _CHECK_EVERY == 0:
             L = info.orientation.upright(upload_luma(frame.luma, source_format(info), _CPU))
-            both = np.stack([resize(L, file.size).ravel().numpy(), stored[1].ravel().numpy()])
-            if both.std(axis=1).min() > 1:
-                likeness.append(float(np.corrcoef(both)[0, 1]))
+            found = correlation(resize(L, file.size).numpy(), stored[1].numpy())
+            likeness += [] if found is None else [found]
     if likeness and np.median(likeness) < MIN_CORRELATION:
         raise MediaError(
             f"{file.info.path} has the color of another film than {info.path} (their lightness correlates by "

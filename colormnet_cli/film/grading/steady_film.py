@@ -17,13 +17,13 @@ from ...video.rgb import RgbFilm
 from ...wording import many
 from ..plan import losses, planned_output
 from ..receipt import Receipt
+from ..same_film import MIN_CORRELATION, correlation
 from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ColoredFilm, SteadyChroma
 from .steadier import check_side
 
 __all__ = ["plan_steady", "steady_film"]
 
-MIN_CORRELATION = 0.7  # of the luma of two films that are the same one
 _CHECK_EVERY = 10  # frames
 
 
@@ -78,15 +78,14 @@ def _check_sizes(one: VideoInfo, other: VideoInfo) -> None:
 
 def _check_same_film(one: VideoInfo, other: VideoInfo) -> int:
     """The number of frames of both. Raises MediaError where it or the luma differs."""
-    counts, likeness = [0, 0], []
+    counts, likeness = [0, 0], list[float]()
     colored = Reader(other)
     for number, pair in enumerate(zip_longest(Reader(one).frames(), colored.frames())):
         for i, frame in enumerate(pair):
             counts[i] += frame is not None
         if number % _CHECK_EVERY == 0 and None not in pair:
-            lumas = [frame.luma.ravel()[::7].astype(np.float64) for frame in pair]
-            if min(luma.std() for luma in lumas) > 1:
-                likeness.append(float(np.corrcoef(lumas[0], lumas[1])[0, 1]))
+            found = correlation(pair[0].luma, pair[1].luma)
+            likeness += [] if found is None else [found]
     if lost := colored.statistics.undecodable:
         raise MediaError(
             f"{other.path}: {many(lost, 'packet')} cannot be decoded, so its frame numbers are "
