@@ -94,11 +94,6 @@ class ProcessTeam:
     def idle(self) -> int:
         return sum(member.is_ready and member.order is None for member in self._members)
 
-    @property
-    def pids(self) -> list[int]:
-        """Of the processes that run."""
-        return [member.process.pid or 0 for member in self._members]
-
     def give(self, order: Order) -> None:
         member = next(member for member in self._members if member.is_ready and member.order is None)
         member.order = order
