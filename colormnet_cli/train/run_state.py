@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ..errors import CheckpointError
 from ..files import cannot_write, write_whole
 from ..networks.state_dict import Network
 from ..networks.weight_file import save_network
+from .scenes.things import SceneKinds
 from .train_settings import TrainSettings
 
 __all__ = ["read_checkpoint", "read_settings", "write_checkpoint", "write_file", "write_settings", "write_weights"]
@@ -82,11 +85,16 @@ def read_settings(folder: Path) -> TrainSettings | None:
         return None
     try:
         if saved.exists():
-            return TrainSettings(**json.loads(saved.read_text("utf-8")))
-        return TrainSettings(**read_checkpoint(checkpoint)["settings"])
+            return _settings(json.loads(saved.read_text("utf-8")))
+        return _settings(read_checkpoint(checkpoint)["settings"])
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{saved} is damaged, or of another version ({error}): delete it to resume with the checkpoint's settings."
             if saved.exists()
             else f"{checkpoint} is of another version ({error}): start a new run in another folder."
         ) from error
+
+
+def _settings(values: Mapping[str, Any]) -> TrainSettings:
+    """A run that began before there were kinds of things in synthetic clips goes on without them."""
+    return TrainSettings(**{**asdict(SceneKinds()), **values})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from colormnet_cli.train.run_state import (
     write_settings,
     write_weights,
 )
+from colormnet_cli.train.scenes.things import SceneKinds
 from colormnet_cli.train.train_settings import preset
 from colormnet_cli.weights import load_model
 from support.networks import make_small_model
@@ -96,6 +98,17 @@ def test_settings_come_from_the_file_or_the_checkpoint(run: Path) -> None:
     write_settings(run, SETTINGS.with_overrides(steps=78))
     assert read_settings(run) == SETTINGS.with_overrides(steps=78)
     assert read_settings(run / "nothing") is None
+
+
+def test_a_run_of_before_the_kinds_of_things_goes_on_with_the_same_clips(run: Path) -> None:
+    """A run that was stopped before an update would go on with other clips, without a word."""
+    shares = [kind.name for kind in fields(SceneKinds)]
+    before = {name: value for name, value in SETTINGS.to_dict().items() if name not in shares}
+    same = SETTINGS.with_overrides(**dict.fromkeys(shares, 0.0))
+    write_checkpoint(run / "last.pt", {"settings": before, "optimizer": {}})
+    assert read_settings(run) == same
+    (run / "settings.json").write_text(json.dumps({**before, "steps": 78}))
+    assert read_settings(run) == same.with_overrides(steps=78)
 
 
 @pytest.mark.parametrize("damage", ["", '{"steps":', "[]", '{"depth": 3}', '{"steps": "many"}'])
