@@ -64,7 +64,9 @@ def test_the_configuration_file_is_accepted(tmp_path, monkeypatch):
 def test_modules_exist(page):
     """A contributor would look for a file that was renamed."""
     plan_folder = {"automatic/", "colored/", "masks/", "stills/"}  # of a user's film
-    for path in set(re.findall(r"`([a-z0-9_/.]+(?:\.py|/))`", page.read_text())) - plan_folder:
+    text = page.read_text()
+    named = re.findall(r"`([a-z0-9_/.]+(?:\.py|/))`", text) + re.findall(r"\b(?:tests|tools)/[a-z0-9_/]+\.py", text)
+    for path in set(named) - plan_folder:
         assert any((folder / path).exists() for folder in (ROOT, ROOT / "colormnet_cli")), path
 
 
