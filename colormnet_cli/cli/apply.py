@@ -1,4 +1,4 @@
-"""`colormnet apply`: put stored color on a film again, without the network."""
+"""`colormnet apply`: put saved color on a film, without the network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def apply(
         Path | None,
         o.option(
             None,
-            "Folder made by `colormnet shots`: masks of shots, and where they begin.",
+            "Folder made by `colormnet shots`: the masks of its shots, and where shots begin.",
             "--plan",
             metavar="FOLDER",
             parser=o.path,
@@ -47,7 +47,7 @@ def apply(
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:  # fmt: skip
-    """Put stored color on a film: grading without computing the network again. Nothing else in the film changes.
+    """Put saved color on a film, with other settings, without running the network. Nothing else in the film changes.
 
     Example:  [bold]colormnet apply old.mp4 color.mkv -o out.mp4 --vividness 0.9[/bold]
 

@@ -65,7 +65,7 @@ def bench(
         int | None,
         o.option(
             WHAT,
-            "Only measure how long a film of 20 shots takes with one worker and with N (see --devices of colorize), "
+            "Only measure how long a film of 20 shots takes with one worker and with N (`colorize --devices`), "
             "each with one CPU thread; --frames are those of a shot.",
             metavar="N",
             min=2,
@@ -84,7 +84,7 @@ def bench(
 
       [bold]colormnet bench --film 1080p --stage-times[/bold]
 
-    The same film by one worker process and by two:
+    A film of 20 shots with one worker process and with two:
 
       [bold]colormnet bench --workers 2 --model preview --size 240p --device cpu[/bold]
     """

@@ -59,8 +59,8 @@ def colorize(
         Path | None,
         o.option(
             o.OUTPUT,
-            "Write one page that says where to look, with pictures: sudden changes of color, pale frames, frames that "
-            "have little in common with the references. {stem} stands for the name of the film.",
+            "Write a page with pictures of passages whose colors may be wrong: sudden changes of color, pale frames, "
+            "frames that the references do not show. {stem} stands for the name of the film.",
             metavar="FILE.html",
             parser=o.path,
         ),
@@ -79,15 +79,15 @@ def colorize(
 
       [bold]colormnet colorize a.mp4 b.mp4 --ref c.mp4@1:05 -o color/[/bold]
 
-    A whole film, by the colored pictures of its shots (see `colormnet shots`):
+    A whole film, from colored pictures of its shots (see `colormnet shots`):
 
       [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4[/bold]
 
-    The same by two GPUs (see docs/many-devices.md):
+    The same on two GPUs (see docs/many-devices.md):
 
       [bold]colormnet colorize old.mp4 --plan old-plan -o out.mp4 --devices cuda:0,cuda:1[/bold]
 
-    Without any reference, by stills that a network colors:
+    Without any reference, from stills that a network colors:
 
       [bold]colormnet colorize old.mp4 --auto -o out.mp4[/bold]
 

@@ -199,16 +199,16 @@ OPTIONS: dict[str, Any] = {
     ),
     "fill": option(
         None,
-        "auto: where the references show nothing alike, colors of automatic stills of the film's shots (see "
-        "--auto-model) fill in.",
+        "auto: also color a still of each shot automatically (see --auto-model), and use its colors where the "
+        "references show nothing similar. Takes twice the time.",
     ),
     "only_shots": option(
         None, "Color only these shots of the plan again; the others stay as they were.", metavar="7,9-12", parser=filled
     ),
     "split_long": option(
         None,
-        "Cut shots of the plan that last longer into windows, which several workers can color. This changes the "
-        "result: each window has a memory of its own, and color passes over from one to the next in 24 frames.",
+        "Cut longer shots of the plan into windows, which several workers can color. This changes the "
+        "result: each window has a memory of its own, and is cross-faded with the next over 24 frames.",
         metavar="SECONDS",
         min=4,
     ),
@@ -250,7 +250,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "protect": option(
         NETWORK,
-        "Image of the frames' size: what is white in it stays neutral, as titles and frames; gray: partly.",
+        "Image of the film's size: what is white in it stays neutral, such as titles; gray: partly neutral.",
         metavar="MASK",
         parser=path,
     ),
@@ -426,7 +426,7 @@ Devices = Annotated[
     str | None,
     option(
         NETWORK,
-        "Deal the shots of a plan to several workers, one for each device: cuda:0,cuda:1; cpu:4 are four workers.",
+        "Color the shots of a plan by several workers, one for each device: cuda:0,cuda:1; cpu:4 stands for four.",
         "--devices",
         metavar="LIST",
         parser=_devices,
@@ -436,7 +436,7 @@ Ray = Annotated[
     str | None,
     option(
         NETWORK,
-        "Deal the shots of a plan to the machines of a Ray cluster: to the one that runs here, or at HOST:PORT.",
+        "Color the shots of a plan on a Ray cluster: that at HOST:PORT; default: the one that runs on this machine.",
         "--ray",
         metavar="[ADDRESS]",
         parser=_address,

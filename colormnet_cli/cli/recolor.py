@@ -31,7 +31,7 @@ def _source(text: str) -> Path:
 
 
 def recolor(
-    film: Annotated[Path, o.argument("FILM", "Colored film, in which the passage is replaced.")],
+    film: Annotated[Path, o.argument("FILM", "The colored film.")],
     colors: Annotated[ColorSource, ("references", "references_at")],
     settings: Annotated[
         ColorizeSettings,
@@ -58,14 +58,15 @@ def recolor(
     network: o.NetworkChoice,
     session: Session,
     begin: Annotated[
-        str, o.option(None, "First timestamp or frame: 12.5, 00:01:02.5 or f1500.", "--from", metavar="TIME")
+        str,
+        o.option(None, "First timestamp or frame of the passage: 12.5, 00:01:02.5 or f1500.", "--from", metavar="TIME"),
     ],
-    end: Annotated[str, o.option(None, "End timestamp or frame; it is not included itself.", "--to", metavar="TIME")],
+    stop: Annotated[str, o.option(None, "End of the passage; this frame keeps its color.", "--to", metavar="TIME")],
     source: Annotated[
         Path | None,
         o.option(
             None,
-            "Film that was colored, whose luma the passage gets; - for the luma of FILM; default: that of the receipt.",
+            "The black-and-white film, for the luma of the passage; -: the luma of FILM; default: as the receipt says.",
             "--source",
             metavar="OLD",
             parser=_source,
@@ -75,7 +76,7 @@ def recolor(
         Path | None,
         o.option(
             None,
-            "JSON that `colorize --json` printed; default: FILM.json, if it is of this film. It is brought up to date.",
+            "JSON that `colorize --json` printed; it is updated. Default: FILM.json, if its hash is that of FILM.",
             "--receipt",
             metavar="FILE",
             parser=o.path,
@@ -84,12 +85,12 @@ def recolor(
     progress: o.Form = "auto",
     as_json: o.Json = False,
 ) -> None:
-    """Color a passage of a finished film again. Everything else of it is copied packet by packet.
+    """Color a passage of a finished film again. Everything else in the film is copied without encoding it again.
 
     Example:  [bold]colormnet recolor out.mp4 --from 0:12:03 --to 0:12:09 --ref better.png --source old.mp4[/bold]
 
-    The passage is encoded from keyframe to keyframe. At its ends, unless they are cuts, the color passes over within 12
-    frames. FILM is replaced at the end; an interrupted run leaves it as it was.
+    The passage is encoded from keyframe to keyframe. At its ends, unless they are cuts, old and new colors are
+    cross-faded over 12 frames. FILM is replaced at the end; an interrupted run leaves it as it was.
     """
     from ..weights import locate
 
@@ -99,7 +100,9 @@ def recolor(
         reporter.step(f"Reading {film}")
         from ..recoloring.recolor_plan import plan_recolor
 
-        plan = plan_recolor(film, for_file(colors, film), begin, end, source=source, receipt=receipt, settings=settings)
+        plan = plan_recolor(
+            film, for_file(colors, film), begin, stop, source=source, receipt=receipt, settings=settings
+        )
         ready = make_ready(session, reporter, network, settings.threads, threads)
         from ..film.colorize import for_network
         from ..recoloring.recolor import recolor as run

@@ -78,7 +78,7 @@ def train(
     as_json: Json = False,
     progress: Form = "auto",
 ) -> None:
-    """Train ColorMNet, Deep Exemplar or a network against flicker, or fine-tune it on your own films.
+    """Train ColorMNet, Deep Exemplar or a network that removes flicker, or fine-tune on your own films.
 
     Examples:  [bold]colormnet train --data DAVIS --init pretrained --out runs/davis[/bold]
 

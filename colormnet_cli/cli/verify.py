@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ..errors import ColormnetError, MediaError
 from ..settings import Progress
@@ -28,11 +28,14 @@ def verify(
         Path | None,
         o.option(None, "JSON that `colorize --json` printed; its hashes are checked.", metavar="FILE", parser=o.path),
     ] = None,
-    audio: Annotated[str, o.OPTIONS["audio"]] = "copy",
+    audio: Annotated[Literal["copy", "aac", "none"], o.OPTIONS["audio"]] = "copy",
     min_psnr: Annotated[
         float,
         o.option(
-            None, "Luma that a lossy codec changed by more than this is another picture, in dB.", metavar="DB", min=0
+            None,
+            "PSNR of the luma, below which a frame of a lossy codec counts as another picture.",
+            metavar="DB",
+            min=0,
         ),
     ] = 25.0,
     progress: o.Form = "auto",
@@ -41,7 +44,7 @@ def verify(
     """Check that nothing but the color of a film has changed. Exit code 1 if something has.
 
     Compares the number of frames, their timestamps and their luma, the packets of sound, subtitles and attachments,
-    size, pixel aspect, rotation, color tags, chapters and metadata.
+    size, pixel aspect, rotation, color tags, chapters and metadata. Give --audio as to the command that wrote NEW.
 
     Example:  [bold]colormnet verify old.mp4 out.mkv[/bold]
     """

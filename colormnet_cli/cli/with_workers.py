@@ -32,7 +32,7 @@ def check_for_workers(job: Job, workers: Workers | None) -> None:
     """Check, before anything is loaded, that a film has shots to deal."""
     if workers is not None and not job.prepares_plan and job.colors.plan is None:
         raise UsageError(
-            f"{job.source} is colored as one shot, which cannot be dealt to several workers: find its shots with "
+            f"{job.source} is colored as one shot, which cannot be divided between workers: find its shots with "
             "`colormnet shots`, color their pictures, and give --plan"
         )
 

@@ -23,7 +23,7 @@ _MOST = 2.0  # the better match counts at most so many times as much
 class PassMixing:
     """Shares of the passes in a frame's color.
 
-    Between two exemplars of a shot the share passes over evenly. Where the frames show more of one of them, that one
+    Between two exemplars of a shot the shares change evenly. Where the frames show more of one of them, that one
     counts more, at most twice as much.
     """
 

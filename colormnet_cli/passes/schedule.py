@@ -204,7 +204,7 @@ class Schedule:
 
 
 def _pass_shares(passes: Sequence[Pass], frame: int) -> list[tuple[Pass, float]]:
-    """Between two exemplars, the color passes over evenly from that of the first to that of the second."""
+    """Between two exemplars, the color changes evenly from that of the first to that of the second."""
     covering = [one for one in passes if one.covers(frame)]
     if len(covering) == 1:
         return [(covering[0], 1.0)]

@@ -11,7 +11,7 @@ from .schedule import ScheduledShot
 
 __all__ = ["OVERLAP", "cut_into_windows"]
 
-OVERLAP = 24  # frames that two windows share: color passes over from one to the other
+OVERLAP = 24  # frames that two windows share, in which their colors are cross-faded
 
 
 def cut_into_windows(shots: Sequence[ScheduledShot], longest: int) -> list[ScheduledShot]:

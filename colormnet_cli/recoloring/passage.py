@@ -12,7 +12,7 @@ from ..video.pixel_formats import Plane
 
 __all__ = ["FADE", "Passage", "mixed", "plan_passage"]
 
-FADE = 12  # frames over which old color passes over to new color, unless there is a cut
+FADE = 12  # frames over which old and new color are cross-faded, unless there is a cut
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Passage:
 def plan_passage(table: PacketTable, first: int, last: int, cuts: Collection[int]) -> Passage:
     """A passage with new color in the frames [first, last).
 
-    The color passes over outside of them, as far as the frames there are encoded again, else within them. Where there
-    is a cut within the reach of that, the new color begins or ends with the shot.
+    Old and new color are cross-faded outside of them, as far as the frames there are encoded again, else within them.
+    Where there is a cut within the cross-fade, the new color begins or ends with the shot.
 
     Args:
         cuts: frames with which shots begin, as far as they are known; the film's ends are added.

@@ -39,12 +39,12 @@ def check_dealable(plan: FilmPlan) -> None:
     """
     if plan.shots is None:
         raise UsageError(
-            f"{plan.info.path} is colored as one shot, which cannot be dealt to several workers: find its shots with "
+            f"{plan.info.path} is colored as one shot, which cannot be divided between workers: find its shots with "
             "`colormnet shots`, color their pictures, and give the plan (`plan`)."
         )
     if len(_tasks(plan, plan.schedule)) == 1:
         raise UsageError(
-            f"{plan.info.path} has one shot, which cannot be dealt to several workers: leave them out, or cut the shot "
+            f"{plan.info.path} has one shot, which cannot be divided between workers: use one device, or cut the shot "
             "into windows, which changes its colors (`split_long`)."
         )
 

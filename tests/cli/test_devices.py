@@ -92,7 +92,7 @@ def test_wrong_usage_of_devices(command: Any) -> None:  # noqa: F811
     for arguments, expected in {
         ("--devices", "gpu"): "'gpu' is unknown: give such as cuda:0,cuda:1, or cpu:4",
         ("--devices", "cpu:2", "--device", "cpu"): "--device and --devices contradict each other",
-        ("--devices", "cpu:2"): "cannot be dealt to several workers",
+        ("--devices", "cpu:2"): "cannot be divided between workers",
         ("--devices", "cpu:2", "--ray"): "Give the devices of this machine (--devices) or a Ray cluster (--ray)",
         ("--ray", "two.mp4"): "'two.mp4' is no address: give auto, local or HOST:PORT",
         ("--split-long", "30"): "--split-long cuts shots of a plan",

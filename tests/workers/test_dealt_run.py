@@ -266,9 +266,9 @@ def test_what_cannot_be_dealt_is_said(film: Any, studio: Any) -> None:
     two = Workers(devices=("cpu", "cpu"))
     picture = str(film.plan / "colored/0001.png")
     alone = plan_video(film.film, [picture], film.folder / "x.mp4")
-    with pytest.raises(UsageError, match="is colored as one shot, which cannot be dealt to several workers: find"):
+    with pytest.raises(UsageError, match="is colored as one shot, which cannot be divided between workers: find"):
         colorize_with_workers(alone, film.model, film.weights, two)
-    with pytest.raises(UsageError, match=r"has one shot, which cannot be dealt .* \(`split_long`\)"):
+    with pytest.raises(UsageError, match=r"has one shot, which cannot be divided .* \(`split_long`\)"):
         colorize_with_workers(studio((20,)).planned("x.mp4"), film.model, film.weights, two)
     with pytest.raises(UsageError, match="several kinds"):
         Workers(devices=("cpu", "cuda:0"))
