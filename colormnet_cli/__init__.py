@@ -14,7 +14,8 @@ A frame's way through the program, in the order in which to read it:
   frame, what the memory (MFP) and the last remembered frame (LA) say of it, decoding, remembering.
   `inference/film_state.py` holds what belongs to one film, `networks/colormnet/` the network.
 
-Beside it: `film/pictures_run.py` (folders instead of films), `media` (reference images), `weights` (models by name),
+Beside it: `film/pictures_run.py` (folders instead of films), `film/grading/` (saved color, flicker), `recoloring` (a
+passage of a finished film again), `workers` (several devices), `media` (reference images), `weights` (models by name),
 `train`, `evaluation` and `metrics`, `bench`; `networks/` has a folder for every network; only `cli` knows the terminal.
 """
 
