@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def read_notes(folder: Path, segments: int) -> Iterator[SegmentNotes]:
         try:
             with np.load(notes_path(folder, segment), allow_pickle=False) as file:
                 notes = SegmentNotes(**dict(file))
-        except (OSError, ValueError, TypeError, EOFError):
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile):
             before = None
             continue
         if before is not None and before.numbers[-1] + 1 == notes.numbers[0]:

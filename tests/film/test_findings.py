@@ -20,7 +20,7 @@ from colormnet_cli.errors import Interrupted
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.film.findings import MOST, Finding, find
-from colormnet_cli.film.frame_notes import FrameNotes, SegmentNotes, read_notes
+from colormnet_cli.film.frame_notes import FrameNotes, SegmentNotes, notes_path, read_notes
 from colormnet_cli.film.segment_table import SegmentTable
 from colormnet_cli.passes.schedule import ScheduledShot, Unit
 from support.shot_films import Age, Part, aged, camera_scene, join, write_film
@@ -140,6 +140,18 @@ def test_the_list_is_bounded_and_keeps_the_worst() -> None:
     assert (len(findings.found), findings.left_out, findings.frames) == (MOST, 4 * MOST, 100 * MOST)
     assert findings.found[0].first == 20 * 4 * MOST + 10
     assert all(one.first < other.first for one, other in pairwise(findings.found))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-200], lambda data: data.replace(b"NUMPY", b"NUMPX"), lambda _: b""]
+)
+def test_damaged_notes_are_left_out(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A film that is colored would end in a traceback, for a list of where to look."""
+    clip = [torch.full((1, 8, 8), 50.0)] * 16, [torch.zeros(2, 8, 8)] * 16, 20.0
+    assert len(noted(tmp_path, clip)) == 2
+    path = notes_path(tmp_path, 0)
+    path.write_bytes(damage(path.read_bytes()))
+    assert [notes.numbers[0] for notes in read_notes(tmp_path, 2)] == [8]
 
 
 def test_batches_give_the_same_notes(tmp_path: Path) -> None:
