@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -28,6 +29,7 @@ from .frame_source import Place
 __all__ = ["ShotCache", "UnitEnd", "passes_identity", "unit_keys"]
 
 _IMAGE_BYTES = 2**28  # a larger reference is a film, identified without reading all of it
+_OURS = re.compile(r"\.?[0-9a-f]{40}(-[0-9a-f]+)?(\.part|\.colormnet-part)?")  # folders of units and of runs over them
 
 
 @dataclass(frozen=True)
@@ -92,26 +94,28 @@ class ShotCache:
         """
         target, part = self.folder / key, self.folder / f".{key}-{uuid.uuid4().hex[:8]}.part"
         if target.exists():
-            return
+            if self.find(key, len(numbers)) is not None:
+                return
+            self.drop(key)  # it is damaged
         part.mkdir(parents=True)
-        for i, number in enumerate(numbers):
-            _link(segment_path(source, number), segment_path(part, i))
-            _link_if_there(notes_path(source, number), notes_path(part, i))
-        write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
-        sync_folder(part)
         try:
+            for i, number in enumerate(numbers):
+                _link(segment_path(source, number), segment_path(part, i))
+                _link_if_there(notes_path(source, number), notes_path(part, i))
+            write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
+            sync_folder(part)
             os.replace(part, target)
         except OSError:
             shutil.rmtree(part, ignore_errors=True)
-            if not target.exists():
+            if not target.exists():  # by another process
                 raise
         sync_folder(self.folder)
 
     def prune(self, keys: Collection[str]) -> None:
-        """Delete all but these units."""
+        """Delete all but these units, and what unfinished runs over others have left."""
         with suppress(OSError):
             for folder in self.folder.iterdir():
-                if folder.name not in keys:
+                if _OURS.fullmatch(folder.name) and folder.name not in keys:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
