@@ -35,6 +35,10 @@ class Dealer:
         """Whether every task is."""
         return not self._left
 
+    def is_finished(self, task: Task) -> bool:
+        """Whether a task is: it may be by another worker than the one that had it last."""
+        return task.number not in self._left
+
     def add(self, number: int) -> None:
         """A task can be begun."""
         heapq.heappush(self._heap, (-self._tasks[number].frames, number))
@@ -61,7 +65,7 @@ class Dealer:
         Raises:
             LostError: it was the last attempt.
         """
-        if task.number not in self._left:
+        if self.is_finished(task):
             return
         reasons = self._lost.setdefault(task.number, [])
         reasons.append(reason)

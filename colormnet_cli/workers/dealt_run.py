@@ -21,7 +21,7 @@ from ..passes.schedule import Schedule
 from .dealer import Dealer
 from .places import PlaceFinder
 from .tasks import Task, due_tasks, tasks_of
-from .team import Done, Failed, Lost, Progressed, Team, TeamMaker
+from .team import Done, Failed, GivenUp, Lost, Progressed, Team, TeamMaker
 from .unit_run import Order
 from .unit_worker import Setup
 
@@ -168,7 +168,10 @@ class _Dealt(FilmRun):
                 self._done[event.order.task.number] = event.order.task.end - event.order.task.begin
             elif isinstance(event, Progressed):
                 self._done[event.order.task.number] = event.frames
-            elif isinstance(event, Lost):
+            elif isinstance(event, GivenUp):
+                self.meter.workers = team.size
+                self.warn(f"A worker could not be started ({event.reason}): the film is colored without it.")
+            elif isinstance(event, Lost) and not dealer.is_finished(event.order.task):
                 self._done[event.order.task.number] = 0
                 dealer.lost(event.order.task, event.reason)
                 self.warn(f"A worker ended ({event.reason}): another one colors {event.order.task.name}.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DeviceError
 from .process_worker import PATIENCE, work
-from .team import Done, Event, Failed, Lost, Progressed
+from .team import Done, Event, Failed, GivenUp, Lost, Progressed
 from .unit_run import Order
 from .unit_worker import Setup
 
@@ -38,6 +38,12 @@ class _Member:
         self.process.start()
         other.close()
         self.is_ready = False
+        self.reason = ""  # why it ends, where it says so
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it waits for an order."""
+        return self.is_ready and self.order is None
 
     def messages(self) -> list[tuple[str, Any]]:
         """What it has sent."""
@@ -48,7 +54,9 @@ class _Member:
         return found
 
     def ending(self) -> str:
-        """How its process ended."""
+        """Why or how its process ended."""
+        if self.reason:
+            return self.reason
         code = self.process.exitcode or 0
         if code >= 0:
             return f"exit code {code}"
@@ -92,10 +100,10 @@ class ProcessTeam:
 
     @property
     def idle(self) -> int:
-        return sum(member.is_ready and member.order is None for member in self._members)
+        return sum(member.is_free for member in self._members)
 
     def give(self, order: Order) -> None:
-        member = next(member for member in self._members if member.is_ready and member.order is None)
+        member = next(member for member in self._members if member.is_free)
         member.order = order
         with suppress(OSError):  # it has ended: `poll` will say so
             member.pipe.send(order)
@@ -106,26 +114,25 @@ class ProcessTeam:
         events: list[Event] = []
         for member in list(self._members):
             ended = not member.process.is_alive()  # before what it sent is read: nothing comes later
-            reason = ""
             for kind, content in member.messages():
                 if kind == "ready":
                     member.is_ready = True
                 elif kind == "failed":
                     events.append(Failed(content))
                 elif kind == "lost":
-                    reason = content
+                    member.reason = content
                 elif member.order is not None and kind == "progress":
                     events.append(Progressed(member.order, content))
                 elif member.order is not None:
                     events.append(Done(member.order, content))
                     member.order, member.failures = None, 0
             if ended:
-                events += self._replace(member, reason or member.ending())
+                events += self._replace(member)
         return events
 
-    def _replace(self, member: _Member, reason: str) -> list[Event]:
+    def _replace(self, member: _Member) -> list[Event]:
         """Start another process where one has ended."""
-        order, member.order = member.order, None
+        order, member.order, reason = member.order, None, member.ending()
         member.failures += not member.is_ready
         member.pipe.close()
         member.process.join()
@@ -135,6 +142,8 @@ class ProcessTeam:
             self._members.remove(member)
             self._reasons[member.device] = reason
         events: list[Event] = [] if order is None else [Lost(order, reason)]
+        if self._members and member not in self._members:
+            events.append(GivenUp(f"{member.device}: {reason}"))
         if not self._members:
             which = ", ".join(f"{device}: {why}" for device, why in self._reasons.items())
             events.append(Failed(DeviceError(f"No worker could be started ({which}): free memory, or give fewer.")))

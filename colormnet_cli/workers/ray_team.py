@@ -21,7 +21,7 @@ from ..errors import DeviceError, InstallationError, WorkerError
 from ..files import file_identity
 from .process_worker import PATIENCE
 from .ray_worker import SHARED, RayWorker, Token
-from .team import Done, Event, Failed, Lost, Progressed
+from .team import Done, Event, Failed, GivenUp, Lost, Progressed
 from .unit_run import Order
 from .unit_worker import Setup
 
@@ -73,7 +73,7 @@ class RayCluster:
             try:
                 ray.init(None if address == "auto" else address, log_to_driver=False, logging_level="ERROR")
             except Exception as error:  # Ray has no single class for them
-                reason = str(error).strip().splitlines()[0][:200]
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
                 raise DeviceError(
                     f"No Ray cluster answers ({address}: {reason}): start one with `ray start --head`, and name it."
                 ) from error
@@ -109,6 +109,11 @@ class _Member:
         self.order: Order | None = None
         self.calls: dict[str, Any] = {}  # references to answers, by what was asked
         self.asked = self.heard = time.monotonic()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it waits for an order; not while it is still at one that was believed lost."""
+        return self.is_ready and self.order is None and "color" not in self.calls
 
     def ask(self, what: str, *arguments: Any, retries: int = 2) -> None:
         self.calls[what] = getattr(self.actor, what).options(max_task_retries=retries).remote(*arguments)
@@ -167,10 +172,10 @@ class RayTeam:
 
     @property
     def idle(self) -> int:
-        return sum(member.is_ready and member.order is None for member in self._members)
+        return sum(member.is_free for member in self._members)
 
     def give(self, order: Order) -> None:
-        member = next(member for member in self._members if member.is_ready and member.order is None)
+        member = next(member for member in self._members if member.is_free)
         member.order, member.heard = order, time.monotonic()
         member.ask("color", order, retries=0)
 
@@ -189,8 +194,8 @@ class RayTeam:
             try:
                 answer = self._ray.get(ref)
             except Exception as error:  # of Ray: the actor, its node or the connection is lost
-                detail = f": {str(error).strip().splitlines()[-1][:200]}" if what == "ready" else ""
-                events += self._lost(member, what, type(error).__name__ + detail)
+                detail = str(error).strip() if what == "ready" else ""  # its last line says what is wrong
+                events += self._lost(member, what, ": ".join([type(error).__name__, *detail.splitlines()[-1:]])[:250])
                 continue
             member.heard = time.monotonic()
             events += getattr(self, f"_{what}")(member, answer)
@@ -225,13 +230,15 @@ class RayTeam:
             return []
         self._reason = reason
         order, member.order = member.order, None
+        events: list[Event] = [] if order is None else [Lost(order, reason)]
         member.failures += what == "ready"
         member.is_ready = False
         if member.failures < _STARTS:
             member.ask("ready")
         else:
             self._members.remove(member)
-        return [] if order is None else [Lost(order, reason)]
+            events.append(GivenUp(reason))
+        return events
 
     def _silent(self) -> list[Event]:
         """Workers that have not answered for long, and a cluster without any."""

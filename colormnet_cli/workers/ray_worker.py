@@ -53,7 +53,9 @@ class Token:
         return right
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """And the answers that nobody has read: a worker that is started again answers again."""
+        for path in (self.path, *self.path.parent.glob(f"{self.path.name}-*")):
+            path.unlink(missing_ok=True)
 
     def _answer(self, worker: str) -> Path:
         return self.path.with_name(f"{self.path.name}-{worker}")

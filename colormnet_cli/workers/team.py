@@ -11,7 +11,7 @@ from ..errors import ColormnetError
 from .unit_run import Order
 from .unit_worker import Outcome, Setup
 
-__all__ = ["Done", "Event", "Failed", "Lost", "Progressed", "Team", "TeamMaker"]
+__all__ = ["Done", "Event", "Failed", "GivenUp", "Lost", "Progressed", "Team", "TeamMaker"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,20 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class GivenUp:
+    """A worker that has ended several times before it was ready is not started again; others go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """An error that another worker would have as well."""
 
     error: ColormnetError
 
 
-Event = Progressed | Done | Lost | Failed
+Event = Progressed | Done | Lost | GivenUp | Failed
 
 
 class Team(AbstractContextManager["Team"], Protocol):

@@ -15,7 +15,7 @@ from colormnet_cli.video import reader
 from colormnet_cli.workers import dealt_run, front, places
 from colormnet_cli.workers.choice import Workers, parse_devices
 from colormnet_cli.workers.front import colorize_with_workers
-from colormnet_cli.workers.team import Done, Event, Failed, Lost
+from colormnet_cli.workers.team import Done, Event, Failed, GivenUp, Lost
 from colormnet_cli.workers.unit_run import Order
 from colormnet_cli.workers.unit_worker import Outcome, Setup, UnitWorker
 from support.networks import make_small_ddcolor
@@ -252,12 +252,15 @@ def test_a_lost_worker_is_reported(film: Any) -> None:
         def poll(self, seconds: float) -> list[Event]:
             if len(self.orders) == 1 and self.due is not None:
                 order, self.due = self.due, None
-                return [Lost(order, "SIGKILL")]
-            return super().poll(seconds)
+                return [Lost(order, "SIGKILL"), GivenUp("cuda:1: SIGKILL")]
+            order = self.due
+            return [*super().poll(seconds), *([] if order is None else [Lost(order, "no answer")])]  # that of another
 
     film.forget()
     receipt, _ = color(film, Losing)
     assert any("A worker ended (SIGKILL): another one colors Shot" in warning for warning in receipt.warnings)
+    assert "A worker could not be started (cuda:1: SIGKILL): the film is colored without it." in receipt.warnings
+    assert not any("no answer" in warning for warning in receipt.warnings)  # about shots that are finished
     assert film.result("dealt.mp4") == film.expected
 
 

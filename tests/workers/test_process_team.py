@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,8 @@ from colormnet_cli.workers import process_team
 from colormnet_cli.workers.choice import Workers
 from colormnet_cli.workers.front import colorize_with_workers
 from colormnet_cli.workers.process_team import ProcessTeam
+from colormnet_cli.workers.team import Event, GivenUp, Lost
+from support import ending_worker
 
 LENGTHS, SPANS = (9, 200, 290, 12, 30), {1: 4, 4: 6}  # more than 500 frames: workers seek
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
@@ -83,6 +85,39 @@ def test_a_shot_that_ends_every_worker_is_named(film: Any, monkeypatch: pytest.M
         color(film, workers=1)
     killer.left = 0
     assert not (film.folder / "two.mp4.colormnet-part").exists()
+
+
+@pytest.fixture
+def ending_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_team, "work", ending_worker.work)
+    monkeypatch.setattr(process_team, "_STARTS", 1)
+
+
+def events_of(team: ProcessTeam) -> list[Event]:
+    """The next ones."""
+    end = time.monotonic() + 60
+    while not (events := team.poll(0.5)):
+        assert time.monotonic() < end
+    return events
+
+
+@pytest.mark.usefixtures("ending_workers")
+def test_what_a_worker_says_before_it_ends_is_reported() -> None:
+    """Of a card whose memory is full, a warning would say "exit code 0"."""
+    order: Any = "an order"
+    with ProcessTeam(["cpu"], cast("Any", None)) as team:
+        while not team.idle:
+            team.poll(0.5)
+        team.give(order)
+        assert events_of(team) == [Lost(order, ending_worker.REASON)]
+
+
+@pytest.mark.usefixtures("ending_workers")
+def test_a_device_that_is_given_up_is_reported() -> None:
+    """A film would take twice the time, and nobody know that one of two cards did nothing."""
+    with ProcessTeam(["cpu", "missing"], cast("Any", None)) as team:
+        assert events_of(team) == [GivenUp("missing: exit code 3")]
+        assert team.size == 1
 
 
 def test_workers_that_cannot_start_end_the_run(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,8 +106,18 @@ def test_storage_that_is_not_shared_is_noticed(tmp_path: Path) -> None:
     assert token.answer("0") == b"the run's setup"
     assert token.is_answered("0")
     assert not token.is_answered("0")
+    token.answer("1")
     token.remove()
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_worker_that_is_still_at_a_lost_order_gets_no_other() -> None:
+    """It would not answer while the second one waits for the first, and count as lost until no attempt is left."""
+    member = ray_team._Member("0", None)
+    member.is_ready = True
+    assert member.is_free
+    member.calls["color"] = "the answer to the lost order"
+    assert not member.is_free
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
