@@ -37,7 +37,7 @@ class Job:
 
     @property
     def outputs(self) -> set[Path | None]:
-        """What is written."""
+        """The files that are written."""
         color = getattr(self.settings, "chroma_out", None)
         return {self.output, *([Path(color)] if color is not None else [])}
 
@@ -118,7 +118,7 @@ def output_path(film: Path, output: Path | None, *, archive: bool, several: bool
 
 
 def output_of(film: Path, output: Path | None, settings: ColorizeSettings, *, several: bool) -> Path:
-    """The same by the settings: without an output, but with a file for the color, that file alone is written."""
+    """The output by the settings: without a path, but with a file for the color, that file alone is written."""
     if output is None and settings.chroma_out is not None:
         return Path(settings.chroma_out)
     path = output_path(film, output, archive=settings.archive, several=several)

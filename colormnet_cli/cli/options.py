@@ -101,7 +101,7 @@ def _devices(text: str) -> str:
     try:
         parse_devices(text)
     except UsageError as error:
-        raise typer.BadParameter(f"{text!r} is unknown: give such as cuda:0,cuda:1, or cpu:4") from error
+        raise typer.BadParameter(f"{text!r} is unknown: give names such as cuda:0,cuda:1, or cpu:4") from error
     return text
 
 

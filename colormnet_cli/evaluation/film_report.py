@@ -1,4 +1,4 @@
-"""Where to look in a colored film, as one HTML page with pictures."""
+"""The findings of a colored film as one HTML page with pictures."""
 
 from __future__ import annotations
 

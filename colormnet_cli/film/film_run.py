@@ -75,7 +75,7 @@ class FilmRun(Run):
 
     @property
     def units(self) -> Sequence[Unit]:
-        """Those through which the run goes."""
+        """The units that the run colors, in order."""
         return self.schedule.units
 
     @cached_property

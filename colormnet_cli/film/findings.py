@@ -17,7 +17,7 @@ __all__ = ["Finding", "Findings", "find"]
 
 Kind = Literal["sudden change", "pale", "unlike"]
 
-# Limits were set on generated clips with known faults and without; see docs/whole-films.md
+# Limits were set on synthetic clips with known faults and without; see docs/whole-films.md
 SUDDEN = 9.0  # Lab units from one frame to the next, see `color_change`
 _USUAL = 2.0  # the change must be so many times the median of those before: things that move change color all the time
 _BEFORE = 8  # frames before
@@ -59,7 +59,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """Of a film."""
+    """The findings of a film."""
 
     found: tuple[Finding, ...]  # in the film's order
     left_out: int  # of more than MOST of one kind

@@ -43,7 +43,7 @@ def exemplars_identity(schedule: Schedule) -> list[Any]:
 
 
 def masks_identity(schedule: Schedule) -> list[str | None]:
-    """Of the mask of each shot, the content."""
+    """A hash of the content of each shot's mask; None for shots without one."""
     return [None if shot.mask is None else file_sha256(shot.mask) for shot in schedule.shots]
 
 

@@ -34,7 +34,7 @@ def notes_path(folder: Path, segment: int) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class SegmentNotes:
-    """Of the frames of a segment; values are nan where they are not known."""
+    """The notes of a segment's frames; values are nan where they are not known."""
 
     numbers: NDArray[np.float64]
     seconds: NDArray[np.float64]  # since the film's first frame
@@ -84,7 +84,7 @@ def color_change(before: NDArray[np.float32], now: NDArray[np.float32]) -> float
 
 
 def mean_chroma(exemplar: Exemplar) -> float:
-    """Of an exemplar, where it is opaque."""
+    """Mean Lab chroma of an exemplar, where it is opaque."""
     chroma = exemplar.lab[1:].norm(dim=0)
     return float(chroma.mean() if exemplar.shown is None else chroma.sum() / exemplar.shown.sum())
 
@@ -133,7 +133,7 @@ class FrameNotes:
         self._coming[numbers[0]] = _Batch(seconds, _blocks(working, ab), expected, match)
 
     def note(self, numbers: Sequence[int]) -> None:
-        """These frames, which were handed in together, have come from the device."""
+        """Note frames that were handed in together, once they have been copied from the device."""
         batch, segment = self._coming.pop(numbers[0]), self.segments.number(numbers[0])
         rows = self._open.setdefault(segment, [])
         for i, (number, time, blocks) in enumerate(zip(numbers, batch.seconds, batch.blocks.numpy(), strict=True)):

@@ -148,12 +148,12 @@ class FilmPlan:
 
 
 def source_format(info: VideoInfo) -> PlaneFormat:
-    """Of a film's luma."""
+    """The format of a film's planes."""
     return PlaneFormat(info.layout.bits, info.full_range, info.matrix, info.layout.subsampling)  # type: ignore[arg-type]
 
 
 def output_format(spec: EncoderSpec) -> PlaneFormat:
-    """Of what an encoder gets."""
+    """The format of the planes that an encoder gets."""
     return PlaneFormat(spec.bits, spec.full_range, spec.matrix, spec.subsampling, chroma_siting(spec))  # type: ignore[arg-type]
 
 
@@ -290,7 +290,7 @@ def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
 
 
 def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], settings: ColorizeSettings) -> None:
-    """What `chroma_out` and `steady` need."""
+    """Check what `chroma_out` and `steady` need."""
     if settings.steady:
         from .grading.steadier import check_side  # imports PyTorch
 
@@ -299,7 +299,9 @@ def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], set
         path = Path(settings.chroma_out)
         check_output(path, inputs, overwrite=True)  # what is there may be these very colors
         if settings.steady and path == output:
-            raise UsageError("Colors alone (`chroma_out`) are not made steady: do that when they are put on the film.")
+            raise UsageError(
+                "Flicker is not removed from colors alone (`chroma_out`): remove it when they are put on the film."
+            )
 
 
 def _frame_at(moment: Timecode, info: VideoInfo) -> int:

@@ -13,7 +13,7 @@ MIN_CORRELATION = 0.7  # of the lightness of two films that are the same one
 
 
 def correlation(one: NDArray[Any], other: NDArray[Any], clear: float = 1.0) -> float | None:
-    """Of two pictures of one size, by every seventh pixel; None where the contrast of one of them is too low.
+    """Correlation of two pictures of one size, from every seventh pixel; None where the contrast of one is too low.
 
     clear: the least standard deviation, in the unit of the pictures.
     """

@@ -88,7 +88,7 @@ class FinishedUnits:
         return finished
 
     def places(self) -> dict[int, UnitEnd]:
-        """Where the units end that are there, by their first frames."""
+        """Where finished units end, by their first frames."""
         found = {}
         for unit, key in zip(self._segments.units, self._keys, strict=True):
             count = len(self._segments.of(unit))
@@ -104,7 +104,7 @@ class FinishedUnits:
                 self._cache.drop(key)
 
     def keys(self) -> dict[int, str]:
-        """Of the units, by their first frames."""
+        """The keys of the units, by their first frames."""
         return {unit.begin: key for unit, key in zip(self._segments.units, self._keys, strict=True)}
 
     def note(self, unit: Unit, end: UnitEnd) -> None:

@@ -14,7 +14,7 @@ __all__ = ["stream_window"]
 
 
 def stream_window(info: VideoInfo, settings: RangeSettings, folder: Path, segments: int) -> TimeRange:
-    """By the timestamps of the colored frames, in the segments of a folder; with a `start` the output begins at 0."""
+    """The times that the colored frames cover, by the segments of a folder; with a `start` the output begins at 0."""
     begin = end = None
     start, *ends = settings.timecodes
     if start is not None:

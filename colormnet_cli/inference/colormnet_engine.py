@@ -120,7 +120,7 @@ class ColorMNetEngine(Engine):
         return self.model.key(self.model.features(self._padded(L, _GRAY)).f16)
 
     def likeness(self, one: Key, other: Key) -> float:
-        """By S of each element of `one` with the most similar one of `other`: see `memory.match`."""
+        """Mean match of the elements of `one` with those of `other`: see `memory.match`."""
         return float(match(queries(one), elements(other)).mean())
 
     def exemplar_match(self) -> Tensor:

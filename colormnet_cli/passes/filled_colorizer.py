@@ -84,7 +84,7 @@ def filled_share(own: Tensor, automatic: Tensor, L: Tensor, places: tuple[float,
 
 
 def _step(x: Tensor, low: float, high: float) -> Tensor:
-    """From 0 at `low` to 1 at `high`, without a bend."""
+    """Smoothstep: from 0 at `low` to 1 at `high`."""
     x = ((x - low) / (high - low)).clamp(0, 1)
     return x * x * (3 - 2 * x)
 
@@ -98,7 +98,7 @@ def _along_edges(x: Tensor, L: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Over windows, the border repeated; rows and columns one after the other, which takes less time."""
+    """Mean over windows, the border repeated; rows and columns one after the other, which takes less time."""
     h, w = (min(_RADIUS, side - 1) for side in x.shape[-2:])
     x = F.avg_pool2d(F.pad(x, (w, w, 0, 0), mode="replicate"), (1, 2 * w + 1), stride=1)
     return F.avg_pool2d(F.pad(x, (0, 0, h, h), mode="replicate"), (2 * h + 1, 1), stride=1)

@@ -75,7 +75,7 @@ class FilmColorizer:
         return self.full_size(working, ab, Ls, numbers)
 
     def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
-        """What `working_steps` gave, at full size, protected parts neutral: [2, H, W] each."""
+        """The result of `working_steps` at full size, protected parts neutral: [2, H, W] each."""
         return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
 
     def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class FilmColorizer:
         return next((self._begun(one) for one, _ in self.schedule.at(frame) if not one.backward), None)
 
     def _color(self, one: Pass, working: Tensor, first: Tensor, numbers: Sequence[int]) -> Tensor:
-        """What `colors` gives, by one pass."""
+        """The result of `colors` by one pass."""
         if not one.backward:
             return self._steps(self._begun(one))(working, first)
         stored = self._stored.get(one)

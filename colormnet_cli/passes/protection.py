@@ -47,7 +47,7 @@ class Protection:
         return self.orientation.stored(total)
 
     def weight(self, shot: ScheduledShot, like: Tensor) -> float | Tensor:
-        """By which the color of a shot counts in a dissolve, besides its share: [1, h, w] at the size of `like`."""
+        """Weight of a shot's color in a dissolve, besides its share: [1, h, w] at the size of `like`."""
         kept = self._of(shot)
         if kept is None:
             return 1.0

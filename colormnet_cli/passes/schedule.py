@@ -43,7 +43,7 @@ class ScheduledShot:
 
     @property
     def key(self) -> tuple[int, int]:
-        """By which it is told from all others."""
+        """What identifies the shot: its number and its window."""
         return self.number, self.window
 
     @property
@@ -159,7 +159,7 @@ class Schedule:
 
     @cached_property
     def _by_shot(self) -> dict[tuple[int, int], list[Pass]]:
-        """By the shot's key."""
+        """The passes of each shot, by its key."""
         return {key: list(passes) for key, passes in groupby(self.passes, lambda one: one.shot.key)}
 
     def _passes(self, shot: ScheduledShot) -> Iterator[Pass]:

@@ -97,7 +97,7 @@ def bare_shots(plan: Plan) -> list[ScheduledShot]:
 
 
 def with_mask(shots: Sequence[ScheduledShot], mask: str | Path | None) -> list[ScheduledShot]:
-    """The same shots, those without a mask of their own with this one."""
+    """The same shots; those without a mask of their own get this one."""
     return [replace(shot, mask=shot.mask or (None if mask is None else str(mask))) for shot in shots]
 
 
@@ -191,5 +191,5 @@ def shot_numbers(text: str, known: Sequence[int]) -> tuple[int, ...]:
     if unknown := sorted(numbers - set(known)):
         raise UsageError(f"`only_shots` names {listed(unknown)}, which the plan does not have: see its shots.csv.")
     if not numbers:
-        raise UsageError(f"`only_shots` is {text!r}, which names no shot: give such as 7,9-12.")
+        raise UsageError(f"`only_shots` is {text!r}, which names no shot: give numbers such as 7,9-12.")
     return tuple(sorted(numbers))

@@ -27,7 +27,7 @@ class Passage:
     falling: int  # the last so many frames up to `last` are mixed
 
     def share(self, frame: int) -> float:
-        """Of the new color, 0 to 1."""
+        """The share of the new color, 0 to 1."""
         if not self.first <= frame < self.last:
             return 0.0
         rise = (frame - self.first + 1) / (self.rising + 1)

@@ -54,7 +54,7 @@ class GrayFrames:
             raise self._missing(begin + count)
 
     def _from(self, begin: int) -> Iterator[Frame]:
-        """By seeking, or by counting the frames from the start where they do not come when they should."""
+        """The frames from `begin` on: by seeking, or from the start where seeking finds other timestamps."""
         start = self._time(begin) - 1 / self.info.rate / 2
         if not any(self.part) and start > 0:
             found = Reader(self.info, Timecode(seconds=start)).frames()
@@ -73,7 +73,7 @@ class GrayFrames:
             yield replace(frame, number=number)
 
     def _time(self, number: int) -> Fraction:
-        """Of a frame of the colored film, since its first one."""
+        """The time of a frame of the colored film, since its first one."""
         return (self.table.frames[number] - self.table.frames[0]) * self.colored.time_base
 
     def _comes(self, frame: Frame, number: int) -> bool:

@@ -26,7 +26,7 @@ _TAKEN_OVER = ("size", "vividness", "protect", "start", "end", "duration")  # wh
 
 @dataclass(frozen=True)
 class PastRun:
-    """Of a colored film."""
+    """How a colored film was made."""
 
     receipt: Mapping[str, Any] | None
     receipt_path: Path | None
@@ -93,7 +93,7 @@ def _receipt(film: Path, given: str | Path | None) -> tuple[Path | None, Mapping
 
 
 def _settings(film: VideoInfo, receipt: Mapping[str, Any] | None, given: ColorizeSettings) -> ColorizeSettings:
-    """With what was set for the film."""
+    """The settings that were given, else those of the film."""
     default = ColorizeSettings()
     changes: dict[str, Any] = {}
     past = {} if receipt is None else receipt["settings"]
@@ -114,7 +114,7 @@ def _codec(film: VideoInfo) -> str:
 
 
 def _planar(pix_fmt: str) -> str:
-    """Without what only says that it has full range."""
+    """The pixel format without the letter that only says that it has full range."""
     return pix_fmt.replace("yuvj", "yuv")
 
 

@@ -104,7 +104,7 @@ class _Recoloring:
         self.folder = ProgressFolder(self.output.with_name(self.output.name + ".recolor"), {}, resume=False)
 
     def run(self) -> Receipt:
-        """Everything; gives the receipt."""
+        """Color, encode and splice the passage; returns the receipt."""
         path, threads = self.plan.info.path, torch.get_num_threads()
         torch.set_num_threads(self.settings.threads or threads)
         try:
@@ -249,7 +249,7 @@ class _Recoloring:
         return before, source
 
     def _receipt(self, before: FileRecord, source: FileRecord | None) -> Receipt:
-        """That of the film, with this change."""
+        """The receipt of the film, with this change."""
         plan, passage = self.plan, self.passage
         references = tuple(FileRecord.of(split_reference(one)[0]) for one in plan.film.references)
         change: dict[str, Any] = {
@@ -304,7 +304,7 @@ class _Recoloring:
 
 
 def _findings_outside(findings: dict[str, Any] | None, first: int, last: int) -> dict[str, Any] | None:
-    """Without the passages that were worst in frames [first, last), which have other colors now."""
+    """The findings without those whose worst frame is in [first, last), which have other colors now."""
     if findings is None:
         return None
     kept = [one for one in findings["passages"] if not first <= one["worst_frame"] < last]

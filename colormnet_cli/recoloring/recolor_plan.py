@@ -42,7 +42,7 @@ class RecolorPlan:
 
     @property
     def info(self) -> VideoInfo:
-        """Of the colored film."""
+        """The colored film."""
         return self.splice.info
 
     def seconds(self, frame: int) -> float:

@@ -109,7 +109,7 @@ class FlickeringClips(Dataset[Batch]):
 
 
 def _kind(settings: TrainSettings, step: int) -> dict[str, Any]:
-    """How synthetic clips are at a step."""
+    """The settings of synthetic clips at a step."""
     return {
         "frames": settings.at(settings.frames, step), "size": settings.at(settings.crops, step),
         "jump": settings.at(settings.jumps, step), "cut": settings.cut, "vivid": settings.vivid,

@@ -44,7 +44,7 @@ class H264Sets:
 
     @property
     def ids(self) -> set[int]:
-        """Of all sets."""
+        """The ids of all sets."""
         return {_exp_golomb(unit, 4) for unit in self.sps} | {_exp_golomb(unit, 1) for unit in self.pps}
 
 

@@ -40,7 +40,7 @@ def passage_encoder(info: VideoInfo, spec: EncoderSpec) -> tuple[EncoderSpec, by
             if (both := merged_sets(told, made.extradata or b"")) is not None:
                 return other, both
     raise OutputError(
-        f"{info.path} was encoded otherwise than {spec.encoder} would encode a passage of it "
+        f"{info.path} was not encoded as {spec.encoder} would encode a passage of it "
         f"({film.difference(made)}): give the settings of the film (`codec`, `crf`, `preset`, `encoder_options`, "
         "`pix_fmt`), or its receipt (`receipt`)."
     )
@@ -82,7 +82,7 @@ class _Description:
         return self.is_like(other) and same_decoder(self.codec, self.extradata or b"", other.extradata or b"")
 
     def difference(self, other: _Description) -> str:
-        """In words."""
+        """The first difference, in words."""
         for name in ("codec", "tag", "size", "pix_fmt", "profile", "full_range", "matrix"):
             one, two = getattr(self, name), getattr(other, name)
             if one != two:
@@ -106,7 +106,7 @@ def _describe(path: Path) -> _Description:
 
 
 def _trial(info: VideoInfo, spec: EncoderSpec) -> _Description:
-    """Of a gray passage by this encoder."""
+    """What this encoder makes of a gray passage."""
     with TemporaryDirectory(prefix="colormnet-") as folder:
         writer = SegmentWriter(spec, Path(folder))
         try:

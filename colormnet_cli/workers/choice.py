@@ -36,7 +36,7 @@ def parse_devices(text: str) -> tuple[str, ...]:
     for part in text.split(","):
         match = re.fullmatch(r"(cuda):(\d+)|(cpu)(?::([1-9]\d{0,3}))?|(cuda|mps)", part.strip())
         if match is None:
-            raise UsageError(f"`devices` is {text!r}: give such as cuda:0,cuda:1, or cpu:4 for four workers.")
+            raise UsageError(f"`devices` is {text!r}: give names such as cuda:0,cuda:1, or cpu:4 for four workers.")
         devices += ["cpu"] * int(match[4] or 1) if match[3] else [part.strip()]
     return tuple(devices)
 

@@ -15,7 +15,7 @@ ATTEMPTS = 3  # workers that a task is given to before the run ends
 
 
 class Dealer:
-    """What is to be colored, by whom does not matter.
+    """Tasks that are to be colored, by any worker.
 
     Args:
         tasks: all of them.
@@ -71,7 +71,7 @@ class Dealer:
         reasons.append(reason)
         if len(reasons) >= ATTEMPTS:
             raise LostError(
-                f"{task.name} could not be colored: {ATTEMPTS} workers ended over it ({listed(_unique(reasons))}); "
+                f"{task.name} could not be colored: {ATTEMPTS} workers failed at it ({listed(_unique(reasons))}); "
                 "finished shots are kept, and the same command tries it again."
             )
         self.add(task.number)

@@ -158,7 +158,7 @@ class _Dealt(FilmRun):
         return Order(task, keys, places.place(task.start), keys[0] + again, resume)
 
     def _take_in(self, team: Team, dealer: Dealer) -> None:
-        """What the team has to say."""
+        """Handle what the team reports."""
         for event in team.poll(_WAIT):
             if isinstance(event, Failed):
                 raise event.error

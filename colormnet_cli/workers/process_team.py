@@ -61,7 +61,7 @@ class _Member:
         if code >= 0:
             return f"exit code {code}"
         name = signal.Signals(-code).name
-        return f"{name}, as where memory runs out" if name == "SIGKILL" else name
+        return f"{name}, as when memory runs out" if name == "SIGKILL" else name
 
 
 class ProcessTeam:

@@ -88,7 +88,7 @@ class RayCluster:
 
     @staticmethod
     def _of(nodes: list[dict[str, float]], threads: int | None) -> RayCluster:
-        """By what the nodes have: one worker for each GPU; without any, by CPUs."""
+        """The workers that the nodes have room for: one for each GPU; without GPUs, by CPUs."""
         if gpus := sum(int(node.get("GPU", 0)) for node in nodes):
             return RayCluster("cuda", gpus, threads or 1)
         cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]

@@ -35,7 +35,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The task's shots and frames, for messages."""
         shots = f"Shot {self.shots[0]}" if len(self.shots) == 1 else f"The shots {listed(self.shots)}"
         return f"{shots} (frames {self.begin} to {self.end - 1})"
 
@@ -65,7 +65,7 @@ def tasks_of(schedule: Schedule, fill: Schedule | None = None) -> list[Task]:
 
 
 def due_tasks(tasks: Collection[Task], schedule: Schedule, finished: Collection[int]) -> list[Task]:
-    """Those of which a unit is not there. Units are named by their first frames."""
+    """The tasks of which a unit is not finished. Units are named by their first frames."""
     return [task for task in tasks if any(u.begin not in finished for u in schedule.units[task.first : task.stop])]
 
 

@@ -55,7 +55,7 @@ def test_grading_without_the_network(command):
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mp4", 2, "--chroma-out writes FFV1 in Matroska: call it"),
         ("colorize old.mp4 two.mp4 --ref photo.jpg --chroma-out x.mkv", 2, "both would become x.mkv"),
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv -o x.mkv", 2, "cannot be both the film (-o)"),
-        ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv --steady", 2, "Colors alone (--chroma-out) are not made"),
+        ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv --steady", 2, "Flicker is not removed from colors alone"),
         ("colorize old.mp4 --ref photo.jpg --steady --start 1", 2, "The whole film is made steady: leave --start"),
     ],
 )  # fmt: skip

@@ -90,7 +90,7 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path
 def test_wrong_usage_of_devices(command: Any) -> None:  # noqa: F811
     """Minutes would pass until the mistake is found, or it would be taken for something else."""
     for arguments, expected in {
-        ("--devices", "gpu"): "'gpu' is unknown: give such as cuda:0,cuda:1, or cpu:4",
+        ("--devices", "gpu"): "'gpu' is unknown: give names such as cuda:0,cuda:1, or cpu:4",
         ("--devices", "cpu:2", "--device", "cpu"): "--device and --devices contradict each other",
         ("--devices", "cpu:2"): "cannot be divided between workers",
         ("--devices", "cpu:2", "--ray"): "Give the devices of this machine (--devices) or a Ray cluster (--ray)",

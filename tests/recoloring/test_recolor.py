@@ -207,7 +207,7 @@ def test_a_film_of_another_encoder(tmp_path: Path, old: Path, small_model: Any) 
     """Who gives the wrong settings would get a film that breaks in the middle."""
     path = tmp_path / "out.mkv"
     film_of(old, path, {"codec": "hevc", "preset": "ultrafast"}, small_model)
-    with pytest.raises(OutputError, match=r"out\.mkv was encoded otherwise than libx265 .*give the settings"):
+    with pytest.raises(OutputError, match=r"out\.mkv was not encoded as libx265 .*give the settings"):
         plan_recolor(path, old.parent / "red.png", "f20", "f30", source=old)
     with pytest.raises(OutputError, match=r"\(codec hevc, not h264\)"):
         plan_recolor(path, old.parent / "red.png", "f20", "f30", source=old, settings=ColorizeSettings(codec="h264"))

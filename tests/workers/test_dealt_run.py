@@ -275,7 +275,7 @@ def test_what_cannot_be_dealt_is_said(film: Any, studio: Any) -> None:
         colorize_with_workers(studio((20,)).planned("x.mp4"), film.model, film.weights, two)
     with pytest.raises(UsageError, match="several kinds"):
         Workers(devices=("cpu", "cuda:0"))
-    with pytest.raises(UsageError, match=r"`devices` is 'gpu': give such as cuda:0,cuda:1"):
+    with pytest.raises(UsageError, match=r"`devices` is 'gpu': give names such as cuda:0,cuda:1"):
         parse_devices("gpu")
     assert parse_devices("cuda:0, cuda:3") == ("cuda:0", "cuda:3")
     assert parse_devices("cpu:3") == ("cpu",) * 3

@@ -81,7 +81,7 @@ def test_a_shot_that_ends_every_worker_is_named(film: Any, monkeypatch: pytest.M
     """A picture that no card can take would keep the run busy for ever, or end it without a word."""
     film.forget()
     killer = Killer(monkeypatch, 1000, longest=0.01)
-    with pytest.raises(LostError, match=r"^Shot 3 .* could not be colored: 3 workers ended over it \(SIGKILL"):
+    with pytest.raises(LostError, match=r"^Shot 3 .* could not be colored: 3 workers failed at it \(SIGKILL"):
         color(film, workers=1)
     killer.left = 0
     assert not (film.folder / "two.mp4.colormnet-part").exists()

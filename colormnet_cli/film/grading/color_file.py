@@ -51,7 +51,7 @@ class ColorNote:
     def of(tags: Mapping[str, str], path: Path) -> ColorNote:
         """Raises MediaError where the file is none of this kind."""
         if TAG not in tags:
-            raise MediaError(f"{path} has no colors of `colormnet colorize`: make a file of them with `chroma_out`.")
+            raise MediaError(f"{path} was not written by `colormnet colorize`: make a color file with `chroma_out`.")
         try:
             values = json.loads(tags[TAG])
             if (values.pop("format"), values.pop("step")) != (FORMAT, STEP):
@@ -90,7 +90,7 @@ def read_note(path: Path) -> ColorNote | None:
 
 
 def color_encoder(spec: EncoderSpec, size: tuple[int, int], transposed: bool) -> EncoderSpec:
-    """For the color of a film that is written with `spec`; size is the working size, upright."""
+    """The encoder of a color file, for a film that is written with `spec`; size is the working size, upright."""
     aspect = spec.sample_aspect_ratio
     return replace(
         spec,

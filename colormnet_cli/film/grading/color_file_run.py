@@ -30,7 +30,7 @@ __all__ = ["ColorFileRun", "color_plan"]
 
 
 def color_plan(plan: FilmPlan, output: Path, vividness: float, *, overwrite: bool) -> FilmPlan:
-    """What is done for the color alone, by a plan for a network: without anything on which it does not depend.
+    """The plan for writing the color alone: that of the film, without settings on which the color does not depend.
 
     vividness: the network's own; it is in the color unless another was given.
     """
@@ -51,7 +51,7 @@ def color_plan(plan: FilmPlan, output: Path, vividness: float, *, overwrite: boo
 
 
 def _with_masks_of_dissolves(shots: Sequence[ScheduledShot]) -> list[ScheduledShot]:
-    """Elsewhere, masks are for those who use the color."""
+    """Shots with masks only at dissolves: others are applied when the color is put on the film."""
     following = [*shots[1:], None]
     return [
         shot if shot.dissolve or (after is not None and after.dissolve) else replace(shot, mask=None)

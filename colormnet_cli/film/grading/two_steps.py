@@ -76,7 +76,7 @@ def _beside(output: Path) -> Path:
 
 
 def _receipt(network: ColorFileRun, second: ChromaRun, masks: Mapping[int, str | None]) -> Receipt:
-    """Of both steps; with the masks of shots, of which the first knows little."""
+    """The receipt of both steps, with the masks of all shots; the first step has only those at dissolves."""
     receipt, seconds = network.receipt(), network.meter.elapsed + second.meter.elapsed
     resumed_at = min(receipt.resumed_at, second.resumed_at)
     return replace(

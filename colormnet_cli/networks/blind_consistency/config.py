@@ -31,7 +31,7 @@ class BlindConsistencyConfig:
 
     @property
     def pad_multiple(self) -> int:
-        """What the sides of frames are multiples of."""
+        """Frames are padded to multiples of this."""
         return 4
 
     def to_dict(self) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path, color: Any) -> None:
         other = make_film(tmp_path / name, **changes)
         with pytest.raises(MediaError, match=message):
             apply(other, colors, tmp_path / "x.mkv")
-    with pytest.raises(MediaError, match=r"old\.mkv has no colors of `colormnet colorize`"):
+    with pytest.raises(MediaError, match=r"old\.mkv was not written by `colormnet colorize`"):
         apply(old, old, tmp_path / "x.mkv")
     with pytest.raises(UsageError, match=r"color\.mkv is the input itself"):
         apply(old, colors, colors, overwrite=True)
