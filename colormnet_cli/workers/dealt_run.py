@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..errors import OutputError, UsageError
+from ..files import check_folder
 from ..film.film_run import FilmRun
 from ..film.grading.color_file_run import ColorFileRun
 from ..film.plan import FilmPlan
@@ -111,6 +112,7 @@ class _Dealt(FilmRun):
         self._there = (self.plan.frames or due) - due
         if not tasks:
             return
+        check_folder(self.finished.folder)  # without it, one worker after the other would fail
         self._report()
         units = self.schedule.units
         known = {unit.end: ends[unit.begin].place for unit in units if unit.begin in ends and unit.end is not None}

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 from typing import Any
 
 from ..errors import DeviceError, InstallationError, WorkerError
@@ -69,7 +70,8 @@ class RayCluster:
         mine = not ray.is_initialized()
         if mine:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            ours = (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ()  # else they stay
+            handlers = {number: signal.getsignal(number) for number in ours}
             try:
                 ray.init(None if address == "auto" else address, log_to_driver=False, logging_level="ERROR")
             except Exception as error:  # Ray has no single class for them

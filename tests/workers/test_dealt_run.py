@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -243,6 +245,15 @@ def test_what_was_colored_and_is_not_there_ends_the_run(film: Any, monkeypatch: 
     monkeypatch.setattr(dealt_run, "_LATE", 0.0)
     with pytest.raises(OutputError, match=r"Shot \d .* was colored, but is not in .*segments: give the command again"):
         color(film, Forgetful)
+
+
+def test_a_plan_folder_that_cannot_be_written_is_named(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three workers would have to fail, with the name of a hidden file, where an archive's plan is read-only."""
+    film.forget()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != film.plan and access(path, mode))
+    with pytest.raises(OutputError, match=r"^The folder .*-plan is not writable: choose another, or change its perm"):
+        color(film)
 
 
 def test_a_lost_worker_is_reported(film: Any) -> None:
