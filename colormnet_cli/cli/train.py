@@ -129,8 +129,9 @@ def _summary(result: TrainingResult, steps: int) -> str:
 def _settings(config: str, out: Path, resume: bool, options: dict[str, Any], assignments: list[str]) -> TrainSettings:
     """The preset, or the settings of the run to be resumed, changed by each --set, and then by the other options."""
     from ..errors import UsageError
+    from ..train.presets import fine_tuning, preset
     from ..train.run_state import read_settings
-    from ..train.train_settings import TrainSettings, fine_tuning, preset
+    from ..train.train_settings import TrainSettings
 
     settings = read_settings(out) if resume else None
     try:

@@ -11,8 +11,9 @@ from colormnet_cli.cli.train import _settings, _summary
 from colormnet_cli.errors import UsageError
 from colormnet_cli.train import loop
 from colormnet_cli.train.loop import TrainingResult
+from colormnet_cli.train.presets import preset
 from colormnet_cli.train.run_state import write_checkpoint
-from colormnet_cli.train.train_settings import TrainSettings, preset
+from colormnet_cli.train.train_settings import TrainSettings
 from colormnet_cli.train.trainer import learning_rate
 from support.commands import command, world  # noqa: F401 - fixtures
 

@@ -8,7 +8,8 @@ import json
 import cv2
 import numpy as np
 
-from colormnet_cli.train.train_settings import TrainSettings, preset
+from colormnet_cli.train.presets import preset
+from colormnet_cli.train.train_settings import TrainSettings
 from support.networks import small_config
 
 SMALL = TrainSettings(

@@ -15,7 +15,8 @@ from colormnet_cli.train.data import SyntheticClips
 from colormnet_cli.train.exemplar_clip_loss import ExemplarClipLoss
 from colormnet_cli.train.init_weights import initial_model
 from colormnet_cli.train.loop import train
-from colormnet_cli.train.train_settings import TrainSettings, preset
+from colormnet_cli.train.presets import preset
+from colormnet_cli.train.train_settings import TrainSettings
 from colormnet_cli.weights import load_model
 from support.networks import make_small_deep_exemplar
 from support.training import losses, make_frames

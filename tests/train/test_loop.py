@@ -20,8 +20,8 @@ from colormnet_cli.train.clip_loss import ClipLoss
 from colormnet_cli.train.data import SyntheticClips
 from colormnet_cli.train.init_weights import initial_model
 from colormnet_cli.train.loop import train
+from colormnet_cli.train.presets import preset
 from colormnet_cli.train.run_state import read_checkpoint, read_settings
-from colormnet_cli.train.train_settings import preset
 from colormnet_cli.train.trainer import Trainer
 from colormnet_cli.weights import load_model
 from support.networks import small_config

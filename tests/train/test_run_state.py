@@ -11,6 +11,7 @@ import torch
 
 from colormnet_cli import files
 from colormnet_cli.errors import CheckpointError, OutputError
+from colormnet_cli.train.presets import preset
 from colormnet_cli.train.run_state import (
     read_checkpoint,
     read_settings,
@@ -19,7 +20,6 @@ from colormnet_cli.train.run_state import (
     write_weights,
 )
 from colormnet_cli.train.scenes.things import SceneKinds
-from colormnet_cli.train.train_settings import preset
 from colormnet_cli.weights import load_model
 from support.networks import make_small_model
 

@@ -12,8 +12,9 @@ from colormnet_cli.errors import UsageError
 from colormnet_cli.train.data import FlickeringClips
 from colormnet_cli.train.init_weights import initial_model
 from colormnet_cli.train.loop import train
+from colormnet_cli.train.presets import preset
 from colormnet_cli.train.steady_clip_loss import SteadyClipLoss
-from colormnet_cli.train.train_settings import TrainSettings, preset
+from colormnet_cli.train.train_settings import TrainSettings
 from colormnet_cli.weights import load_model
 from support.training import losses, make_frames
 

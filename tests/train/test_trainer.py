@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colormnet_cli.train.train_settings import preset
+from colormnet_cli.train.presets import preset
 from colormnet_cli.train.trainer import learning_rate
 
 
