@@ -50,7 +50,7 @@ def test_grading_without_the_network(command):
     ("line", "code", "message"),
     [
         ("apply old.mp4 gone.mkv -o x.mkv", 1, "gone.mkv does not exist"),
-        ("apply old.mp4 two.mp4 -o x.mkv", 1, "make a file of them with --chroma-out"),
+        ("apply old.mp4 two.mp4 -o x.mkv", 1, "make a color file with --chroma-out"),
         ("apply old.mp4 two.mp4", 2, "Missing option '--output'"),
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mp4", 2, "--chroma-out writes FFV1 in Matroska: call it"),
         ("colorize old.mp4 two.mp4 --ref photo.jpg --chroma-out x.mkv", 2, "both would become x.mkv"),
