@@ -194,7 +194,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "auto": option(
         None,
-        "Color without a reference: find shots, color a still of each (see --auto-model), color the film by them.",
+        "Color without a reference: find shots, color a still of each (see --auto-model), color the film from them.",
         "--auto",
     ),
     "fill": option(
@@ -250,7 +250,7 @@ OPTIONS: dict[str, Any] = {
     ),
     "protect": option(
         NETWORK,
-        "Image of the film's size: what is white in it stays neutral, such as titles; gray: partly neutral.",
+        "Image of the same size as the frames: what is white in it stays neutral, such as titles; gray: partly.",
         metavar="MASK",
         parser=path,
     ),

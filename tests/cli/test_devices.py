@@ -55,7 +55,7 @@ def ended(workers: list[psutil.Process]) -> bool:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path) -> None:
-    """Processes would go on without their command, on cards that others need; or finished shots would be lost."""
+    """Processes would go on without their command, on GPUs that others need; or finished shots would be lost."""
     process = start_python([*COLORIZE, "--devices", "cpu:2"], folder)
     workers = workers_at(process, 100)
     process.send_signal(signal.SIGINT)
@@ -68,7 +68,7 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path
 
     process = start_python([*COLORIZE, "--devices", "cpu:2"], folder)
     workers = workers_at(process, 0)
-    process.kill()  # as where memory runs out
+    process.kill()  # as when memory runs out
     process.wait(10)
     assert ended(workers)
 

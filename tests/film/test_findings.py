@@ -88,7 +88,7 @@ def gray_part(ab: Tensor) -> Tensor:
 def test_a_sudden_change_is_found(
     clips: dict[str, Clip], tmp_path: Path, fault: Callable[[Tensor], Tensor], frames: range
 ) -> None:
-    """A flash of another color, or a part that turns gray, would be seen in the cinema first."""
+    """A flash of another color, or a part that turns gray, would not be listed."""
     for name in CLIPS:
         Ls, abs_, expected = clips[name]
         broken = [fault(ab) if number in frames else ab for number, ab in enumerate(abs_)]

@@ -126,7 +126,7 @@ def test_only_what_changed_is_dealt(film: Any) -> None:
 
 
 def test_a_film_that_one_device_has_begun_is_finished_by_workers(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever gets a second card in the middle of a film would have to start again."""
+    """A user who adds a second GPU in the middle of a film would have to start again."""
     film.forget()
     monkeypatch.setattr("colormnet_cli.film.checkpoint.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setitem(SEGMENT_FRAMES, "cpu", 5)
@@ -257,7 +257,7 @@ def test_a_plan_folder_that_cannot_be_written_is_named(film: Any, monkeypatch: p
 
 
 def test_a_lost_worker_is_reported(film: Any) -> None:
-    """Nobody would learn that a card or its memory is bad."""
+    """A GPU that fails, or whose memory does, would not be noticed."""
 
     class Losing(LocalTeam):
         def poll(self, seconds: float) -> list[Event]:

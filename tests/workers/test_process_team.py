@@ -35,7 +35,7 @@ def color(film: Any, workers: int = 2, progress: Any = None) -> Any:
 
 
 def test_two_workers_give_the_identical_film(film: Any) -> None:
-    """A film would depend on how many cards a studio has."""
+    """The film would depend on the number of GPUs."""
     seen: list[tuple[int, int | None]] = []
     receipt = color(film, progress=lambda p: seen.append((p.frame, p.workers)))
     assert film.result("two.mp4") == film.expected
@@ -78,7 +78,7 @@ def test_workers_killed_at_random_moments_lose_nothing(film: Any, monkeypatch: p
 
 
 def test_a_shot_that_ends_every_worker_is_named(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture that no card can take would keep the run busy for ever, or end it without a word."""
+    """A shot for which no GPU has enough memory would keep the run busy for ever, or end it without a message."""
     film.forget()
     killer = Killer(monkeypatch, 1000, longest=0.01)
     with pytest.raises(LostError, match=r"^Shot 3 .* could not be colored: 3 workers failed at it \(SIGKILL"):
@@ -103,7 +103,7 @@ def events_of(team: ProcessTeam) -> list[Event]:
 
 @pytest.mark.usefixtures("ending_workers")
 def test_what_a_worker_says_before_it_ends_is_reported() -> None:
-    """Of a card whose memory is full, a warning would say "exit code 0"."""
+    """A warning about a GPU whose memory is full would say "exit code 0"."""
     order: Any = "an order"
     with ProcessTeam(["cpu"], cast("Any", None)) as team:
         while not team.idle:
@@ -114,7 +114,7 @@ def test_what_a_worker_says_before_it_ends_is_reported() -> None:
 
 @pytest.mark.usefixtures("ending_workers")
 def test_a_device_that_is_given_up_is_reported() -> None:
-    """A film would take twice the time, and nobody know that one of two cards did nothing."""
+    """A film would take twice the time, without a message that one of two GPUs did nothing."""
     with ProcessTeam(["cpu", "missing"], cast("Any", None)) as team:
         assert events_of(team) == [GivenUp("missing: exit code 3")]
         assert team.size == 1
