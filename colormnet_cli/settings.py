@@ -194,7 +194,7 @@ class PicturesSettings(NetworkSettings, ShotSettings, RunSettings):
 class ColorizeSettings(NetworkSettings, ShotSettings, RangeSettings, EncodingSettings, RunSettings):
     """Everything that can be set for a film, besides the model, the memory and the device."""
 
-    chroma_out: str | Path | None = None  # .mkv: the color alone, for `apply_color`; or the output itself: nothing else
+    chroma_out: str | Path | None = None  # .mkv for the color alone; the output's own path: no film
     steady: bool = False  # remove flicker from the colors
     only_shots: str | None = None  # "7,9-12": color these shots of the plan again, and keep the others as they are
     split_long: float | None = None  # seconds: longer shots are cut into windows, which changes their colors
