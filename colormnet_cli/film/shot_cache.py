@@ -59,18 +59,21 @@ class ShotCache:
         self.folder = folder
 
     def take(self, key: str, numbers: range, into: Path) -> UnitEnd | None:
-        """Put a unit's segments into a run's folder, under these numbers; None where they are not all there."""
+        """Put a unit's segments into a run's folder, under these numbers; None where they are not all there.
+
+        Raises:
+            OSError: they are there, and cannot be put there.
+        """
         source = self.folder / key
+        if (end := self.find(key, len(numbers))) is None:
+            return None
         try:
-            data = json.loads((source / "end.json").read_text())
-            if data["segments"] != len(numbers):
-                return None
             for i, number in enumerate(numbers):
                 _link(segment_path(source, i), segment_path(into, number))
                 _link_if_there(notes_path(source, i), notes_path(into, number))
-            return UnitEnd.from_json(data["end"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except FileNotFoundError:  # deleted in the meantime
             return None
+        return end
 
     def find(self, key: str, segments: int) -> UnitEnd | None:
         """Where a unit ends that is there with so many segments; None where it is not, or is not whole."""

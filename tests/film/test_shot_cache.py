@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,35 @@ def test_a_damaged_unit_is_replaced(cache: ShotCache, run: Path, damage: str) ->
     assert names(cache) == [KEY]
 
 
-def test_a_unit_that_does_not_fit_on_the_disk_leaves_nothing(
-    cache: ShotCache, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half a unit would take room on a full disk, and nothing would ever use it."""
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it lets all links and copies fail."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shot_cache.os, "link", full)
-    monkeypatch.setattr(shot_cache.shutil, "copyfile", full)
+    def fill() -> None:
+        monkeypatch.setattr(shot_cache.os, "link", full)
+        monkeypatch.setattr(shot_cache.shutil, "copyfile", full)
+
+    return fill
+
+
+def test_a_full_disk_is_no_missing_unit(
+    cache: ShotCache, run: Path, tmp_path: Path, full_disk: Callable[[], None]
+) -> None:
+    """Finished shots would be colored again for hours, because there is no room for copies of them."""
+    cache.keep(KEY, range(3, 5), run, END)
+    full_disk()
+    with pytest.raises(OSError, match="No space left"):
+        cache.take(KEY, range(2), tmp_path)
+
+
+def test_a_unit_that_does_not_fit_on_the_disk_leaves_nothing(
+    cache: ShotCache, run: Path, full_disk: Callable[[], None]
+) -> None:
+    """Half a unit would take room on a full disk, and nothing would ever use it."""
+    full_disk()
     with pytest.raises(OSError, match="No space left"):
         cache.keep(KEY, range(3, 5), run, END)
     assert names(cache) == []
