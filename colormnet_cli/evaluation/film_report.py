@@ -53,6 +53,8 @@ def _summary(receipt: Receipt, findings: Mapping[str, Any]) -> str:
     text = f"{many(count, 'passage')} in {many(receipt.frames, 'frame')}" if count else "Nothing was noticed"
     if findings["left_out"]:
         text += f", and {findings['left_out']:,} more that are less marked"
+    if count > PICTURED:
+        text += f"; the first {PICTURED} have pictures"
     if noted < receipt.frames:
         text += f"; {many(receipt.frames - noted, 'frame')} were not looked at"
     return text + "."

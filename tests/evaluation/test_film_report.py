@@ -68,3 +68,4 @@ def test_pictures_are_bounded(receipt: Receipt, monkeypatch: pytest.MonkeyPatch)
     page = render_film(replace(receipt, findings=many.to_dict()))
     assert page.count("<img") == len(calls) == film_report.PICTURED
     assert page.count("<h3") == 100
+    assert f"100 passages in 12 frames; the first {film_report.PICTURED} have pictures." in page
