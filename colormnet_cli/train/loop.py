@@ -208,6 +208,8 @@ class _Run:
             self.trainer.load_state_dict(saved)
             self.step, self.best = int(saved["step"]), float(saved["best"])
             init = saved["settings"]["init"]
+            if self.settings.synthetic and "people" not in saved["settings"]:
+                self.best = -math.inf  # it was of other validation clips: those had no people yet
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.checkpoint} is that of another network or version, or trains other parameters: resume with the "

@@ -148,3 +148,18 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     train(endless, tmp_path / "killed", stop_after=2, resume=True)
     train(endless, tmp_path / "whole", stop_after=done + 2)
     assert_same_end(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_the_best_result_on_earlier_validation_clips_is_not_kept(tmp_path):
+    """A run of before there were people in synthetic clips would never again have a best.pt that is new."""
+    train(SMALL.with_overrides(steps=2, validate_every=1), tmp_path, stop_after=1)
+    content = torch.load(tmp_path / "last.pt", weights_only=True)
+    content["best"] = 99.0
+    torch.save(content, tmp_path / "last.pt")
+    settings = SMALL.with_overrides(steps=2, validate_every=1)
+    (tmp_path / "best.pt").unlink()
+    assert train(settings, tmp_path, resume=True, stop_after=0).best_psnr == 99
+    del content["settings"]["people"]
+    torch.save(content, tmp_path / "last.pt")
+    assert train(settings, tmp_path, resume=True).best_psnr < 99
+    assert (tmp_path / "best.pt").exists()
