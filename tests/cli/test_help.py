@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -62,13 +62,14 @@ def test_help_is_quick():
     def seconds(*arguments: str) -> float:
         times = []
         for _ in range(5):
-            started = time.perf_counter()
+            before = os.times()
             subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-            times.append(time.perf_counter() - started)
+            after = os.times()  # of a CPU, whatever else runs on it
+            times.append(after.children_user + after.children_system - before.children_user - before.children_system)
         return min(times)
 
-    # 0.5 s where `import typer` takes 0.1 s
-    assert seconds("-m", "colormnet_cli", "--help") < 5 * seconds("-c", "import typer")
+    # 0.5 s where what every help needs takes 0.12 s
+    assert seconds("-m", "colormnet_cli", "--help") < 4 * seconds("-c", "import typer.rich_utils")
 
 
 def test_help_imports_nothing_heavy(tmp_path):
