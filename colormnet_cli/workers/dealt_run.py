@@ -86,7 +86,7 @@ class _Dealt(FilmRun):
         super().color_frames()
 
     def finished_units(self, position: int) -> dict[int, UnitEnd]:
-        """All of them; shots that are to be colored in any case have been."""
+        """All of them; also the shots of `only_shots`, which a run by one device would color again."""
         return self.finished.take(position, self.folder.path, ()) if self.finished else {}
 
     def goes_on(self) -> str:
