@@ -43,6 +43,7 @@ def test_figures_belong_together(result: BenchResult) -> None:
     assert 1e8 < result.rates.product < 1e14
 
 
+@pytest.mark.slow
 def test_stages_add_up_to_the_step(result: BenchResult) -> None:
     """Fails where a part of a frame is not timed, or twice."""
     stages = dict(result.stages or {})

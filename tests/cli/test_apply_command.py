@@ -21,6 +21,7 @@ def chroma(path: str) -> np.ndarray:
     return np.array(list(RgbFilm(path).chroma("yuv420p", "bt709", False))).astype(int)
 
 
+@pytest.mark.slow
 def test_grading_without_the_network(command):
     """Each try at other colors would take hours."""
     code, out, err = command("colorize", "old.mp4", *HOW, "--chroma-out", "color.mkv", "--json")

@@ -137,6 +137,7 @@ def test_photographs_each_on_its_own(film: Path) -> None:
     assert np.array_equal(results[0], results[2])
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_fetched_are_reported_before_the_film_is_read(film: Path) -> None:
     """A long film would be read to its end first, or the sentence would advise a network that colors no stills."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(film.parent / "empty"), "COLORMNET_CACHE": str(film.parent / "no")}

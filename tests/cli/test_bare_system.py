@@ -22,6 +22,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "fake"), str(ROOT)])}
 
 
+@pytest.mark.slow
 def test_doctor_imports_what_a_run_imports(tmp_path: Path, bare: dict[str, str]) -> None:
     """`doctor` said that all is well, since the package is installed, and the first film ended in a traceback."""
     code, out, err = result(start_python(["doctor"], make_world(tmp_path), **bare))
@@ -32,6 +33,7 @@ def test_doctor_imports_what_a_run_imports(tmp_path: Path, bare: dict[str, str])
     assert "references must be PNG, JPEG or WebP" in err
 
 
+@pytest.mark.slow
 def test_a_film_is_colorized_without_opencv(tmp_path: Path, bare: dict[str, str]) -> None:
     """It ended in "Something went wrong that should not"."""
     make_world(tmp_path)
@@ -43,6 +45,7 @@ def test_a_film_is_colorized_without_opencv(tmp_path: Path, bare: dict[str, str]
     assert (tmp_path / "bare.mp4").read_bytes() == (tmp_path / "usual.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_needs_opencv_says_what_to_install(tmp_path: Path, bare: dict[str, str]) -> None:
     """TIFF references and `shots` would end in a traceback of an import."""
     make_world(tmp_path)

@@ -127,6 +127,7 @@ def test_wrong_usage_ends_with_2_and_a_sentence(command, line, expected):
     assert (code, out) == (2, "")
 
 
+@pytest.mark.slow
 def test_wrong_usage_does_not_wait_for_torch(world):
     """A typo should cost a moment, not the seconds that PyTorch takes to be imported."""
     lines = [line.split() for line, _ in WRONG_USAGE if line.startswith(("colorize", "frames"))]

@@ -200,6 +200,7 @@ def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.Monk
     assert (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.slow
 def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The film was there and half of its segments gone: the same command asked for resume=False."""
     unlink = os.unlink
@@ -247,6 +248,7 @@ def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
     assert (tmp_path / "letter.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
     """Half a film in other colors would be worse than an error; and nothing is thrown away unasked."""
     from support.networks import make_small_model

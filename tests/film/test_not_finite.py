@@ -57,6 +57,7 @@ def color(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_the_rest_of_a_film_in_a_wider_precision(small_model, photo, tmp_path, overflow):
     """A film with wrong colors from some frame on, and no word of it: chroma planes have no NaN."""

@@ -229,6 +229,7 @@ def rows(work: Workplace) -> dict[str, str]:
         return {row["shot"]: row["borrowed_from"] for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_a_shot_without_a_picture_borrows_from_the_one_most_like_it(work: Workplace) -> None:
     """Scenes that nobody colored would stay gray, or take the colors of any other scene without a word."""
     for number in (1, 3):

@@ -16,6 +16,7 @@ from colormnet_cli.networks.weight_file import save_network
 from support.films import make_film
 
 
+@pytest.mark.slow
 def test_loading_a_model_imports_neither_torchvision_nor_the_compiler():
     """Each of the two took a second and 160 MB of every run, for blocks of a ResNet and for random numbers."""
     call = """

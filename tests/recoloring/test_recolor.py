@@ -186,6 +186,7 @@ def test_a_shot_is_recolored_from_its_cut_on(tmp_path: Path, small_model: Any, o
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_other_settings_than_the_film(tmp_path: Path, old: Path, small_model: Any) -> None:
     """Without a receipt, a film of another quality could not be corrected, or would not play."""
     path = tmp_path / "out.mp4"

@@ -28,6 +28,7 @@ def test_time_against_area(small_model: cm.ColorMNet) -> None:
     assert area.exponent == pytest.approx(math.log(4 * area.ratio) / math.log(4))
 
 
+@pytest.mark.slow
 def test_along_a_film() -> None:
     """Fails where a frame's cost, or the memory, grows with the number of frames before it."""
     length = scale_length(MEMORY, CPU, "fp32", frames=250, size=(32, 48), window=40)
@@ -39,6 +40,7 @@ def test_along_a_film() -> None:
         scale_length(MEMORY, CPU, "fp32", frames=100)
 
 
+@pytest.mark.slow
 def test_the_script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small_model: cm.ColorMNet
 ) -> None:

@@ -37,6 +37,7 @@ def dinov2():
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
+@pytest.mark.slow
 def test_every_pretrained_tensor_is_loaded(tmp_path, monkeypatch):
     """Training from ImageNet and DINOv2 would silently start with some random weights."""
     trunks = {"resnet50": noise(resnet50().state_dict()), "resnet18": noise(resnet18().state_dict())}

@@ -86,6 +86,7 @@ def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tupl
     return receipt, [order for one in teams for order in one.orders]
 
 
+@pytest.mark.slow
 def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker would begin a frame early or late, or decode the film from its start for every shot."""
     film.forget()
@@ -132,6 +133,7 @@ def test_only_what_changed_is_dealt(film: Any) -> None:
     assert film.result("dealt.mp4") == film.expected
 
 
+@pytest.mark.slow
 def test_a_film_that_one_device_has_begun_is_finished_by_workers(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who adds a second GPU in the middle of a film would have to start again."""
     film.forget()
@@ -161,6 +163,7 @@ def test_damaged_segments_are_colored_again(film: Any) -> None:
     assert film.result("dealt.mp4") == film.expected
 
 
+@pytest.mark.slow
 def test_windows_of_a_long_shot_are_the_same_by_one_and_by_several(studio: Any) -> None:
     """--split-long would give other colors with every number of workers; or the same as without, and cost nothing."""
     film = studio((8, 54), rate=6)  # windows have at least 48 frames
@@ -175,6 +178,7 @@ def test_windows_of_a_long_shot_are_the_same_by_one_and_by_several(studio: Any) 
         color(film, split_long=1)
 
 
+@pytest.mark.slow
 def test_steady_colors_are_the_same_by_one_and_by_several(film: Any) -> None:
     """--steady would be left out with --devices, or color that is kept for other uses would be of another film."""
     film.forget()
@@ -187,6 +191,7 @@ def test_steady_colors_are_the_same_by_one_and_by_several(film: Any) -> None:
     film.forget()
 
 
+@pytest.mark.slow
 def test_colors_that_fill_in_are_the_same_by_one_and_by_several(film: Any) -> None:
     """--fill would be left out with --devices, or begin anew within a shot."""
     film.forget()

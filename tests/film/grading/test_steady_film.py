@@ -82,6 +82,7 @@ def test_shots_are_kept_apart(tmp_path: Path) -> None:
     assert (cb[6:] < -30 + 9).all()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     """Hours of work would be lost, or the result would differ from that of one run."""
     old = make_film(tmp_path / "old.mkv", frames=60)

@@ -32,6 +32,7 @@ def test_size(small_model: cm.ColorMNet) -> None:
     assert sum(p.numel() for p in small_model.parameters()) < 1_000_000
 
 
+@pytest.mark.slow
 def test_misfits_are_named(golden_state: dict[str, Tensor]) -> None:
     """Fails where a wrong checkpoint loads in part, or is refused without saying why."""
     state = dict(golden_state)

@@ -23,6 +23,7 @@ def test_a_trunk_answers_alike_with_and_without_gradients(width):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_learning_from_large_pictures_does_not_crash():
     """Fine-tuning the preview at 224 pixels on a CPU with AVX-512 ended in a segmentation fault, in oneDNN."""
     call = """
