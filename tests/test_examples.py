@@ -53,6 +53,7 @@ def saturation(path):
     return cv2.cvtColor(frame, cv2.COLOR_BGR2HSV)[..., 1].mean()
 
 
+@pytest.mark.slow
 def test_film(run, short):
     """The shortest script, which everybody tries first, would fail."""
     assert "10 frames" in run("film.py", short, IMAGE, "out.mp4")
@@ -66,12 +67,14 @@ def test_frame_by_frame(run):
     assert Path("street.state").exists()
 
 
+@pytest.mark.slow
 def test_own_decoder(run, short):
     """Who has their own decoder would have no working example, or one that writes gray frames."""
     assert "10 frames" in run("own_decoder.py", short, IMAGE, "out.mp4")
     assert saturation("out.mp4") > 40
 
 
+@pytest.mark.slow
 def test_several_references(run, short):
     """Several reference images would be refused, or have no effect."""
     run("several_references.py", short, "out.mp4", IMAGE, IMAGE)
@@ -93,6 +96,7 @@ def test_training(run, tmp_path):
     assert (tmp_path / "run" / "best.pt").exists()
 
 
+@pytest.mark.slow
 def test_clip_can_be_drawn_again(run, tmp_path):
     """The origin of the clip in the repository could not be shown."""
     run("make_clip.py", tmp_path)

@@ -12,6 +12,7 @@ from colormnet_cli.bench import worker_times
 from colormnet_cli.cli.benchtable import worker_text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_both_films_are_colored_from_the_start(
     tmp_path: Path, small_model: cm.ColorMNet, monkeypatch: pytest.MonkeyPatch

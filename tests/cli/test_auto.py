@@ -149,6 +149,7 @@ def test_weights_that_cannot_be_fetched_are_reported_before_the_film_is_read(fil
     assert not (film.parent / "old-plan").exists()
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_one_sentence(film: Path) -> None:
     """Newcomers would not learn which ways there are."""
     nothing = command("colorize", "old.mp4", "-o", "out.mp4", cwd=film.parent)

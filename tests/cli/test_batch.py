@@ -118,6 +118,7 @@ def test_mistakes_in_a_list(world, tmp_path, monkeypatch, capsys, command, text,
     assert err.startswith("Error: ")
 
 
+@pytest.mark.slow
 def test_a_list_of_excel(command):
     """European versions separate by semicolons, and begin with a byte order mark."""
     shutil.copy("photo.jpg", "other.jpg")

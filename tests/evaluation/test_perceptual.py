@@ -53,6 +53,7 @@ def all_frames(change: Callable[[np.ndarray, float], np.ndarray]) -> torch.Tenso
     return torch.stack([torch.from_numpy(frame).permute(2, 0, 1) for frame in frames])
 
 
+@pytest.mark.slow
 def test_lpips_and_fid_are_those_of_their_papers(folders: tuple[Path, Path], networks: PerceptualNetworks) -> None:
     """Figures beside the published ones would be of another formula, of other frames, or of some frames only."""
     x, y = all_frames(faded), all_frames(lambda frame, _: frame)

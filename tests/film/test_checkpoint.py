@@ -74,6 +74,7 @@ def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
     return start
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
     """Ctrl-C says where it goes on; the film is then the same, byte for byte."""
     run("whole.mp4")
@@ -138,6 +139,7 @@ def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.Monke
     assert run(start="0.2", duration="2").frames == 50
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last whole segment is saved at once, not only with the next checkpoint."""
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 3600.0)
@@ -146,6 +148,7 @@ def test_ctrl_c_saves_although_no_minute_has_passed(run: Any, monkeypatch: pytes
     assert run().resumed_at == 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["encoding", "closing", "saving"])
 def test_ctrl_c_behind_the_last_frame_keeps_the_segments(
     run: Any, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -190,6 +193,7 @@ def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
 
 
+@pytest.mark.slow
 def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped while it writes the file colors nothing again."""
     with monkeypatch.context() as patch:
@@ -235,6 +239,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, run: Any) -> No
     assert sorted(path.name for path in progress.iterdir()) == ["letter.txt", "progress.json"]
 
 
+@pytest.mark.slow
 def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
     """What someone has put into the progress folder, or linked from there, outlives the run."""
     with pytest.raises(Interrupted):
@@ -297,6 +302,7 @@ def test_progress_that_was_removed_is_not_said_to_be_kept(tmp_path: Path, run: A
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.slow
 def test_another_modification_time_does_not_prevent_resuming(tmp_path: Path, run: Any, photo: Path) -> None:
     """A film that was copied, or restored from a backup, between two runs is still the same film."""
     with pytest.raises(Interrupted):
@@ -346,6 +352,7 @@ def test_a_copy_of_the_film_in_its_place_is_the_same_film(tmp_path: Path, run: A
     assert not any("changed" in warning for warning in receipt.warnings)
 
 
+@pytest.mark.slow
 def test_the_receipt_has_no_hash_of_what_was_not_read(tmp_path: Path, run: Any, photo: Path) -> None:
     """A reference image that is replaced during the run was recorded as if the film had its colors."""
     own = tmp_path / "own.png"
@@ -376,6 +383,7 @@ def test_damage_to_the_newest_state_costs_one_checkpoint(tmp_path: Path, run: An
     assert not progress.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["packets", "index"])
 def test_a_flipped_byte_in_a_segment_is_reported(tmp_path: Path, run: Any, where: str) -> None:
     """In the packets it gave a damaged film, in their index frames at other times; both without a word."""
@@ -390,6 +398,7 @@ def test_a_flipped_byte_in_a_segment_is_reported(tmp_path: Path, run: Any, where
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any) -> None:
     """Another number of segments there, such as 4 for 5, would leave frames out."""
     with pytest.raises(Interrupted):
@@ -401,6 +410,7 @@ def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any
     assert run().resumed_at == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
     """A folder that cannot be understood costs the work, not the film."""
     with pytest.raises(Interrupted):

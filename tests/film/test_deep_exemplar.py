@@ -49,6 +49,7 @@ def run(tmp_path: Path, net: cm.DeepExemplar, photo: Path, monkeypatch: pytest.M
     return go
 
 
+@pytest.mark.slow
 def test_a_film_and_an_interrupted_one(run: Any, tmp_path: Path) -> None:
     """Fails where a film that was interrupted differs from one that was not, or its luma from the source's."""
     whole = run("whole.mp4")
@@ -70,6 +71,7 @@ def test_a_film_and_an_interrupted_one(run: Any, tmp_path: Path) -> None:
     assert_same_frames(tmp_path / "film.mp4", tmp_path / "out.mkv")
 
 
+@pytest.mark.slow
 def test_pictures_of_later_frames(run: Any, tmp_path: Path, photo: Path) -> None:
     """Fails where colors cannot be propagated backward and forward with it, or an interrupted run differs."""
     colors = ColorSource(references_at=(("f9", str(photo)), ("f20", str(photo))))

@@ -121,6 +121,7 @@ def test_an_object_that_the_exemplar_does_not_show_gets_the_automatic_color(
     assert max(empty) < 0.5
 
 
+@pytest.mark.slow
 def test_a_saved_state_continues_with_the_same_colors(entrance: Entrance, tmp_path: Path) -> None:
     """An interrupted film would end in other colors: the match of places goes on, too, and is averaged over frames."""
     colorizers = Colorizers(entrance, tmp_path)

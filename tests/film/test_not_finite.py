@@ -76,6 +76,7 @@ def test_the_rest_of_a_film_in_a_wider_precision(small_model, photo, tmp_path, o
     assert difference[16:].max() <= 1.5 * difference[:16].max()  # bf16's rounding, and none from the change
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_interrupted_after_the_change(small_model, photo, tmp_path, overflow):
     """The same command resumes such a run in the precision that it had changed to."""
@@ -110,6 +111,7 @@ def test_bad_weights_are_an_error(small_model, photo, tmp_path, monkeypatch):
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.slow
 def test_pictures_too(small_model, photo, tmp_path, overflow):
     """Pictures were written black where colors were NaN."""
     (tmp_path / "scans").mkdir()

@@ -58,6 +58,7 @@ def run(scans: Path, source: ColorSource, output: Path, model: Any, **settings: 
     return colorize_pictures(scans, source, output, model=model, device="cpu", settings=chosen)
 
 
+@pytest.mark.slow
 def test_pictures_have_shots_like_a_film(scans: Path, plan: Plan, tmp_path: Path, small_model: Any) -> None:
     """Scanned films, which come as folders, could not be colored scene by scene."""
     assert [row.shot.start_frame for row in plan.shots] == [0, LENGTHS[0]]
@@ -71,6 +72,7 @@ def test_pictures_have_shots_like_a_film(scans: Path, plan: Plan, tmp_path: Path
     assert [[same_hue(color, path) for path in painted] for color in at_stills] == [[True, False], [False, True]]
 
 
+@pytest.mark.slow
 def test_a_shot_without_a_picture_borrows(scans: Path, plan: Plan, tmp_path: Path, small_model: Any) -> None:
     """A scene that nobody colored would stay gray in silence."""
     paint(plan, 1, (0, 90))
@@ -81,6 +83,7 @@ def test_a_shot_without_a_picture_borrows(scans: Path, plan: Plan, tmp_path: Pat
         run(scans, ColorSource(plan=plan.folder), tmp_path / "strict", small_model, strict=True)
 
 
+@pytest.mark.slow
 def test_references_at_pictures(scans: Path, plan: Plan, tmp_path: Path, small_model: Any) -> None:
     """A colored picture of the folder itself could not be placed."""
     one = paint(plan, 1, (0, 90))

@@ -120,6 +120,7 @@ FIRST = [0, 14, 26, 36]  # of each shot; the dissolve begins at 36
 END = sum(LENGTHS) + SPAN
 
 
+@pytest.mark.slow
 def test_every_shot_has_its_own_colors_and_the_rest_of_the_film_is_whole(work: Workplace) -> None:
     """A film would be in the colors of one scene, or without its sound."""
     receipt = work.run()
@@ -163,6 +164,7 @@ def test_a_shot_that_dissolves_is_colored_again_with_the_dissolve(work: Workplac
     assert changed(after, work.planes()) == []
 
 
+@pytest.mark.slow
 def test_nothing_changed_costs_nothing(work: Workplace) -> None:
     """A second run with another name would color the whole film again."""
     work.run()
@@ -262,6 +264,7 @@ def test_a_plan_with_mistakes_is_refused_at_once(work: Workplace) -> None:
     assert not (work.folder / "out.mp4").exists()
 
 
+@pytest.mark.slow
 def test_references_at_frames_need_no_plan(work: Workplace) -> None:
     """A second colored picture of a scene could not be given without a table."""
     one, other = work.plan / "colored/0001.png", work.plan / "colored/0002.png"
@@ -280,6 +283,7 @@ def test_references_at_frames_need_no_plan(work: Workplace) -> None:
         work.run(colors=ColorSource(references_at=(("f3", str(wide)),)))
 
 
+@pytest.mark.slow
 def test_a_gray_picture_keeps_its_shot_gray(work: Workplace) -> None:
     """A title among the shots would end the run, or take colors of other shots."""
     shutil.copy(work.plan / "stills/0002.png", work.plan / "colored/0002.png")

@@ -44,6 +44,7 @@ def failed(checks: list[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
+@pytest.mark.slow
 def test_untouched_results_pass(films: Path) -> None:
     """A whole film would be called broken, and the command ignored from then on."""
     for name in ("out.mkv", "out.mp4"):

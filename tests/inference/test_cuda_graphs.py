@@ -40,6 +40,7 @@ def colorizer(graphs: bool, capture: Callable[..., Any] = stand_in, precision: s
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_film_replayed_is_the_same_film(batch: int) -> None:
     """Fails where a replay writes over something that the film still needs: a memory, a state, a result."""

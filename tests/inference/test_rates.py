@@ -11,6 +11,7 @@ from colormnet_cli.inference.rates import convolution_rate, product_rate
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [lambda: convolution_rate(CPU, "fp32"), lambda: product_rate(CPU, "fp32")])
 def test_rates_are_operations_a_second(rate):
     """Fails where a forecast is wrong by orders of magnitude."""

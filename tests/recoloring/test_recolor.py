@@ -170,6 +170,7 @@ def test_color_passes_over(film: Any, old: Path, small_model: Any) -> None:
     assert shares[[9, 50]].tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_shot_is_recolored_from_its_cut_on(tmp_path: Path, small_model: Any, old: Path) -> None:
     """The new colors would come in over half a second though the picture changes at once."""
     frames, _ = join([Part(camera_scene(seed, (48, 64)), 30) for seed in range(3)])
@@ -204,6 +205,7 @@ def test_other_settings_than_the_film(tmp_path: Path, old: Path, small_model: An
     assert all(check.passed for check in verify_film(old, path))
 
 
+@pytest.mark.slow
 def test_a_film_of_another_encoder(tmp_path: Path, old: Path, small_model: Any) -> None:
     """Who gives the wrong settings would get a film that breaks in the middle."""
     path = tmp_path / "out.mkv"
@@ -327,6 +329,7 @@ def test_a_colored_frame_of_the_passage(film: Any, old: Path, small_model: Any) 
     assert_plays(path)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_film(tmp_path: Path, old: Path, small_model: Any) -> None:
     """A passage of a film that begins later than its source would get the luma of other frames."""
     settings = ColorizeSettings(archive=True, size=32, start="f10", duration="f40")
@@ -340,6 +343,7 @@ def test_a_part_of_a_film(tmp_path: Path, old: Path, small_model: Any) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(lumas, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_far_into_a_film(tmp_path: Path, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An hour of film would be decoded to correct its last seconds, or the luma of other frames be taken."""
     photo, settings = old.parent / "blue.png", ColorizeSettings(archive=True, size=32)

@@ -78,6 +78,7 @@ def test_shots_of_generated_films(tmp_path: Path) -> None:
     assert score.dissolves_near >= 0.8 * score.dissolves, score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 4])
 def test_an_old_copy_has_the_same_shots(tmp_path: Path, seed: int) -> None:
     """Flicker, grain, dirt, black bars and strong compression are no cuts."""
@@ -130,6 +131,7 @@ def test_stills_show_the_shot(tmp_path: Path) -> None:
         assert not any(first <= still < first + length for first, length, _ in flashes)
 
 
+@pytest.mark.slow
 def test_long_films_are_read_in_pieces(tmp_path: Path) -> None:
     """Memory that grows with the film would end with two hours of it; boundaries between blocks must lose no shot."""
     scenes = [camera_scene(seed, (48, 80)) for seed in range(30)]

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 MEMORY = cm.MemoryConfig(n_s=6, n_e=3, m=16, long_term=300)
 
 
+@pytest.mark.slow
 def test_time_against_area(small_model: cm.ColorMNet) -> None:
     """Fails where the ratio to linear is not that of the figures it is shown with."""
     area = scale_area(small_model, MEMORY, CPU, "fp32", ((48, 64), (96, 128)))

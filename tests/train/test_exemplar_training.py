@@ -89,6 +89,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
         train(SMALL.with_overrides(adversarial_loss=0.0), tmp_path / "stopped", resume=True)
 
 
+@pytest.mark.slow
 def test_a_batch_can_be_split(tmp_path: Path) -> None:
     """Fails where `--accumulate 2` trains other weights."""
     settings = SMALL.with_overrides(steps=1, validate_every=1)

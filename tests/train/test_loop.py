@@ -74,6 +74,7 @@ def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, monkeypa
     assert all(torch.isfinite(tensor).all() for tensor in saved["model"].values())
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_settings_and_usable_weights(tmp_path):
     """Nothing could be colorized with the trained weights, or nobody would know how they were trained."""
     result = train(SMALL, tmp_path)
@@ -180,6 +181,7 @@ def test_a_run_cannot_end_before_its_last_step(tmp_path: Path) -> None:
         train(SMALL.with_overrides(steps=2), tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_resumed_in_another_precision(tmp_path: Path) -> None:
     """fp16 after fp32 was refused as another network."""
     train(SMALL, tmp_path, stop_after=1)

@@ -57,6 +57,7 @@ def test_a_stopped_run_resumes_exactly(tmp_path):
     assert_same_end(tmp_path / "stopped", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_averaging_can_start_on_resume(tmp_path):
     """`--resume --set ema_decay=0.999` would fail, or average in random initial weights."""
     train(SMALL, tmp_path, stop_after=5)
@@ -119,6 +120,7 @@ def test_the_second_ctrl_c_stops_at_once():
     assert signal.getsignal(signal.SIGINT) == before
 
 
+@pytest.mark.slow
 def test_resuming_keeps_the_best_weights(tmp_path, monkeypatch):
     """The best weights before the stop would be replaced by worse ones."""
     found = [30.0, 20.0, 10.0]

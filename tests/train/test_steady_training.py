@@ -64,6 +64,7 @@ def test_what_moves_is_no_flicker() -> None:
         assert steady < 0.5 * float(loss(lab, lab[:, :, 1:], *still).loss)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_exactly(tmp_path: Path) -> None:
     """Fails where a run that was stopped gives other weights."""
     train(SMALL, tmp_path / "whole")

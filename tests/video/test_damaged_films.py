@@ -88,6 +88,7 @@ def one_by_one(path: Path) -> tuple[int, int]:
         return frames, errors
 
 
+@pytest.mark.slow
 def test_hundreds_of_damaged_films_are_read(tmp_path: Path, good: dict[str, bytes]) -> None:
     """A user's damaged film gives its frames in order, or one error sentence; every frame lost is counted."""
     chance = random.Random(1)

@@ -32,6 +32,7 @@ def joined(path: Path, *parts: Film) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_stream_that_begins_midway_is_left_out(tmp_path: Path, color: Any) -> None:
     """Broadcast recordings gain audio streams midway: such a film ended in an IndexError after its last frame."""
     part = Film(codec="libx264", rate=Fraction(5), frames=40, audio=[("mp2", "deu")], options={"bf": "0"})
@@ -54,6 +55,7 @@ def test_a_stream_that_begins_midway_is_left_out(tmp_path: Path, color: Any) -> 
 PART = Film(codec="mpeg2video", frames=50, audio=[("mp2", "deu")], options={"bf": "2"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["ts", "vob"])
 def test_the_parts_of_a_joined_film_follow_each_other(tmp_path: Path, color: Any, ending: str) -> None:
     """The timestamps start again: the audio of the second part was squeezed into 4 ms while its picture ran on."""

@@ -263,6 +263,7 @@ def test_equal_timestamps_stay_in_sync_in_mp4(tmp_path: Path, color: Any) -> Non
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < Fraction(1, 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audio", ["copy", "aac"])
 def test_one_late_audio_packet_moves_no_other(tmp_path: Path, color: Any, audio: str) -> None:
     """A packet stamped ten minutes late squeezed the audio of the rest of the film behind it."""

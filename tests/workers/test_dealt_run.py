@@ -154,6 +154,7 @@ def test_a_film_that_one_device_has_begun_is_finished_by_workers(film: Any, monk
     film.forget()
 
 
+@pytest.mark.slow
 def test_damaged_segments_are_colored_again(film: Any) -> None:
     """A file that is missing would end every later run."""
     color(film)
@@ -225,6 +226,7 @@ def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
         color(film, Wrong)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_before_it_kept_its_shot_is_made_up_for(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one would find the shot done, and nothing of it would ever be in the film."""
 
@@ -268,6 +270,7 @@ def test_a_plan_folder_that_cannot_be_written_is_named(film: Any, monkeypatch: p
         color(film)
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_reported(film: Any) -> None:
     """A GPU that fails, or whose memory does, would not be noticed."""
 

@@ -190,6 +190,7 @@ def stop_after(frames: int, phase: str) -> Any:
     return stop
 
 
+@pytest.mark.slow
 def test_both_steps_are_resumed(tmp_path: Path, color: Any) -> None:
     """The network would compute again what it has computed, or a half-written file would be left."""
     old = make_film(tmp_path / "old.mkv", frames=22)

@@ -39,6 +39,7 @@ def chroma(path: Path) -> np.ndarray:
     return np.array(list(RgbFilm(path).chroma("yuv420p", "bt601", False))).astype(int) - 128
 
 
+@pytest.mark.slow
 def test_the_same_as_both_commands(tmp_path: Path, color: Any) -> None:
     """One command would give other colors than two, or leave flicker in."""
     old = make_film(tmp_path / "old.mkv", frames=14, audio=[("flac", "deu")])
@@ -87,6 +88,7 @@ def test_shots_and_masks_of_a_plan(tmp_path: Path, small_model: Any, photo: Path
     assert np.array_equal(one[CUT:], other[CUT:])
 
 
+@pytest.mark.slow
 def test_both_steps_are_resumed(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network would compute everything again because flicker was being removed when the run was interrupted."""
     old = make_film(tmp_path / "old.mkv", frames=22)

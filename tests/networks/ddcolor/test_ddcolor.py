@@ -144,6 +144,7 @@ def test_our_own_file_keeps_sizes_and_weights() -> None:
     assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in net.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(tiny: cm.DDColor, dtype: torch.dtype) -> None:
     """Fails where a GPU's number formats change the colors visibly."""

@@ -293,6 +293,7 @@ def half_precision(net: cm.DeepExemplar, dtype: torch.dtype, device: str) -> Non
     assert (ab - net.refine(L, exact)).abs().mean() < 1
 
 
+@pytest.mark.slow
 def test_half_precision(net: cm.DeepExemplar) -> None:
     """Fails where bfloat16 matches what is not alike, or changes colors visibly."""
     half_precision(net, torch.bfloat16, "cpu")
