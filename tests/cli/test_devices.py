@@ -36,7 +36,7 @@ def workers_at(process: subprocess.Popen[str], frames: int) -> list[psutil.Proce
     for line in process.stderr:
         event = json.loads(line) if line.startswith("{") else {}
         if event.get("note") == "2 workers" and event["done"] >= frames:
-            children = psutil.Process(process.pid).children(recursive=True)
+            children = psutil.Process(process.pid).children()  # a worker forks for a moment, too
             workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
             assert len(workers) == 2
             return workers
