@@ -22,10 +22,7 @@ def register(app: CommandLine) -> None:
 def apply(
     source: Annotated[Path, o.argument("OLD", "The black-and-white film.")],
     color: Annotated[Path, o.argument("COLOR", "Its color, written by `colormnet colorize --chroma-out`.")],
-    output: Annotated[
-        Path,
-        o.option(None, "Film to write: .mp4, .mov, .mkv or .webm.", "--output", "-o", metavar="FILE", parser=o.path),
-    ],
+    output: o.FilmOutput,
     settings: Annotated[
         ColorizeSettings,
         (

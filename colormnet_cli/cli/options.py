@@ -32,6 +32,7 @@ __all__ = [
     "Device",
     "Devices",
     "DryRun",
+    "FilmOutput",
     "Form",
     "Json",
     "NetworkChoice",
@@ -407,6 +408,9 @@ Form = Annotated[
         is_eager=True,
         callback=_form,
     ),
+]
+FilmOutput = Annotated[
+    Path, option(None, "Film to write: .mp4, .mov, .mkv or .webm.", "--output", "-o", metavar="FILE", parser=path)
 ]
 Json = Annotated[bool, option(MESSAGES, "Print the result as JSON on stdout.", "--json")]
 DryRun = Annotated[bool, option(MESSAGES, "Show what would be done, without doing it.", "--dry-run")]

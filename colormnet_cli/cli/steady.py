@@ -32,10 +32,7 @@ def steady(
         typer.Argument(metavar="OLD", parser=_old, help="The black-and-white film; - for the luma of the colored one."),
     ],
     colored: Annotated[Path, o.argument("COLORED", "The same film in color, made by any program.")],
-    output: Annotated[
-        Path,
-        o.option(None, "Film to write: .mp4, .mov, .mkv or .webm.", "--output", "-o", metavar="FILE", parser=o.path),
-    ],
+    output: o.FilmOutput,
     settings: Annotated[
         ColorizeSettings,
         ("codec", "crf", "preset", "archive", "audio", "overwrite", "resume", "strict"),
