@@ -6,6 +6,7 @@ first, as JSON, with the files for stdout and stderr; the answers are the proces
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -16,14 +17,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 __all__ = ["ForkServer", "Forked"]
 
 # huggingface_hub is not among them: it reads its environment when it is imported.
-IMPORTS = "import torch, torchvision, av, cv2, numpy, rich.progress, colormnet_cli.film.colorize, colormnet_cli.cli"
+IMPORTS = (
+    "import torch, torchvision, av, cv2, numpy, pydantic.fields, rich.progress, rich.traceback, typer.main\n"
+    "import colormnet_cli.film.colorize, colormnet_cli.cli.app, colormnet_cli.cli.groups\n"
+)
 
 
 class Forked:
@@ -136,7 +141,6 @@ def watch(connection: socket.socket) -> None:
     if child == 0:
         connection.close()
         become(arguments, folder, environment, patch, files)
-        sys.exit(0)
     for file in files:
         os.close(file)
     connection.sendall(f"{child}\n".encode())
@@ -145,8 +149,8 @@ def watch(connection: socket.socket) -> None:
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
-def become(arguments: list[str], folder: str, environment: dict[str, str], patch: str, files: list[int]) -> None:
-    """This process is the command from now on; it ends as `python -c` does, with SystemExit or an exception."""
+def become(arguments: list[str], folder: str, environment: dict[str, str], patch: str, files: list[int]) -> NoReturn:
+    """This process is the command from now on; it ends with the exit code that `python -c` would have."""
     empty = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((empty, 0), (files[0], 1), (files[1], 2)):
         os.dup2(source, target)
@@ -157,7 +161,23 @@ def become(arguments: list[str], folder: str, environment: dict[str, str], patch
     os.environ.update(environment)
     sys.argv = ["colormnet", *arguments]
     sys.path.insert(0, "")
-    exec(f"{patch}\nfrom colormnet_cli.cli import main\nmain()", {"__name__": "__main__"})
+    code: object = 0
+    try:
+        exec(f"{patch}\nfrom colormnet_cli.cli import main\nmain()", {"__name__": "__main__"})
+    except SystemExit as end:
+        code = end.code or 0
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    if not isinstance(code, int):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    # As Python ends, without a second spent on taking apart all that was imported.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
