@@ -12,6 +12,7 @@ import pytest
 from support.commands import ROOT, environment
 
 
+@pytest.mark.slow
 def test_the_wheel_brings_its_lock(tmp_path):
     """Installed from a wheel, the program must know where its weights are; a lock in the checkout will not do."""
     for module in ("build", "hatchling"):

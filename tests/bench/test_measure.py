@@ -54,6 +54,7 @@ def test_stages_add_up_to_the_step(result: BenchResult) -> None:
     assert 0.3 < step / result.network.times.mean < 3  # measured one after the other, on a machine that is shared
 
 
+@pytest.mark.slow
 def test_json_has_every_figure(result: BenchResult) -> None:
     """Programs read it: a figure that is not there, or is not a number, breaks them."""
     found = json.loads(result.to_json())

@@ -102,6 +102,7 @@ def test_a_part_of_the_film(command):
     assert frames_in("out.mkv") == 2
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_and_verbose_says_more(command):
     """In a script's log only errors count; who asks for more gets it."""
     assert command("colorize", "two.mp4", "-o", "a.mp4", *HOW, "-q") == (0, "", "")

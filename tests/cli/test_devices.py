@@ -87,6 +87,7 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_goes_on(folder: Path
     assert (folder / "out.mp4").read_bytes() == dealt
 
 
+@pytest.mark.slow
 def test_wrong_usage_of_devices(command: Any) -> None:  # noqa: F811
     """Minutes would pass until the mistake is found, or it would be taken for something else."""
     for arguments, expected in {

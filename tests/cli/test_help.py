@@ -56,6 +56,7 @@ def test_flags_have_no_type(path, capsys, monkeypatch):
     assert not re.search("--verbose.*<", out)
 
 
+@pytest.mark.slow
 def test_help_is_quick():
     """Half a second is the promise; a torch imported by mistake costs two. A ratio, for machines differ."""
 
@@ -99,6 +100,7 @@ def test_no_arguments_show_the_help(tmp_path):
     assert "Usage: colormnet" in out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(tmp_path, shell):
     """The shell completes commands and options without importing torch either."""

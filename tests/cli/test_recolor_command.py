@@ -21,6 +21,7 @@ def out(command, tmp_path: Path) -> Path:  # noqa: F811
     return tmp_path / "out.mp4"
 
 
+@pytest.mark.slow
 def test_a_passage(command, out: Path) -> None:  # noqa: F811
     """Who gives only what has to be said, beside a receipt, would have to say more."""
     before = out.read_bytes()
@@ -39,6 +40,7 @@ def test_a_passage(command, out: Path) -> None:  # noqa: F811
     assert code == 0, err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [

@@ -260,6 +260,7 @@ def test_command(tmp_path: Path, folders: tuple[Path, Path], capsys: pytest.Capt
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_figures_of_the_shots_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Figures would be those of other frames, or of another film."""
     truth = write_film(tmp_path / "truth.mkv", [picture(i) for i in range(12)])

@@ -87,6 +87,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return float(means + np.trace(cov_x + cov_y - 2 * sqrtm(cov_x @ cov_y).real))
 
 
+@pytest.mark.slow
 def test_fid_of_one_frame_is_not_known(networks: PerceptualNetworks) -> None:
     """One frame has no covariance: torchmetrics would end the command with a traceback."""
     networks.fid.reset()

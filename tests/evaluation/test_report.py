@@ -196,6 +196,7 @@ def browse(command: list[str], folder: Path, tries: int = 3) -> tuple[int, str, 
     return code, out.read_text("utf-8"), err.read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [1280, 500])
 def test_it_opens_in_chromium(tmp_path: Path, width: int) -> None:

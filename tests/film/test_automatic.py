@@ -71,6 +71,7 @@ def notes(plan: Path) -> list[str]:
         return [row["note"] for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_place_that_returns_has_the_same_colors(plan: Path, networks: tuple[cm.Colorizer, cm.Colorizer]) -> None:
     """A wall would change its color with every cut to it."""
     assert color_stills(plan, *networks) == [1, 2, 3, 4, 5]

@@ -131,6 +131,7 @@ def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any
     assert any("An earlier run used 2 CPU threads" in note for note in receipt.warnings)
 
 
+@pytest.mark.slow
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds that were broken off after one and a half became three and a half."""
     monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
@@ -274,6 +275,7 @@ def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
+@pytest.mark.slow
 def test_another_lookahead_is_named_as_such(run: Any) -> None:
     """The message blamed another device or precision, which nobody had changed."""
     with pytest.raises(Interrupted):
@@ -339,6 +341,7 @@ def test_a_film_replaced_while_it_is_colored_is_not_mixed_with_the_other(tmp_pat
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_film_in_its_place_is_the_same_film(tmp_path: Path, run: Any) -> None:
     """Network drives that give a file another number now and then would end every run at muxing."""
 
@@ -419,6 +422,7 @@ def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
     assert run().resumed_at == 0
 
 
+@pytest.mark.slow
 def test_a_lost_segment_is_reported(tmp_path: Path, run: Any) -> None:
     """A segment that someone deleted cannot be joined: the sentence says what to do, before the rest is colored."""
     with pytest.raises(Interrupted):
@@ -428,6 +432,7 @@ def test_a_lost_segment_is_reported(tmp_path: Path, run: Any) -> None:
         run(stop_at=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"PK\3\4", b"", b"0", b"\x80\x02G0"])
 def test_a_damaged_state_is_reported(tmp_path: Path, run: Any, content: bytes) -> None:
     """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""

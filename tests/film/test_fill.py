@@ -277,6 +277,7 @@ def test_a_corrected_automatic_still_costs_its_shot(work: Workplace) -> None:
     assert receipt.findings["frames"] == 24  # also of the shots that were kept
 
 
+@pytest.mark.slow
 def test_stills_that_changed_are_colored_again(work: Workplace) -> None:
     """Shots that were found anew would be filled with colors of others."""
     work.prepare()

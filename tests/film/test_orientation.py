@@ -63,6 +63,7 @@ def test_an_exemplar_is_what_players_show(rotation: str, tmp_path: Path) -> None
     assert np.array_equal(shown(film(tmp_path / "a.mkv", rotation), 0), PHOTO)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", ["clockwise", "half"])
 def test_a_rotated_film_gets_the_colors_of_an_upright_one(
     rotation: str, tmp_path: Path, small_model: Any, first_frames: list[bool]

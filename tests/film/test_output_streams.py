@@ -86,6 +86,7 @@ def described(path: Path) -> dict[str, Any]:
         }
 
 
+@pytest.mark.slow
 def test_everything_else_is_kept_in_matroska(tmp_path: Path, color: Any) -> None:
     """Sound, subtitles, fonts, chapters, titles, rotation: what other tools lose."""
     source = make_film(tmp_path / "film.mkv", FULL)
@@ -96,6 +97,7 @@ def test_everything_else_is_kept_in_matroska(tmp_path: Path, color: Any) -> None
         assert packets_of(source, kind, number) == packets_of(tmp_path / "out.mkv", kind, number)
 
 
+@pytest.mark.slow
 def test_everything_else_is_kept_in_mp4(tmp_path: Path, color: Any) -> None:
     """The same in the other container that everybody uses."""
     film = {"attachment": None, "audio": [("aac", "deu"), ("ac3", "eng")], "subtitles": "mov_text"}

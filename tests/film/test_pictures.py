@@ -51,6 +51,7 @@ def test_what_is_left_out_of_images_is_named(lively: ColorMNet, tmp_path: Path, 
     assert colorize_pictures(folder, [exemplar], model=lively, device="cpu").warnings == expected
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
 def test_each_picture_is_what_the_colorizer_says_of_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """The order of the frames is the film's; one picture's colors on another would be nonsense."""

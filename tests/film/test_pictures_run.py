@@ -44,6 +44,7 @@ def interrupted_run(folder: Path, exemplar: Path, model: ColorMNet, at: int, **k
         colorize_pictures(folder, [exemplar], model=model, device="cpu", progress=stop, **kwargs)
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_going_on_give_the_same(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_another_size_is_named_after_a_break_too(
         colorize_pictures(folder, [exemplar], model=lively, device="cpu")
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_to_the_same_result(
     lively: ColorMNet, tmp_path: Path, exemplar: Path
 ) -> None:
@@ -192,6 +194,7 @@ def small_disk(path: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saving", [60.0, 0.0])
 def test_a_full_disk_is_one_sentence_and_no_half_picture(
     saving: float, lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch

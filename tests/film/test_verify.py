@@ -177,6 +177,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_the_rewritten_film_itself_passes(films: Path, tmp_path: Path) -> None:
     """The changes below would be found for another reason than themselves."""
     whole = Tampered(films / "out.mkv", tmp_path / "same.mkv").write()

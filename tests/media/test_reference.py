@@ -217,6 +217,7 @@ def test_it_keeps_its_aspect_ratio_unless_it_is_the_first_frame() -> None:
     assert exemplar.at_size((900, 900), first_frame=True).shape == (3, 900, 900)
 
 
+@pytest.mark.slow
 def test_a_huge_scan_is_reduced_as_it_is_read(tmp_path: Path) -> None:
     """100 megapixels as floats do not fit beside the network; its colors stay."""
     write_png(tmp_path / "scan.png", np.full((2400, 2700, 3), (150, 60, 40), np.uint8))

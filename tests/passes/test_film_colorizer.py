@@ -108,6 +108,7 @@ def test_color_passes_over_smoothly_between_two_exemplars(film: Film) -> None:
     assert changes[11:13].max() <= 1.5 * elsewhere.max()
 
 
+@pytest.mark.slow
 def test_shots_mix_in_a_dissolve(film: Film) -> None:
     """A dissolve would jump from the colors of one shot to those of the other."""
     way = Transition("dissolve", FRAMES - 4, FRAMES + 4)
@@ -123,6 +124,7 @@ def test_shots_mix_in_a_dissolve(film: Film) -> None:
         assert torch.allclose(mixed[frame], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 9, 14, 20])
 def test_a_saved_state_continues_in_every_place(film: Film, small_model: Any, tmp_path: Path, stop: int) -> None:
     """A film that was interrupted within a backward pass, a dissolve or a later shot would end in other colors."""

@@ -129,6 +129,7 @@ def test_resuming_with_another_mask(tmp_path: Path, color: Any, monkeypatch: pyt
         assert np.array_equal(*planes)
 
 
+@pytest.mark.slow
 def test_masks_of_shots(tmp_path: Path, small_model: Any, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every shot would be colored again when one mask changes, or a mask would protect parts of other shots."""
     film = make_film(tmp_path / "film.mkv", frames=12)

@@ -156,6 +156,7 @@ def test_everything_else_is_copied(film: Any, old: Path, small_model: Any, name:
     assert list(path.parent.glob("*.colormnet-part")) == []
 
 
+@pytest.mark.slow
 def test_color_passes_over(film: Any, old: Path, small_model: Any) -> None:
     """A jump of color within a shot would be seen; frames outside would not keep theirs."""
     path = film("ffv1.mkv")
@@ -219,6 +220,7 @@ def test_a_film_of_another_encoder(tmp_path: Path, old: Path, small_model: Any) 
     assert [one.name for one in tmp_path.iterdir()] == ["out.mkv"]
 
 
+@pytest.mark.slow
 def test_the_receipt_lists_every_change(film: Any, old: Path, small_model: Any) -> None:
     """Nobody could tell later which seconds of a film were colored by what."""
     path = film("ffv1.mkv")
@@ -242,6 +244,7 @@ def test_the_receipt_lists_every_change(film: Any, old: Path, small_model: Any) 
     assert Receipt.from_dict({**last, "output": first["output"], "changes": changes}).changes == changes
 
 
+@pytest.mark.slow
 def test_where_the_luma_comes_from(film: Any, old: Path, tmp_path: Path) -> None:
     """A film would be compressed twice without a word, or an archive could not be corrected without its source."""
     red, lossy, lossless = old.parent / "red.png", film("h264.mp4"), film("ffv1.mkv", receipt=False)
@@ -360,6 +363,7 @@ def test_far_into_a_film(tmp_path: Path, old: Path, small_model: Any, monkeypatc
     assert all(check.passed for check in verify_film(source, tmp_path / "out.mkv"))
 
 
+@pytest.mark.slow
 def test_protected_parts_stay_neutral(film: Any, old: Path, tmp_path: Path, small_model: Any) -> None:
     """A caption that was protected when the film was colored would get color."""
     path, mask = film("ffv1.mkv"), np.zeros((48, 64), np.uint8)
@@ -377,6 +381,7 @@ def test_protected_parts_stay_neutral(film: Any, old: Path, tmp_path: Path, smal
 # What goes wrong on the way
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_the_film(film: Any, old: Path, small_model: Any) -> None:
     """Who presses Ctrl-C would lose the film of hours."""
     path = film("ffv1.mkv")
@@ -406,6 +411,7 @@ def test_a_receipt_that_cannot_be_written(
     assert receipt.changes[-1]["warnings"][-1].endswith("cannot be written (no room): it is that of the old film.")
 
 
+@pytest.mark.slow
 def test_a_passage_that_does_not_play(film: Any, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder that makes other packets than it said would ruin the film."""
     path = film("h264.mp4")

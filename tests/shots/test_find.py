@@ -119,6 +119,7 @@ def test_cuts_to_black_and_the_ends_of_the_film(tmp_path: Path) -> None:
     assert starts(find_shots(write_film(tmp_path / "black.mp4", frames))) == [(0, "start"), (62, "cut")]
 
 
+@pytest.mark.slow
 def test_stills_show_the_shot(tmp_path: Path) -> None:
     """A still inside a dissolve, or of a flash, cannot be colored for its shot."""
     parts = story(2)

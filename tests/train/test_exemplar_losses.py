@@ -43,6 +43,7 @@ def test_contextual() -> None:
     assert same < losses.contextual(x, y)
 
 
+@pytest.mark.slow
 def test_contextual_of_large_maps() -> None:
     """Fails where a map's similarities take gigabytes: at 448 pixels relu2_2 has 50,000 places."""
     x, y = noise(1, 2, 128, 128), noise(1, 2, 128, 128, seed=1)

@@ -36,6 +36,7 @@ def batch(settings: TrainSettings) -> list[torch.Tensor]:
     return [torch.stack(parts) for parts in zip(clips[0], clips[1], strict=True)]
 
 
+@pytest.mark.slow
 def test_each_loss_can_be_switched_alone() -> None:
     """Fails where `--set smoothness_loss=0` leaves it on, or a weight is that of another loss."""
     lab, flow, seen = batch(SMALL)

@@ -113,6 +113,7 @@ class _SummaryWriter:
         self.closed = True
 
 
+@pytest.mark.slow
 def test_tensorboard_is_closed_however_a_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last two minutes stayed in a queue, and its thread with them; a resumed run showed steps twice."""
     module = types.ModuleType("torch.utils.tensorboard")

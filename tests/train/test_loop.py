@@ -55,6 +55,7 @@ def test_accumulated_gradients_are_those_of_the_batch(tmp_path):
     assert np.allclose(losses(tmp_path / "parts"), losses(tmp_path / "whole"), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     """A run would continue for days, writing checkpoints full of NaN."""
     do_step = Trainer.step
@@ -123,6 +124,7 @@ def test_the_full_configuration_can_be_trained(tmp_path):
     assert math.isfinite(result.loss)
 
 
+@pytest.mark.slow
 def test_a_frozen_transformer_does_not_change(tmp_path):
     """Fine-tuning would degrade the features that the paper keeps frozen."""
     settings = SMALL.with_overrides(freeze_transformer=True, steps=2)
@@ -165,6 +167,7 @@ def test_an_image_that_cannot_be_read_costs_no_steps(tmp_path: Path, monkeypatch
     assert column(tmp_path / "broken", "loss") == column(tmp_path / "whole", "loss")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_its_own_weights(tmp_path: Path) -> None:
     """`--resume --init colormnet` changed only what settings.json says about the initial weights."""
     train(SMALL, tmp_path, stop_after=1)
@@ -174,6 +177,7 @@ def test_a_resumed_run_has_its_own_weights(tmp_path: Path) -> None:
     assert (tmp_path / "settings.json").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_run_cannot_end_before_its_last_step(tmp_path: Path) -> None:
     """The summary was "3 of 2 steps done"."""
     train(SMALL, tmp_path, stop_after=3)
@@ -198,6 +202,7 @@ def test_nan_before_the_first_checkpoint_is_reported(tmp_path: Path, monkeypatch
         train(SMALL.with_overrides(checkpoint_every=100), tmp_path)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_step_says_how_to_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With several processes, or after a second Ctrl-C, the only message was "Interrupted"."""
 

@@ -152,6 +152,7 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     assert_same_end(tmp_path / "killed", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_best_result_on_earlier_validation_clips_is_not_kept(tmp_path):
     """A run of before there were people in synthetic clips would never again have a best.pt that is new."""
     train(SMALL.with_overrides(steps=2, validate_every=1), tmp_path, stop_after=1)

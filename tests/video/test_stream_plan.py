@@ -117,6 +117,7 @@ def test_swedish_of_a_mov_is_swedish_in_an_mp4(tmp_path: Path, color: Any) -> No
         assert container.streams.audio[0].metadata["language"] == "swe"
 
 
+@pytest.mark.slow
 def test_audio_that_an_edit_list_hides_stays_hidden(tmp_path: Path, color: Any) -> None:
     """A clip trimmed on a phone still contains the rest; in .mkv it would be heard before the picture starts."""
     whole = make_film(tmp_path / "film.mp4", codec="libx264", frames=50, audio=[("aac", "deu")], options={"g": "50"})
@@ -207,6 +208,7 @@ def test_audio_that_changes_format_midway_is_converted(tmp_path: Path, color: An
     assert max(time for time, _ in sound) - begin == pytest.approx(3.2, abs=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "webm"])
 def test_wma_audio_is_converted(tmp_path: Path, color: Any, ending: str) -> None:
     """Every film with WMA audio failed while muxing: the last decoded frame has no timestamp."""

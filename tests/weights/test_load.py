@@ -165,6 +165,7 @@ def test_a_mistyped_name_or_file_gets_a_suggestion(film, monkeypatch):
 ABSURD = [10**9, -1, 0, 1e300, float("nan"), None, "x" * 50, [], [10**9] * 3, {"a": 1}]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize("make", [make_small_model, make_small_ddcolor, make_small_deep_exemplar])
 def test_absurd_sizes_are_refused_in_a_sentence(tmp_path, make):

@@ -118,6 +118,7 @@ def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, m
     assert not list((film.plan / "segments").glob("*part*"))
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_dealt(film: Any) -> None:
     """Hours would pass again for one corrected picture."""
     color(film)

@@ -65,6 +65,7 @@ def test_stored_color_is_exact_to_a_200th_of_a_unit() -> None:
     assert set(y.unique().tolist()) == {128.0 * 256}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("film", "settings"),
     [
@@ -213,6 +214,7 @@ def test_both_steps_are_resumed(tmp_path: Path, color: Any) -> None:
     assert len(list(tmp_path.iterdir())) == 5  # nothing else is left
 
 
+@pytest.mark.slow
 def test_a_file_with_other_colors_is_not_replaced(tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Colors of an earlier run, or another file, would be lost."""
     old, colors = make_film(tmp_path / "old.mkv"), tmp_path / "color.mkv"
@@ -231,6 +233,7 @@ def test_a_file_with_other_colors_is_not_replaced(tmp_path: Path, color: Any, mo
         color(old, tmp_path / "c.mkv", chroma_out=tmp_path / "color.mp4")
 
 
+@pytest.mark.slow
 def test_masks_of_a_plan(tmp_path: Path, small_model: Any, photo: Path) -> None:
     """Shots would be protected by no mask, or by those of others, when colors come from a file."""
     from colormnet_cli.shots.detect import Boundary

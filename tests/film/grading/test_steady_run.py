@@ -60,6 +60,7 @@ def test_the_same_as_both_commands(tmp_path: Path, color: Any) -> None:
     assert flicker[1] < flicker[0]
 
 
+@pytest.mark.slow
 def test_shots_and_masks_of_a_plan(tmp_path: Path, small_model: Any, photo: Path) -> None:
     """Colors would be averaged over a cut, or drawn into parts that stay neutral."""
     old = make_film(tmp_path / "old.mkv", frames=14)

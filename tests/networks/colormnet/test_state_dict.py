@@ -17,6 +17,7 @@ from support.golden import GOLDEN
 from support.networks import make_small_model, small_config
 
 
+@pytest.mark.slow
 def test_every_published_name_has_one_of_ours() -> None:
     """Fails where a tensor of the authors' checkpoint would be left out or put twice."""
     listed = [name for name in json.loads((GOLDEN / "state_dict.json").read_text()) if "mask_token" not in name]

@@ -63,6 +63,7 @@ def differences(net: cm.DDColor, case: str) -> dict[str, float]:
     return {name: float((x - torch.from_numpy(packed[f"{case}_{name}"])).abs().max()) for name, x in ours.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["tiny_128", "tiny_96"])
 def test_golden(tiny: cm.DDColor, case: str) -> None:
     """Fails where the authors' checkpoint would color otherwise than with their program, and says from where on."""
@@ -125,6 +126,7 @@ def test_spectral_norm_is_folded(state: dict[str, Tensor], tiny: cm.DDColor) -> 
     torch.testing.assert_close(tiny.refine(x), conv(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_published_file_is_recognized(state: dict[str, Tensor], tiny: cm.DDColor, wrapped: bool) -> None:
     """Fails where the authors' files (the tensors under `params`), or a mirror's (bare), do not load by path."""

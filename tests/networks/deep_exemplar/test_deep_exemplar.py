@@ -105,6 +105,7 @@ def test_golden_colors(net: cm.DeepExemplar, name: str) -> None:
     assert clip.difference("hard_ab_end", ab[-1, :, ::3, ::3]) <= 0.02
 
 
+@pytest.mark.slow
 def test_weights_of_the_figures(state: dict[str, Tensor]) -> None:
     """Fails where the figures' weights are not those of the recipe."""
     for name, total, first in (

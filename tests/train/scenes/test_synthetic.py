@@ -39,6 +39,7 @@ def test_clips_are_lab():
         assert np.abs(lab[:, 1:]).max() <= 100
 
 
+@pytest.mark.slow
 def test_clips_have_color_and_movement():
     """Static or gray clips would teach nothing."""
     clips = [synthetic_clip(1, index, frames=4, size=96, jump=3, cut=0.0) for index in range(24)]
@@ -48,6 +49,7 @@ def test_clips_have_color_and_movement():
     assert np.median(moved) > 0.15
 
 
+@pytest.mark.slow
 def test_lightness_does_not_determine_the_color():
     """A network that guesses color from lightness, instead of tracking objects, would do well in training only."""
     explained = []
@@ -60,6 +62,7 @@ def test_lightness_does_not_determine_the_color():
     assert np.median(explained) < 0.6
 
 
+@pytest.mark.slow
 def test_film_defects_are_in_the_lightness_only(monkeypatch):
     """Grain in the target colors would train the network to color grain."""
     old = [synthetic_clip(5, index, frames=2, size=64) for index in range(16)]

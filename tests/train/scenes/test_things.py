@@ -21,6 +21,7 @@ ALL = SceneKinds(*[1.0] * len(KINDS))
 SMALL: dict[str, Any] = {"frames": 3, "size": 64, "cut": 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_in_the_share_of_clips_that_is_asked_for(kind: str) -> None:
     """A run without a kind, to compare with, would have it all the same, or one with it would have none."""
