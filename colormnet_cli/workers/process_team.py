@@ -34,9 +34,11 @@ class _Member:
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process: BaseProcess = context.Process(target=work, args=(other, self.setup, self.device), daemon=True)
+        self.process: BaseProcess = context.Process(target=work, args=(other, self.device), daemon=True)
         self.process.start()
         other.close()
+        with suppress(OSError):  # it has ended: `poll` will say so
+            self.pipe.send(self.setup)
         self.is_ready = False
         self.reason = ""  # why it ends, where it says so
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
 import warnings
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
 from ..errors import ColormnetError
 
@@ -20,10 +20,12 @@ __all__ = ["PATIENCE", "work"]
 PATIENCE = 8.0  # seconds for saving what was begun, after which a worker is killed
 
 
-def work(pipe: Connection, setup: Any, device: str) -> None:
+def work(pipe: Connection, device: str) -> None:
     """What the process does: "ready", then for each order "progress" and in the end "done", "failed" or "lost".
 
-    Ctrl-C of a terminal reaches all processes; only the parent acts on it, and ends its workers by SIGTERM.
+    The first thing that it gets is its `Setup`. As an argument it would be unpickled, and PyTorch imported for it,
+    before anything here looks whether the parent still runs. Ctrl-C of a terminal reaches all processes; only the
+    parent acts on it, and ends its workers by SIGTERM.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
@@ -33,14 +35,16 @@ def work(pipe: Connection, setup: Any, device: str) -> None:
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
-        _answer(pipe, setup, device)
+        _answer(pipe, device)
 
 
-def _answer(pipe: Connection, setup: Any, device: str) -> None:
+def _answer(pipe: Connection, device: str) -> None:
+    setup = pipe.recv_bytes()  # the parent does not wait until PyTorch is imported, and starts the next worker
+
     from .unit_worker import UnitWorker
 
     try:
-        worker = UnitWorker(setup, device)
+        worker = UnitWorker(pickle.loads(setup), device)
         pipe.send(("ready", None))
         while True:
             order = pipe.recv()
