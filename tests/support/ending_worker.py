@@ -9,10 +9,11 @@ from typing import Any
 REASON = "OutOfMemoryError: no room for a frame"
 
 
-def work(pipe: Any, _: object, device: str) -> None:
+def work(pipe: Any, device: str) -> None:
     """As `process_worker.work`; on the device "missing" it is never ready."""
     if device == "missing":
         os._exit(3)
+    pipe.recv_bytes()  # its setup
     pipe.send(("ready", None))
     pipe.recv()
     pipe.send(("lost", REASON))
