@@ -92,12 +92,12 @@ class PreviewState(FilmState):
             self.windows = torch.cat((*known, exemplar.detail))
 
     def recall(self, L: Tensor, f: Features, q: Key) -> Any:
-        if self.windows is None:
-            return super().recall(L, f, q)
-        memory, match = self.bank.read_and_match(q)
         local = None if self.last is None else self.net.local(q, self.last)
+        if self.windows is None:
+            return DetailedReadout(self.bank.read(q), local, None, L)
+        memory, match = self.bank.read_and_match(q)
         detail = self.net.exemplar_detail(L, f, self.windows[match.element][None], match.cycle_error[None])
-        return DetailedReadout(memory, local, detail)
+        return DetailedReadout(memory, local, detail, L)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "windows": self.windows}

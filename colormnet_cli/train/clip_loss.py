@@ -39,10 +39,18 @@ def draw_memory(rng: np.random.Generator, frames: int) -> Tensor:
 class ClipLoss(nn.Module):
     """The network and the loss in one module, for DistributedDataParallel."""
 
-    def __init__(self, model: ColorMNet, *, raw_loss: float = 0.0, chroma_loss: float = 0.0, fade_loss: float = 0.0):
+    def __init__(
+        self,
+        model: ColorMNet,
+        *,
+        raw_loss: float = 0.0,
+        chroma_loss: float = 0.0,
+        fade_loss: float = 0.0,
+        error_loss: float = 0.0,
+    ):
         super().__init__()
         self.model = model
-        self.raw_loss, self.chroma_loss, self.fade_loss = raw_loss, chroma_loss, fade_loss
+        self.raw_loss, self.chroma_loss, self.fade_loss, self.error_loss = raw_loss, chroma_loss, fade_loss, error_loss
         self.exemplar_weight = 0.0  # 0: the network's own
 
     def forward(self, lab: Tensor, picks: Tensor, renew: Tensor, keys_only: bool = False) -> ClipResult:
@@ -60,14 +68,17 @@ class ClipLoss(nn.Module):
         clip, last = _Clip(self.model, lab, self.exemplar_weight), lab.shape[1] - 1
         clip.start(lab[:, 0, 1:] / AB_RANGE)
         steps = [clip.step(t, picks[:, t], renew=renewed[t], last=t == last) for t in range(1, last + 1)]
-        answer, truth = torch.stack([ab for ab, _ in steps], dim=1), lab[:, 1:, 1:] / AB_RANGE
+        answers, readouts, expected = zip(*steps, strict=True)
+        answer, truth = torch.stack(answers, dim=1), lab[:, 1:, 1:] / AB_RANGE
         difference = (answer - truth).abs()
         loss = (self._weight(truth) * difference).mean()
         if self.fade_loss:  # uncertain colors come out pale, and paler each time they are remembered
             loss = loss + self.fade_loss * (_chroma(truth) - _chroma(answer)).relu().mean()
         if self.raw_loss and isinstance(self.model, PreviewNet):
-            for readout_loss in self._readout_losses([readout for _, readout in steps], truth):
+            for readout_loss in self._readout_losses(readouts, truth):
                 loss = loss + self.raw_loss * readout_loss
+        if self.error_loss and expected[0] is not None:
+            loss = loss + self.error_loss * _surprise(torch.stack(expected, dim=1), difference.detach())
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
 
     def _keys_only(self, lab: Tensor, picks: Tensor) -> ClipResult:
@@ -87,7 +98,7 @@ class ClipLoss(nn.Module):
         """Of the ab that is read, before it is decoded: from memory and LA, and from the exemplar in detail."""
         raws = [torch.stack([part[:, :, -1] for part in readout[:2]], dim=1).float() for readout in readouts]
         yield self._raw_error(torch.stack(raws, dim=1), self._coarse(truth))[0]
-        if isinstance(readouts[0], DetailedReadout):
+        if isinstance(readouts[0], DetailedReadout) and readouts[0].detail is not None:
             detail = torch.stack([readout.detail[:, :2] for readout in readouts], dim=1)
             fine = _pool(truth, truth.shape[-1] // detail.shape[-1])
             yield (self._weight(fine) * (detail - fine).abs()).mean()
@@ -109,6 +120,12 @@ class ClipLoss(nn.Module):
 def _pool(ab: Tensor, side: int) -> Tensor:
     """Averages over side × side pixels: [B, T, 2, H, W] to [B, T, 2, H/side, W/side]."""
     return F.avg_pool2d(ab.flatten(0, 1), side).unflatten(0, ab.shape[:2])
+
+
+def _surprise(expected: Tensor, difference: Tensor) -> Tensor:
+    """Of |errors| [B, T, 2, H, W] under Laplace distributions with the expected ones [B, T, 1, h, w]: −log p."""
+    actual = _pool(difference.mean(2, keepdim=True), difference.shape[-1] // expected.shape[-1])
+    return (actual / expected + expected.log()).mean()
 
 
 def _chroma(ab: Tensor) -> Tensor:
@@ -138,18 +155,21 @@ class _Clip:
         h, w = self.keys[0].key.shape[-2:]
         self.hidden = self.model.deep_update(self.values[0], self.model.hidden_zero(h, w, self.batch))
 
-    def step(self, t: int, picks: Tensor, *, renew: bool, last: bool) -> tuple[Tensor, Any]:
-        """ab/110 of frame t, which reads the frames ``picks`` [B, 3], and what it has read."""
+    def step(self, t: int, picks: Tensor, *, renew: bool, last: bool) -> tuple[Tensor, Any, Tensor | None]:
+        """ab/110 of frame t, which reads the frames ``picks`` [B, 3]; what it has read; the error that is expected."""
         memory = self.read_memory(t, picks).unflatten(1, (2, -1)).to(self.values[0].dtype)
         local = self.model.local(self.keys[t], Remembered(self.keys[t - 1].key, self.values[t - 1]))
-        readout = Readout(memory, local) if not self.detail else DetailedReadout(memory, local, self.detail.read(t))
-        update_hidden = not renew and not last
-        ab, self.hidden = self.model.decode(self.features[t], readout, self.hidden, update_hidden=update_hidden)
+        readout: Any = Readout(memory, local)
+        decode = self.model.decode
+        if isinstance(self.model, PreviewNet):
+            detail = self.detail.read(t) if self.detail else None
+            readout, decode = DetailedReadout(memory, local, detail, self.L[t]), self.model.answer
+        ab, self.hidden, *error = decode(self.features[t], readout, self.hidden, update_hidden=not renew and not last)
         if not last:
             self._remember(t, ab)
             if renew:
                 self.hidden = self.model.deep_update(self.values[t], self.hidden)
-        return ab, readout
+        return ab, readout, error[0] if error else None
 
     def _remember(self, t: int, ab: Tensor) -> None:
         self.values.append(self.model.value(self.L[t], ab, self.features[t].f16))

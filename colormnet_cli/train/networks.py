@@ -35,7 +35,7 @@ def clip_loss(model: Any, settings: TrainSettings) -> nn.Module:
     if isinstance(model, DeepExemplar):
         return ExemplarClipLoss(model, settings)
     model.pvgfe.transformer.requires_grad_(not settings.freeze_transformer)
-    loss = ClipLoss(model)
+    loss = ClipLoss(model, error_loss=settings.error_loss)
     set_loss_weights(loss, settings, 0)
     return loss
 

@@ -26,7 +26,7 @@ _SMALLEST_SYNTHETIC = 32  # pixels: in smaller frames the smallest shapes would 
 _MINIMUM = {
     **dict.fromkeys(("steps", "batch", "accumulate", "checkpoint_every", "validate_every", "validation_clips"), 1),
     **dict.fromkeys(("warmup", "weight_decay", "clip_norm", "raw_loss", "fade_loss", "chroma_loss", "seed"), 0),
-    **dict.fromkeys(("ema_decay", "exemplar_weight"), 0),
+    **dict.fromkeys(("ema_decay", "exemplar_weight", "error_loss"), 0),
     **dict.fromkeys(("l1_loss", "perceptual_loss", "contextual_loss", "smoothness_loss"), 0),
     **dict.fromkeys(("adversarial_loss", "temporal_loss", "short_term_loss", "long_term_loss", "content_loss"), 0),
     "workers": 0,
@@ -96,6 +96,7 @@ class TrainSettings:
     matching_share: float = 0.0  # share of the run, at its start, that trains only the keys, by reading the true ab
     fade_loss: float | Levels = 0.0  # weight of missing chroma
     chroma_loss: float | Levels = 0.0  # errors are weighted by 1 + this · |ab|
+    error_loss: float = 0.0  # weight of how well the preview expects its errors
     exemplar_weight: float | Levels = 0.0  # of the preview while it is trained; 0: the network's own
 
     # the weights of Deep Exemplar's losses; 0: not computed

@@ -15,6 +15,7 @@ class PreviewConfig(ColorMNetConfig):
 
     exemplar_weight: float = 1.0  # an exemplar's element counts as so many in a read: its color alone is certain
     detail_dim: int = 0  # key channels for reading the exemplars' color at f4's resolution (detail.py); 0: not read
+    guided: bool = False  # ab follows the edges of the lightness, and the error is predicted (guided.py)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,10 +12,30 @@ from ..colormnet.decoder import Decoder
 from ..colormnet.fusion import joined, per_channel
 from ..colormnet.ops import upsample
 from .config import PreviewConfig
+from .guided import GuidedUpsampling
 
-__all__ = ["PreviewDecoder"]
+__all__ = ["Answer", "DetailedReadout", "PreviewDecoder"]
 
 _SHARPENING_DIM = 16
+_USUAL_ERROR = 0.03  # of ab/110, where the network says nothing
+_MOST_DOUBT = 4.0  # and at most so many times e more or less
+
+
+class DetailedReadout(NamedTuple):
+    """A `Readout`, the exemplars' color at f4's resolution, and the frame's lightness."""
+
+    memory: Tensor  # (B, 2, Cv + 1, h, w)
+    local: Tensor | None
+    detail: Tensor | None  # (B, 4, h4, w4); None for a network without `detail_dim`
+    L: Tensor  # (B, 1, H, W)
+
+
+class Answer(NamedTuple):
+    """What the decoder says of a frame."""
+
+    ab: Tensor  # ab/110 (B, 2, H, W)
+    hidden: Tensor
+    error: Tensor | None  # the mean error of ab/110 that is expected (B, 1, h4, w4); None for a network not `guided`
 
 
 class Sharpening(nn.Module):
@@ -37,28 +59,33 @@ class Sharpening(nn.Module):
 
 
 class PreviewDecoder(Decoder):
-    """Two logits for each color channel: how the memory's and LA's remembered ab are mixed, and what is added."""
+    """Logits of each color channel: how the memory's and LA's remembered ab are mixed, what is added, the doubt."""
 
     def __init__(self, config: PreviewConfig) -> None:
-        super().__init__(config, extra=2, logits=2)
+        super().__init__(config, extra=2, logits=3 if config.guided else 2)
         self.coarse_step = config.coarse_step
         self.sharpen = Sharpening(config.decoder_widths[-1], _SHARPENING_DIM) if config.detail_dim else None
+        self.guided = GuidedUpsampling(self.scale) if config.guided else None
 
-    def decode(
-        self, f: Features, memory: Tensor, local: Tensor | None, detail: Tensor | None, hidden: Tensor, update: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Memory's and LA's values [B, 2, Cv + 1, h, w], detail [B, 4, h4, w4] to ab/110 [B, 2, H, W], hidden."""
+    def decode(self, f: Features, readout: DetailedReadout, hidden: Tensor, update: bool) -> Answer:
+        """Features, readout and the hidden state [B, 2, Ch, h, w], which is renewed with `update`."""
+        memory, local = readout.memory, readout.local
         other = memory if local is None else local
         raw = joined(memory[:, :, -1:], other[:, :, -1:])  # (B, 2, 2, h, w): remembered ab
         combined = memory if local is None else memory + local
         g16, g8, g4, logits = self.maps(f, joined(combined[:, :, :-1], raw), hidden)
         finer = upsample(raw.flatten(0, 1).float(), 2 * self.coarse_step).unflatten(0, raw.shape[:2])
-        gate, correction = logits.float().unbind(2)
+        gate, correction, *doubt = logits.float().unbind(2)
         gate = gate.sigmoid()
         blend = gate * finer[:, :, 0] + (1 - gate) * finer[:, :, 1] + correction
         if self.sharpen is not None:
-            if detail is None:
+            if readout.detail is None:
                 raise ValueError("this network reads detail from its exemplars, and none came")
-            blend = self.sharpen(g4, blend, detail)
-        ab = upsample(blend, self.scale).clamp(-1, 1)
-        return ab, self.hidden_update(g16, g8, g4, logits, hidden) if update else hidden
+            blend = self.sharpen(g4, blend, readout.detail)
+        error = None
+        if self.guided is None:
+            ab = upsample(blend, self.scale)
+        else:
+            log_error = doubt[0].mean(1, keepdim=True).clamp(-_MOST_DOUBT, _MOST_DOUBT)
+            ab, error = self.guided(blend, readout.L, log_error.detach()), _USUAL_ERROR * log_error.exp()
+        return Answer(ab.clamp(-1, 1), self.hidden_update(g16, g8, g4, logits, hidden) if update else hidden, error)

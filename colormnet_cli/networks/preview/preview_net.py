@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..colormnet import ColorMNet, ColorMNetConfig, Features, Key, Readout, Remembered
+from ..colormnet import ColorMNet, ColorMNetConfig, Features, Key, Remembered
 from .config import PreviewConfig
-from .decoder import PreviewDecoder
+from .decoder import Answer, DetailedReadout, PreviewDecoder
 from .detail import ExemplarDetail
 
-__all__ = ["DetailedReadout", "PreviewNet", "new_network"]
-
-
-class DetailedReadout(NamedTuple):
-    """A `Readout`, and the exemplars' color at f4's resolution."""
-
-    memory: Tensor  # (B, 2, Cv + 1, h, w)
-    local: Tensor | None
-    detail: Tensor | None  # (B, 4, h4, w4); None for a network without `detail_dim`
+__all__ = ["PreviewNet", "new_network"]
 
 
 class PreviewNet(ColorMNet):
@@ -55,11 +47,12 @@ class PreviewNet(ColorMNet):
         attended = attention.attend(query.key, last.key, value.flatten(1, 2)).view(value.shape)
         return torch.cat((attention.project(attended[:, :, :-1]), attended[:, :, -1:]), dim=2)
 
-    def decode(
-        self, f: Features, readout: Readout | DetailedReadout, hidden: Tensor, *, update_hidden: bool
-    ) -> tuple[Tensor, Tensor]:
-        detail = readout.detail if isinstance(readout, DetailedReadout) else None
-        return self.decoder.decode(f, readout.memory, readout.local, detail, hidden, update_hidden)
+    def decode(self, f: Features, readout: Any, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:
+        return self.answer(f, readout, hidden, update_hidden=update_hidden)[:2]
+
+    def answer(self, f: Features, readout: DetailedReadout, hidden: Tensor, *, update_hidden: bool) -> Answer:
+        """`decode`, and the error that is expected."""
+        return self.decoder.decode(f, readout, hidden, update_hidden)
 
     def exemplar_windows(self, L: Tensor, ab: Tensor, f: Features) -> Tensor:
         """An exemplar in detail: a window for each of its elements [B, hw, window², …]."""
