@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -150,26 +150,30 @@ class EncodingSettings:
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    """Sizes of the memory, in the paper's letters."""
+    """Sizes of the memory, in the paper's letters. Where 0 may be given, it stands for the network's own number."""
 
     gamma: int = 5  # γ: every so many frames, one is remembered
-    n_s: int = 10  # N_s: frames that are kept whole, an exemplar counted among them
-    n_e: int = 5  # N_e: of these, the oldest frames that are condensed to prototypes together
+    n_s: int = 0  # N_s: frames that are kept whole, an exemplar counted among them; the paper's: 10
+    n_e: int = 0  # N_e: of these, the oldest frames that are condensed to prototypes together; the paper's: 5
     m: int = 128  # M: prototypes they are condensed to
     top_k: int = 30  # elements of the memory that answer one query
-    long_term: int = 10_000  # elements that the long-term memory holds at most
+    long_term: int = 0  # elements that the long-term memory holds at most; the paper's: 10,000
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            value, least = getattr(self, field.name), int(field.default != 0)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(f"`{field.name}` is {value!r}: give a whole number of at least 1.")
-        if self.n_s < 2:
+        if self.n_s == 1:
             raise UsageError(f"`n_s` is {self.n_s}: give at least 2, an exemplar and a recent frame.")
-        if self.n_e >= self.n_s:
+        if self.n_s and self.n_e >= self.n_s:
             raise UsageError(f"`n_e` ({self.n_e}) must be less than `n_s` ({self.n_s}).")
-        if self.m > self.long_term:
+        if self.long_term and self.m > self.long_term:
             raise UsageError(f"`m` ({self.m}) prototypes do not fit into `long_term` ({self.long_term}).")
+
+    def completed(self, own: MemoryConfig) -> MemoryConfig:
+        """With a network's own numbers where it has 0."""
+        return replace(self, **{name: getattr(own, name) for name, value in vars(self).items() if not value})
 
 
 @dataclass(frozen=True)

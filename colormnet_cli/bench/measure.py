@@ -55,7 +55,9 @@ def bench(
         name, weights: repeated in the result.
         notice: called with what is being measured.
     """
-    settings, memory, chosen = settings or BenchSettings(), memory or MemoryConfig(), resolve_device(device)
+    settings = settings or BenchSettings()
+    memory = (memory or MemoryConfig()).completed(engine_of(model).own_memory)
+    chosen = resolve_device(device)
     precision, film = resolve_precision(precision, chosen), settings.film_size
     size = working_size(settings.film or settings.size, min(settings.size), engine_of(model).side_multiple)
     batch = settings.lookahead or default_lookahead(chosen)

@@ -170,6 +170,7 @@ def argument(metavar: str, help: str) -> Any:
 
 OPTIONAL_VALUES = {"--ray": "auto"}  # what an option means without a value
 _COUNT: dict[str, Any] = {"metavar": "N", "min": 1}
+_OWN: dict[str, Any] = {"metavar": "N", "min": 0, "show_default": False}  # 0: the network's own
 
 # By the name of the field, whichever settings it is in
 OPTIONS: dict[str, Any] = {
@@ -307,11 +308,20 @@ OPTIONS: dict[str, Any] = {
         **_COUNT,
     ),
     "gamma": option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
-    "n_s": option(MEMORY, "N_s: frames that are kept whole, a reference image included.", "--ns", **_COUNT),
-    "n_e": option(MEMORY, "N_e: the oldest of them, condensed to prototypes together.", "--ne", **_COUNT),
+    "n_s": option(
+        MEMORY,
+        "N_s: frames that are kept whole, a reference image included; default: 10, the preview 4.",
+        "--ns",
+        **_OWN,
+    ),
+    "n_e": option(
+        MEMORY, "N_e: the oldest of them, condensed to prototypes together; default: 5, preview: 2.", "--ne", **_OWN
+    ),
     "m": option(MEMORY, "M: prototypes that they are condensed to.", **_COUNT),
     "top_k": option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
-    "long_term": option(MEMORY, "Elements that the long-term memory holds at most.", **_COUNT),
+    "long_term": option(
+        MEMORY, "Elements that the long-term memory holds at most; default: 10,000, the preview 6,000.", **_OWN
+    ),
 }
 
 

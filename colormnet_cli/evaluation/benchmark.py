@@ -60,7 +60,7 @@ def benchmark(
     Raises MediaError if there is no clip, UsageError if `output` would replace the clips themselves, OutputError if it
     holds results already.
     """
-    coloring, memory = coloring or BenchmarkSettings(), memory or MemoryConfig()
+    coloring = coloring or BenchmarkSettings()
     on = resolve_device(device)
     number_format = resolve_precision(precision, on)
     colorizer = Colorizer(model, memory, on, number_format)
@@ -84,7 +84,7 @@ def benchmark(
         networks=networks,
         progress=progress,
     )
-    how: dict[str, Any] = {"precision": number_format, "memory": asdict(memory), **asdict(coloring)}
+    how: dict[str, Any] = {"precision": number_format, "memory": asdict(colorizer.memory), **asdict(coloring)}
     return replace(evaluation, settings=evaluation.settings | how)
 
 

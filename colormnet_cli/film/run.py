@@ -87,6 +87,7 @@ class Run(ABC):
         self.memory, self.observer = memory or MemoryConfig(), observer or RunObserver()
         self.lookahead = plan.settings.lookahead or default_lookahead(device)
         self.colorizer = colorizer or self.new_colorizer()
+        self.memory = self.colorizer.memory  # with the network's own numbers
         self.weights = model_sha256(model)
         self.meter = ProgressMeter(plan.frames, progress, device, self.report_every)
         self.warnings: list[str] = []

@@ -44,7 +44,7 @@ class Colorizer:
             precision = next((name for name, dtype in DTYPES.items() if dtype == model.dtype), "fp32")
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}, got {precision!r}")
-        self.memory, self.precision = memory or MemoryConfig(), precision
+        self.memory, self.precision = (memory or MemoryConfig()).completed(kind.own_memory), precision
         self.device = model.device if device is None else torch.device(device)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         self._saves_memory = self.device.type == "cpu" and is_large(parameters)

@@ -62,7 +62,6 @@ def frame_cost(
     `network` says of which kind and sizes, and may be on the meta device. A CUDA device need not be there; its kernels
     and what CUDA graphs keep are counted.
     """
-    memory = memory or MemoryConfig()
     on_cuda = torch.device(device).type == "cuda"
     with ExitStack() as modes:
         if on_cuda:

@@ -35,18 +35,23 @@ class PreviewMemoryBank(MemoryBank):
         """`read`, and which of the exemplars' elements, counted from their first, each pixel of the frame shows."""
         asked, size = queries(query), query.key.shape[-2:]
         forward, backward = [], []  # each pixel's best element; each element's best pixel, by tiles
+        seen = []
 
         def collect(scores: Tensor) -> None:
             self._add_bonus(scores)
+            seen.append(scores)
+            del seen[:-1]  # with several tiles, not all fit
             forward.append(scores.max(dim=1).indices)  # argmax takes longer
             backward.append(scores.max(dim=0))
 
         tile_rows = self.tile_rows(len(asked))
         values = self._read(asked, size, collect)
         best_pixels = _best_of_tiles(backward, tile_rows)
+        score = self._pair_score(asked)
+        if len(forward) == 1:
+            score = lambda pixels, elements: seen[0][pixels, elements]  # noqa: E731 - as computed already
         h, w = size
-        match = match_exemplars(torch.cat(forward), best_pixels, (h, w), self.exemplar_sizes, self._pair_score(asked))
-        return values, match
+        return values, match_exemplars(torch.cat(forward), best_pixels, (h, w), self.exemplar_sizes, score)
 
     def _add_bonus(self, scores: Tensor) -> None:
         if self.exemplar_bonus:

@@ -78,9 +78,8 @@ def recolor(
     own = model.device
     where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
     plan = replace(plan, film=for_network(plan.film, model))
-    return _Recoloring(
-        plan, model, memory or MemoryConfig(), where, resolve_precision(precision, where), progress
-    ).run()
+    memory = (memory or MemoryConfig()).completed(engine_of(model).own_memory)
+    return _Recoloring(plan, model, memory, where, resolve_precision(precision, where), progress).run()
 
 
 class _Recoloring:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
 from torch import Tensor
 
@@ -16,8 +14,6 @@ from .networks import network_of
 from .train_settings import TrainSettings
 
 __all__ = ["PRETRAINED", "initial_model", "load_pretrained"]
-
-_log = logging.getLogger(__name__)
 
 
 def _entry(name: str, url: str, size: int, sha256: str, license: str, origin: str) -> LockEntry:
@@ -45,6 +41,8 @@ PRETRAINED = {
 def initial_model(settings: TrainSettings) -> Network:
     """The network that training starts from, by ``settings.init``: random, colormnet, pretrained, or a weight file.
 
+    The sizes of trained weights are their own; those of the settings count for random ones.
+
     Raises:
         UsageError: the weights are those of another network than the settings'.
         WeightsError: the weights cannot be loaded or downloaded.
@@ -55,22 +53,10 @@ def initial_model(settings: TrainSettings) -> Network:
             load_pretrained(model)
         return model
     model = network_from_file(weights_path(settings.init))
-    return model if model.config == settings.network else _adapt(model, settings)
-
-
-def _adapt(trained: Network, settings: TrainSettings) -> Network:
-    """A network that differs slightly from the trained one: tensors that fit are copied, the others stay random."""
-    model = _random(settings)
-    ours, theirs = model.state_dict(), trained.state_dict()
-    new = [name for name in ours if name not in theirs or theirs[name].shape != ours[name].shape]
-    if not new and theirs.keys() == ours.keys():
-        return trained  # only values that are not tensors differ, such as exemplar_weight: the file's are used
-    if sum(ours[name].numel() for name in new) > 0.1 * sum(tensor.numel() for tensor in ours.values()):
+    if type(model.config) is not type(settings.network):
         raise UsageError(
             f"The weights {settings.init} are those of another network: use the configuration they were trained with."
         )
-    model.load_state_dict({**theirs, **{name: ours[name] for name in new}}, strict=False)
-    _log.warning("%s has no %s: random values are used", settings.init, ", ".join(new))
     return model
 
 

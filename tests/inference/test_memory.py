@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from colormnet_cli.errors import UsageError
+from colormnet_cli.inference.colormnet_engine import ColorMNetEngine, PreviewEngine
 from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Key
 from colormnet_cli.settings import MemoryConfig
+
+PAPER = MemoryConfig(n_s=10, n_e=5, long_term=10_000)
 
 CK, CV = 4, 3
 
@@ -126,7 +131,7 @@ def test_nothing_to_drop() -> None:
 
 def test_far_matches_do_not_underflow() -> None:
     """Fails where a picture unlike anything remembered comes out as NaN."""
-    bank = bank_for(MemoryConfig(), elements=4, permanent=4)
+    bank = bank_for(PAPER, elements=4, permanent=4)
     key, value = random_frame(2, 2)
     bank.remember_permanently(key, value)
     far = Key(torch.full((1, CK, 2, 2), 1e3), torch.ones(1, 1, 2, 2), torch.ones(1, CK, 2, 2))
@@ -162,7 +167,7 @@ def test_storage_is_reserved_at_once() -> None:
         ({"top_k": -1}, "top_k"),
         ({"m": 1.5}, r"`m` is 1\.5"),
         ({"n_s": 1}, "n_s"),
-        ({"n_e": 10}, "n_e"),
+        ({"n_s": 10, "n_e": 10}, "n_e"),
         ({"m": 200, "long_term": 100}, "long_term"),
     ],
 )
@@ -172,9 +177,18 @@ def test_impossible_settings_are_refused(sizes: dict[str, int], named: str) -> N
         MemoryConfig(**sizes)
 
 
+def test_a_network_completes_what_is_not_given() -> None:
+    """The preview would take a third of its time for elements that add nothing, or ignore what a user gives."""
+    own = {kind: kind.own_memory for kind in (ColorMNetEngine, PreviewEngine)}
+    assert MemoryConfig().completed(own[ColorMNetEngine]) == PAPER
+    assert MemoryConfig(n_s=3, n_e=1).completed(own[PreviewEngine]) == replace(own[PreviewEngine], n_s=3, n_e=1)
+    with pytest.raises(UsageError, match=r"`n_e` \(5\) must be less than `n_s` \(4\)"):
+        MemoryConfig(n_e=5).completed(own[PreviewEngine])
+
+
 def test_misuse_is_named() -> None:
     """Fails where an exemplar too many or a frame of another size overwrites what is remembered."""
-    bank = bank_for(MemoryConfig(), elements=4, permanent=4)
+    bank = bank_for(PAPER, elements=4, permanent=4)
     with pytest.raises(ValueError, match="empty"):
         bank.read(random_frame(2, 2)[0])
     with pytest.raises(ValueError, match="6 elements"):

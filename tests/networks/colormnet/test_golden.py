@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import colormnet_cli as cm
+from colormnet_cli.inference.colormnet_engine import ColorMNetEngine
 from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Readout, Remembered
 from support.golden import GOLDEN, unpack_frames
@@ -111,7 +112,7 @@ def test_modules(golden_model: cm.ColorMNet) -> None:
 
     k0, k1 = ([part.flatten(2)[0].T for part in q.frame(i)] for i in (0, 1))
     s = similarity(k0[0], k0[1], k1[0], k1[2])  # (hw, N)
-    bank = MemoryBank(cm.MemoryConfig(), key_dim=64, value_dim=1024, elements=98, permanent=98)
+    bank = MemoryBank(ColorMNetEngine.own_memory, key_dim=64, value_dim=1024, elements=98, permanent=98)
     bank.remember_permanently(q.frame(0), value)
     readout = bank.read(q.frame(1))
     answer, after = model.decode(f.frame(1), Readout(readout, local), hidden, update_hidden=True)

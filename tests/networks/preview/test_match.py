@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import colormnet_cli as cm
 from colormnet_cli.inference import memory
+from colormnet_cli.inference.colormnet_engine import PreviewEngine
 from colormnet_cli.inference.memory import similarity
 from colormnet_cli.inference.preview_state import PreviewMemoryBank
 from colormnet_cli.networks.colormnet import Key
@@ -82,7 +82,7 @@ def read_match(exemplars: list[Key], query: Key, dim: int = 8) -> Match:
     """What a memory of these exemplars says after a read."""
     sizes = [key.key[0, 0].numel() for key in exemplars]
     elements, permanent = query.key[0, 0].numel(), sum(sizes)
-    bank = PreviewMemoryBank(cm.MemoryConfig(), key_dim=dim, value_dim=4, elements=elements, permanent=permanent)
+    bank = PreviewMemoryBank(PreviewEngine.own_memory, key_dim=dim, value_dim=4, elements=elements, permanent=permanent)
     for key in exemplars:
         bank.remember_permanently(key, torch.zeros(1, 2, 2, *key.key.shape[2:]))
     return bank.read_and_match(query)[1]
