@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..networks.colormnet import ColorMNet, Features, Key, Readout, Remembered
 from ..networks.preview import DetailedReadout, Match, PreviewNet, match_exemplars
 
-__all__ = ["ClipLoss", "ClipResult", "draw_memory", "read_memory"]
+__all__ = ["ClipLoss", "ClipResult", "draw_memory", "read_memory", "surprise"]
 
 AB_RANGE = 110.0
 
@@ -78,7 +78,7 @@ class ClipLoss(nn.Module):
             for readout_loss in self._readout_losses(readouts, truth):
                 loss = loss + self.raw_loss * readout_loss
         if self.error_loss and expected[0] is not None:
-            loss = loss + self.error_loss * _surprise(torch.stack(expected, dim=1), difference.detach())
+            loss = loss + self.error_loss * surprise(torch.stack(expected, dim=1), difference.detach())
         return ClipResult(loss, difference.detach().mean() * AB_RANGE, answer.detach() * AB_RANGE)
 
     def _keys_only(self, lab: Tensor, picks: Tensor) -> ClipResult:
@@ -122,7 +122,7 @@ def _pool(ab: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(ab.flatten(0, 1), side).unflatten(0, ab.shape[:2])
 
 
-def _surprise(expected: Tensor, difference: Tensor) -> Tensor:
+def surprise(expected: Tensor, difference: Tensor) -> Tensor:
     """Of |errors| [B, T, 2, H, W] under Laplace distributions with the expected ones [B, T, 1, h, w]: −log p."""
     actual = _pool(difference.mean(2, keepdim=True), difference.shape[-1] // expected.shape[-1])
     return (actual / expected + expected.log()).mean()

@@ -86,6 +86,8 @@ class PreviewDecoder(Decoder):
         if self.guided is None:
             ab = upsample(blend, self.scale)
         else:
-            log_error = doubt[0].mean(1, keepdim=True).clamp(-_MOST_DOUBT, _MOST_DOUBT)
+            log_error = doubt[0].mean(1, keepdim=True)
+            # Limited, with the gradient of one that is not: what is beyond the limits can come back.
+            log_error = log_error + (log_error.clamp(-_MOST_DOUBT, _MOST_DOUBT) - log_error).detach()
             ab, error = self.guided(blend, readout.L, log_error.detach()), _USUAL_ERROR * log_error.exp()
         return Answer(ab.clamp(-1, 1), self.hidden_update(g16, g8, g4, logits, hidden) if update else hidden, error)
