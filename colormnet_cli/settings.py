@@ -156,7 +156,7 @@ class MemoryConfig:
     n_s: int = 0  # N_s: frames that are kept whole, an exemplar counted among them; the paper's: 10
     n_e: int = 0  # N_e: of these, the oldest frames that are condensed to prototypes together; the paper's: 5
     m: int = 128  # M: prototypes they are condensed to
-    top_k: int = 30  # elements of the memory that answer one query
+    top_k: int = 0  # elements of the memory that answer one query; the paper's: 30
     long_term: int = 0  # elements that the long-term memory holds at most; the paper's: 10,000
 
     def __post_init__(self) -> None:

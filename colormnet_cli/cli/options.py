@@ -318,7 +318,7 @@ OPTIONS: dict[str, Any] = {
         MEMORY, "N_e: the oldest of them, condensed to prototypes together; default: 5, preview: 2.", "--ne", **_OWN
     ),
     "m": option(MEMORY, "M: prototypes that they are condensed to.", **_COUNT),
-    "top_k": option(MEMORY, "Elements of the memory that answer one query.", **_COUNT),
+    "top_k": option(MEMORY, "Elements of the memory that answer one query; default: 30, preview: 16.", **_OWN),
     "long_term": option(
         MEMORY, "Elements that the long-term memory holds at most; default: 10,000, the preview 6,000.", **_OWN
     ),

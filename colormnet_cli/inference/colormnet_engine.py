@@ -176,7 +176,7 @@ class PreviewEngine(ColorMNetEngine):
     """The preview also reads its exemplars in detail. It has four times as many elements a frame, and keeps fewer."""
 
     state_type = PreviewState
-    own_memory = MemoryConfig(n_s=4, n_e=2, long_term=6_000)
+    own_memory = MemoryConfig(n_s=4, n_e=2, top_k=16, long_term=6_000)
 
 
 def _fill(bank: MemoryBank, config: MemoryConfig) -> dict[str, int]:

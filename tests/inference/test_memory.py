@@ -14,7 +14,7 @@ from colormnet_cli.inference.memory import MemoryBank, similarity
 from colormnet_cli.networks.colormnet import Key
 from colormnet_cli.settings import MemoryConfig
 
-PAPER = MemoryConfig(n_s=10, n_e=5, long_term=10_000)
+PAPER = MemoryConfig(n_s=10, n_e=5, top_k=30, long_term=10_000)
 
 CK, CV = 4, 3
 
@@ -148,7 +148,7 @@ def test_similarity_is_the_formula() -> None:
 
 def test_storage_is_reserved_at_once() -> None:
     """Fails where a film's memory grows with its length."""
-    config = MemoryConfig(n_s=3, n_e=1, m=4, long_term=20)
+    config = MemoryConfig(n_s=3, n_e=1, m=4, top_k=30, long_term=20)
     bank = bank_for(config, elements=6, permanent=6)
     before = {name: t.data_ptr() for name, t in vars(bank).items() if isinstance(t, Tensor)}
     bank.remember_permanently(*random_frame(2, 3))

@@ -11,20 +11,22 @@ from .value_encoder import Key
 
 __all__ = ["LocalAttention"]
 
-_TILE = 7  # side of a tile of queries: whole tiles at every padded size of the full network
+_TILE = 7  # side of a tile of queries, at most
 
 
 class LocalAttention(nn.Module):
     """Each pixel attends to the (2·radius + 1)² pixels around it in the last remembered frame.
 
-    Queries are taken in tiles of 7×7 and compared with the keys that any of them may see, so that the cost grows with
-    the picture's area. What a query may not see, beyond its window or beyond the picture, is masked.
+    Queries are taken in tiles (7×7 in the full network) and compared with the keys that any of them may see, so that
+    the cost grows with the picture's area. What a query may not see, beyond its window or beyond the picture, is masked.
     """
 
     def __init__(self, config: ColorMNetConfig):
         super().__init__()
         dim = 2 * config.value_dim
         self.radius = config.local_radius
+        whole = config.pad_multiple // config.stride  # maps are multiples of it
+        self.tile = _TILE // whole * whole or _TILE
         self.relative = nn.Conv2d(config.key_dim, (2 * config.local_radius + 1) ** 2, 1)
         self.depthwise = nn.Conv2d(dim, dim, 5, padding=2, groups=dim, bias=False)
         self.projection = nn.Linear(dim, dim)
@@ -41,38 +43,40 @@ class LocalAttention(nn.Module):
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Weighted sums over windows: [B, Ck, h, w] twice and [B, C, h, w] to [B, C, h, w]."""
         B, C, h, w = value.shape
-        rows, columns = -(-h // _TILE), -(-w // _TILE)
-        query = F.pad(query, (0, columns * _TILE - w, 0, rows * _TILE - h))
+        rows, columns = -(-h // self.tile), -(-w // self.tile)
+        query = F.pad(query, (0, columns * self.tile - w, 0, rows * self.tile - h))
         relative = F.conv2d(query.to(self.relative.weight.dtype), self.relative.weight, self.relative.bias).float()
         offset, inside = self._windows(h, w, query.device)
-        q, bias = (_tiles(x, _TILE, 0, rows, columns) for x in (query, relative))  # (B·tiles, 49, Ck), (…, 49, 225)
-        k, v = (_tiles(x, _TILE, self.radius, rows, columns) for x in (key, value))  # (B·tiles, 21², Ck), (…, 21², C)
+        q, bias = (_tiles(x, self.tile, 0, rows, columns) for x in (query, relative))  # (B·tiles, 49, Ck), (…, 49, 225)
+        k, v = (
+            _tiles(x, self.tile, self.radius, rows, columns) for x in (key, value)
+        )  # (B·tiles, 21², Ck), (…, 21², C)
         logits = q @ k.transpose(1, 2) / query.shape[1] ** 0.5
         logits = logits + bias.gather(2, offset.expand(len(q), -1, -1))
         weights = logits.masked_fill(~inside.repeat(B, 1, 1), torch.finfo(logits.dtype).min).softmax(dim=2)
         out = weights.to(v.dtype) @ v  # (B·tiles, 49, C)
-        out = out.view(B, rows, columns, _TILE, _TILE, C).permute(0, 5, 1, 3, 2, 4)
-        return out.reshape(B, C, rows * _TILE, columns * _TILE)[:, :, :h, :w]
+        out = out.view(B, rows, columns, self.tile, self.tile, C).permute(0, 5, 1, 3, 2, 4)
+        return out.reshape(B, C, rows * self.tile, columns * self.tile)[:, :, :h, :w]
 
     def _windows(self, h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """The window offset of each (query, key) of a tile [1, 49, 21²]; which pairs are allowed [tiles, 49, 21²]."""
-        side, diameter = _TILE + 2 * self.radius, 2 * self.radius + 1
-        step = torch.arange(side, device=device) - torch.arange(_TILE, device=device)[:, None]  # (7, 21)
+        side, diameter = self.tile + 2 * self.radius, 2 * self.radius + 1
+        step = torch.arange(side, device=device) - torch.arange(self.tile, device=device)[:, None]  # (7, 21)
         near = (step >= 0) & (step < diameter)
         step = step.clamp(0, diameter - 1)
         offset = step[:, None, :, None] * diameter + step[None, :, None, :]  # (qy, qx, ky, kx)
         seen = near[:, None, :, None] & near[None, :, None, :]
 
         def on_map(size: int) -> Tensor:
-            first = torch.arange(0, size, _TILE, device=device)[:, None] - self.radius
+            first = torch.arange(0, size, self.tile, device=device)[:, None] - self.radius
             at = first + torch.arange(side, device=device)
             return (at >= 0) & (at < size)  # (tiles along this axis, 21)
 
         exists = on_map(h)[:, None, :, None] & on_map(w)[None, :, None, :]
         # Queries of the last tiles may lie beyond the map and see nothing. They are cropped, but a NaN would
         # spoil all gradients: so what is masked is the lowest number, not minus infinity.
-        inside = seen.reshape(1, _TILE**2, side**2) & exists.reshape(-1, 1, side**2)
-        return offset.reshape(1, _TILE**2, side**2), inside
+        inside = seen.reshape(1, self.tile**2, side**2) & exists.reshape(-1, 1, side**2)
+        return offset.reshape(1, self.tile**2, side**2), inside
 
 
 def _tiles(x: Tensor, tile: int, margin: int, rows: int, columns: int) -> Tensor:
