@@ -18,7 +18,7 @@ class LocalAttention(nn.Module):
     """Each pixel attends to the (2·radius + 1)² pixels around it in the last remembered frame.
 
     Queries are taken in tiles (7×7 in the full network) and compared with the keys that any of them may see, so that
-    the cost grows with the picture's area. What a query may not see, beyond its window or beyond the picture, is masked.
+    the cost grows with the picture's area. What a query may not see, beyond its window or the picture, is masked.
     """
 
     def __init__(self, config: ColorMNetConfig):
@@ -48,9 +48,8 @@ class LocalAttention(nn.Module):
         relative = F.conv2d(query.to(self.relative.weight.dtype), self.relative.weight, self.relative.bias).float()
         offset, inside = self._windows(h, w, query.device)
         q, bias = (_tiles(x, self.tile, 0, rows, columns) for x in (query, relative))  # (B·tiles, 49, Ck), (…, 49, 225)
-        k, v = (
-            _tiles(x, self.tile, self.radius, rows, columns) for x in (key, value)
-        )  # (B·tiles, 21², Ck), (…, 21², C)
+        around = (_tiles(x, self.tile, self.radius, rows, columns) for x in (key, value))
+        k, v = around  # (B·tiles, 21², Ck), (…, 21², C)
         logits = q @ k.transpose(1, 2) / query.shape[1] ** 0.5
         logits = logits + bias.gather(2, offset.expand(len(q), -1, -1))
         weights = logits.masked_fill(~inside.repeat(B, 1, 1), torch.finfo(logits.dtype).min).softmax(dim=2)
