@@ -34,18 +34,26 @@ class GuidedUpsampling(nn.Module):
         distance = (inner[:, None] - torch.tensor([-1.0, 0.0, 1.0], device="cpu")).square()  # (scale, 3)
         place = -_NEARNESS * (distance[:, None, :, None] + distance[None, :, None, :])
         self.place = nn.Parameter(place.reshape(scale**2, _AROUND).to(torch.get_default_device()))
-        self.strength = nn.Parameter(torch.tensor([_LIKENESS, _CERTAINTY]).sqrt())  # squared: never negative
+        self.strength = nn.Parameter(torch.tensor([_LIKENESS, _CERTAINTY]).sqrt())  # used squared: never negative
 
     def forward(self, ab: Tensor, L: Tensor, log_error: Tensor) -> Tensor:
-        """Cells [B, 2, h, w], L in 0..100 [B, 1, H, W], log of the expected error [B, 1, h, w]: to [B, 2, H, W]."""
-        batch, _, h, w = ab.shape
-        L = L.float() / 100
-        cells = torch.cat((ab, F.avg_pool2d(L, self.scale), log_error), dim=1)
-        around = F.unfold(F.pad(cells, (1, 1, 1, 1), mode="replicate"), 3).view(batch, 4, _AROUND, h, w)
-        color, lightness, doubt = around.split((2, 1, 1), dim=1)
-        pixels = F.pixel_unshuffle(L, self.scale)[:, :, None]  # (B, scale², 1, h, w)
-        likeness, certainty = self.strength.float().square()
-        place = self.place.float()[None, :, :, None, None]
-        weights = (place - likeness * (pixels - lightness).square() - certainty * doubt).softmax(dim=2)
-        mixed = torch.stack([(weights * channel[:, None]).sum(2) for channel in color.unbind(1)], dim=1)
-        return F.pixel_shuffle(mixed.flatten(1, 2), self.scale)
+        """Cells [B, 2, h, w], L in 0..100 [B, 1, H, W], log of the expected error [B, 1, h, w]: to [B, 2, H, W].
+
+        One neighbor after the other: what is held of each stays in a CPU's cache.
+        """
+        h, w = ab.shape[-2:]
+        likeness, certainty = self.strength.float()
+        L = likeness / 100 * L.float()
+        pixels = F.pixel_unshuffle(L, self.scale)  # (B, scale², h, w)
+        cells = torch.cat((ab, F.avg_pool2d(L, self.scale), certainty.square() * log_error), dim=1)
+        padded = F.pad(cells, (1, 1, 1, 1), mode="replicate")
+        sums = [torch.zeros_like(pixels) for _ in range(3)]  # of the weights, of weighted a and b
+        for neighbor, place in enumerate(self.place.float().unbind(1)):
+            row, column = divmod(neighbor, 3)
+            a, b, lightness, doubt = padded[..., row : row + h, column : column + w].split(1, dim=1)
+            difference = pixels - lightness
+            weight = (place[:, None, None] - doubt).addcmul_(difference, difference, value=-1).exp_()
+            sums[0].add_(weight)
+            sums[1].addcmul_(weight, a)
+            sums[2].addcmul_(weight, b)
+        return F.pixel_shuffle(torch.cat((sums[1] / sums[0], sums[2] / sums[0]), dim=1), self.scale)
