@@ -88,7 +88,7 @@ def test_memory_readout_agrees_with_inference(weight):
     query, exemplar, recent = (random_key(g, 1, 8, 3, 4) for _ in range(3))
     values = [torch.randn(1, 2, 5, 3, 4, generator=g) for _ in range(2)]
     bank = PreviewMemoryBank(
-        MemoryConfig(n_s=2, n_e=1, top_k=24, long_term=200),
+        MemoryConfig(n_s=4, n_e=1, top_k=24, long_term=200),
         key_dim=8,
         value_dim=10,
         elements=12,
