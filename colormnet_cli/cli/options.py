@@ -46,7 +46,7 @@ __all__ = [
     "path",
 ]
 
-# Panels of the help, in their order; a command's own panels come behind the first
+# Panels of the help, in their order; a command's own panels come after the first
 NETWORK, RANGE, OUTPUT, MESSAGES = "Network", "Part of the film", "Output", "Messages"
 MORE_NETWORK, ENCODER = "Advanced: network", "Advanced: encoder"
 MEMORY = "Advanced: memory, in the paper's letters"

@@ -49,7 +49,7 @@ def steady(
         ),
     ] = None,
     radius: Annotated[
-        int, o.option(None, "Average over so many frames before and behind each.", metavar="N", min=1, max=12)
+        int, o.option(None, "Average each frame over N frames before and after it.", metavar="N", min=1, max=12)
     ] = 3,
     progress: o.Form = "auto",
     as_json: o.Json = False,

@@ -61,7 +61,7 @@ class FrameSource:
         self._recent.extend(batch)
 
     def place(self) -> Place:
-        """Of the frame behind those that are done."""
+        """Of the frame after those that are done."""
         return [frame.checksum() for frame in self._recent], self._recent[-1].statistics
 
     def ahead(self, begin: int, end: int) -> Iterator[Frame]:

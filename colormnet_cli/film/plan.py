@@ -312,7 +312,7 @@ def _frame_at(moment: Timecode, info: VideoInfo) -> int:
     found = (f.number for f in frames if moment.reached(f.number, f.pts * info.time_base - info.first_time))
     number = next(found, None)
     if number is None:
-        raise MediaError(f"{info.path} has no frame at or behind {moment}: give an earlier time.")
+        raise MediaError(f"{info.path} has no frame at or after {moment}: give an earlier time.")
     return number
 
 
@@ -335,7 +335,7 @@ def _check_part(info: VideoInfo, start: Timecode | None, end: Timecode | None) -
 
 
 def _check_start(info: VideoInfo, start: Timecode | None) -> None:
-    """A start behind the announced end; whether there is a frame is looked up, for what is announced may be wrong."""
+    """A start after the announced end; whether there is a frame is looked up, for what is announced may be wrong."""
     if start is None or info.duration is None:
         return
     moment = start
@@ -346,7 +346,7 @@ def _check_start(info: VideoInfo, start: Timecode | None) -> None:
         return
     if next(Reader(info, moment).frames(), None) is None:
         raise MediaError(
-            f"{info.path} has no frame at or behind {start}: it says that it lasts {info.duration:.2f} s; give an "
+            f"{info.path} has no frame at or after {start}: it says that it lasts {info.duration:.2f} s; give an "
             "earlier start."
         )
 

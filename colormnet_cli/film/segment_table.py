@@ -32,7 +32,7 @@ class SegmentTable:
         return self._first[at] + (frame - self._begins[at]) // self.frames
 
     def end(self, frame: int) -> int:
-        """The first frame behind the segment that has this one, where the film is long enough."""
+        """The first frame after the segment that has this one, where the film is long enough."""
         unit = self.units[self._unit(frame)]
         end = frame - (frame - unit.begin) % self.frames + self.frames
         return end if unit.end is None else min(end, unit.end)

@@ -41,7 +41,7 @@ class UnitEnd:
 
     @property
     def place(self) -> Place:
-        """Of the frame behind it."""
+        """Of the frame after it."""
         return self.checksums, self.counts
 
     def to_json(self) -> dict[str, Any]:

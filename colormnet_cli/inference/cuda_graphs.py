@@ -171,7 +171,7 @@ def _difference(found: Any, expected: Any) -> float:
 
 
 def _capture(work: Callable[[], Any], pool: _Pool) -> tuple[Callable[[], None], Any]:
-    """Capture what `work` launches: how to run it again, and its result, which each run writes anew."""
+    """Capture what `work` launches: how to run it again, and its result, which each run overwrites."""
     with _ONE_AT_A_TIME, torch.cuda.device(pool.device):
         graph, stream = torch.cuda.CUDAGraph(), _side_stream(torch.cuda.current_device())
         stream.wait_stream(torch.cuda.current_stream())

@@ -37,7 +37,7 @@ Frame = NDArray[np.uint8]  # [H, W, 3] RGB
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames in order; iterating reads them anew, one at a time, as [H, W, 3] uint8 RGB."""
+    """Frames in order; each iteration reads them again, one at a time, as [H, W, 3] uint8 RGB."""
 
     path: Path
     name: str

@@ -182,7 +182,7 @@ class Schedule:
         here: ShotReference,
         after: ShotReference | None,
     ) -> Iterator[Pass]:
-        """From an exemplar back to the one before it, and on to the one behind it."""
+        """From an exemplar back to the one before it, and on to the one after it."""
         assert here.frame is not None  # for the type checker: it is placed
         begin = shot.start if before is None or before.frame is None else before.frame + 1
         if begin < here.frame:

@@ -47,12 +47,12 @@ def plan_passage(table: PacketTable, first: int, last: int, cuts: Collection[int
     begin, end = table.around(first, last)
     breaks = {0, len(table.pts), *cuts}
     before = [cut for cut in breaks if max(begin, first - FADE) <= cut <= first]
-    behind = [cut for cut in breaks if last <= cut <= min(end, last + FADE)]
+    after = [cut for cut in breaks if last <= cut <= min(end, last + FADE)]
     start = max(before, default=max(begin, first - FADE))
-    stop = min(behind, default=min(end, last + FADE))
+    stop = min(after, default=min(end, last + FADE))
     within = (last - first) // 3  # at most so much of the passage at each end
     rising = 0 if before else first - start + min(FADE - (first - start), within)
-    falling = 0 if behind else stop - last + min(FADE - (stop - last), within)
+    falling = 0 if after else stop - last + min(FADE - (stop - last), within)
     return Passage(begin, end, start, stop, rising, falling)
 
 

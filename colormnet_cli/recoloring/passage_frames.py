@@ -20,7 +20,7 @@ from .passage import FADE
 
 __all__ = ["GrayFrames", "check_likeness", "find_cuts"]
 
-_AROUND = 2  # seconds before and behind a frame in which the neighbors of a cut are seen
+_AROUND = 2  # seconds before and after a frame in which the neighbors of a cut are seen
 _CLEAR = 8.0  # standard deviation of the luma, in 8-bit codes, from which on its correlation is looked at
 
 

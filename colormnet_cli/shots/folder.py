@@ -136,7 +136,7 @@ def read_plan(folder: str | Path, film: str | Path | None = None) -> Plan:
         raise MediaError(f"{folder} is not a plan folder: make one with `colormnet shots FILM`.")
     for name in ("shots.csv", "plan.toml"):
         if not (folder / name).exists():
-            raise MediaError(f"{folder} has no {name}: make the plan anew with `colormnet shots FILM`.")
+            raise MediaError(f"{folder} has no {name}: make the plan again with `colormnet shots FILM`.")
     toml = read_toml(folder)
     if film is not None:
         check_film(Path(film), folder, toml)
@@ -235,7 +235,7 @@ def check_film(film: Path, folder: Path, toml: Mapping[str, Any]) -> None:
     made_of, identity = toml.get("film"), open_source(film).identity()
     if made_of is not None and any(made_of.get(key) != value for key, value in identity.items()):
         raise MediaError(
-            f"{film} is not the film of {folder}, or has changed since: make the plan anew (`overwrite=True`; colored "
+            f"{film} is not the film of {folder}, or has changed since: make the plan again (`overwrite=True`; colored "
             "pictures stay)."
         )
 
@@ -245,10 +245,10 @@ def read_toml(folder: Path) -> dict[str, Any]:
     try:
         toml = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise MediaError(f"{path} cannot be read ({error}): make the plan anew in another folder.") from error
+        raise MediaError(f"{path} cannot be read ({error}): make a new plan in another folder.") from error
     if toml.get("format") != FORMAT or not {"film", "stills"} <= toml.keys():
         raise MediaError(
-            f"{path} is of format {toml.get('format')}, and this version reads {FORMAT}: make the plan anew in another "
+            f"{path} is of format {toml.get('format')}, and this version reads {FORMAT}: make a new plan in another "
             "folder."
         )
     return toml

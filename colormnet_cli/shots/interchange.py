@@ -113,9 +113,7 @@ def _scenes(text: str, path: Path) -> list[Boundary]:
         raise MediaError(f"{path} lists no scene.")
     for one, other in pairwise(starts):
         if other <= one:
-            raise MediaError(
-                f"{path}: the scene that starts at frame {other + 1} stands behind a later one: sort them."
-            )
+            raise MediaError(f"{path}: the scene that starts at frame {other + 1} comes after a later one: sort them.")
     return _from_zero([Boundary(start, Transition("cut")) for start in starts])
 
 
@@ -142,7 +140,7 @@ def _events(text: str, path: Path, rate: Fraction) -> list[Boundary]:
     for begin, kind, length in found:
         start = begin - zero
         if boundaries and start <= boundaries[-1].frame:
-            raise MediaError(f"{path}: the event at frame {start} does not lie behind the one before it: sort them.")
+            raise MediaError(f"{path}: the event at frame {start} does not come after the previous one: sort them.")
         if kind == "dissolve" and length > 1 and start > 0:
             boundaries.append(Boundary(start + length // 2, Transition(kind, start, start + length)))
         else:

@@ -59,7 +59,7 @@ def make_plan(
         film: the film.
         folder: to write; `default_folder` if None.
         boundaries: where shots begin, given the film's frame rate, instead of looking for them.
-        overwrite: write shots.csv and the stills anew. Colored pictures stay, and belong to the shots that now have
+        overwrite: write shots.csv and the stills again. Colored pictures stay, and belong to the shots that now have
             the frames which they show.
         progress: called with reports of reading the film.
 

@@ -31,7 +31,7 @@ COLUMNS = (
 )  # fmt: skip
 REQUIRED = COLUMNS[:3]
 AUTOMATIC = "colored automatically"  # in the column note
-AUTO = "(auto)"  # behind shots in the column borrowed_from that were found by the network
+AUTO = "(auto)"  # after shots in the column borrowed_from that were found by the network
 _DELIMITERS = ",;\t"
 _SEPARATORS = re.compile(r"[;,\s]+")
 
@@ -43,7 +43,7 @@ class PlannedShot:
     number: int
     shot: Shot
     references: tuple[str, ...] = ()  # relative to the plan folder
-    borrowed_from: str = ""  # numbers of shots, with (auto) behind them where a person did not write them
+    borrowed_from: str = ""  # numbers of shots, with (auto) after them where a person did not write them
     note: str = ""
 
     @property
@@ -207,7 +207,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _shot(row: _Row) -> PlannedShot:
     number, begin, end = (row.number(column) for column in REQUIRED)
     if end <= begin:
-        raise row.error(f"end_frame {end} is not behind start_frame {begin}: it is the first frame that is left out")
+        raise row.error(f"end_frame {end} is not after start_frame {begin}: it is the first frame that is left out")
     try:
         written = row.cells.get("transition") or ("start" if begin == 0 else "cut")
         transition = Transition.parse(written, begin)

@@ -125,14 +125,14 @@ def _nal_units(packet: bytes, length_size: int) -> Iterator[bytes]:
 
 
 def _listed(data: bytes, place: int, count: int) -> tuple[tuple[bytes, ...], int]:
-    """So many units with their lengths before them, and the place behind them."""
+    """`count` units with their lengths before them, and the position after them."""
     units = []
     for _ in range(count):
         size = int.from_bytes(data[place : place + 2], "big")
         units.append(data[place + 2 : place + 2 + size])
         place += 2 + size
         if place > len(data):
-            raise ValueError("a unit ends behind the end")
+            raise ValueError("a unit ends after the data")
     return tuple(units), place
 
 

@@ -80,7 +80,7 @@ def splice_film(splice: Splice, passage: Path, path: Path, progress: Callable[[i
 
 
 def check_plays(splice: Splice, path: Path) -> None:
-    """Decode the passage of the finished film, and what is before and behind it up to the next keyframes.
+    """Decode the passage of the finished film, and what is before and after it up to the next keyframes.
 
     Raises OutputError: not every frame comes out.
     """

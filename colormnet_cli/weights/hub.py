@@ -46,7 +46,7 @@ def cached_in_hub(source: HubSource) -> Path | None:
 
 
 def fetch_hub(source: HubSource, size: int, count: Count) -> Path:
-    """Download a file of this size (0: any) anew into huggingface_hub's cache.
+    """Download a file of this size (0: any) again into huggingface_hub's cache.
 
     Raises:
         SourceError: the Hub did not give it completely.

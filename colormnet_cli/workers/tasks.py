@@ -43,7 +43,7 @@ class Task:
 def tasks_of(schedule: Schedule, fill: Schedule | None = None) -> list[Task]:
     """A film whose shots all have an end, in as many parts as can be colored independently.
 
-    It is cut where two shots meet, and behind each dissolve, unless color is propagated into that backward from later
+    It is cut where two shots meet, and after each dissolve, unless color is propagated into that backward from later
     frames.
 
     Args:

@@ -79,7 +79,7 @@ class UnitWorker:
         torch.set_num_threads(setup.threads)
         self.model = network_from_file(setup.weights)
         if model_sha256(self.model) != setup.sha256:
-            raise WorkerError(f"{setup.weights} has other weights for a worker than for the run: copy the file anew.")
+            raise WorkerError(f"{setup.weights} has other weights for a worker than for the run: copy the file again.")
         self.plan = _reading(setup.plan, lru_cache(_EXEMPLARS)(partial(read_exemplar, allow_gray=True)))
         self._colorizer: Colorizer | None = None
 

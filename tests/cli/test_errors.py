@@ -98,8 +98,8 @@ FAILED = [
     ("colorize old.mp4 --ref two.mp4@99", r"two\.mp4 has no frame at 99: it ends after 0\.12 s"),
     (f"{COLORIZE} -o two.mp4", r"two\.mp4 exists: choose another name, or .*--overwrite"),
     (f"{COLORIZE} -o photo.jpg/out.mp4", r"photo\.jpg is a file, not a folder"),
-    ("colorize old.mp4 --ref photo.jpg --start 1:00", r"no frame at or behind 60: it says that it lasts 0\.24 s"),
-    ("colorize old.mp4 --ref photo.jpg --start f6", r"no frame at or behind f6: it says that it lasts 0\.24 s"),
+    ("colorize old.mp4 --ref photo.jpg --start 1:00", r"no frame at or after 60: it says that it lasts 0\.24 s"),
+    ("colorize old.mp4 --ref photo.jpg --start f6", r"no frame at or after f6: it says that it lasts 0\.24 s"),
     ("colorize old.mp4 --ref photo.jpg --start f5 --end 0.2", r"no frame.* from f5 up to 0\.2; give a later end"),
     ("colorize old.mp4 --ref photo.jpg --start 0.1 --end f3", r"no frame.* from 0\.1 up to f3"),  # no weights yet
     (f"{COLORIZE} --codec prores -o out.webm", "prores.*webm|webm.*prores"),

@@ -61,7 +61,7 @@ def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
     for start in ("f29", float(29 / rate)):
         plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(start=start))
     for start in ("60", float(30 / rate)):
-        with pytest.raises(MediaError, match="has no frame at or behind"):
+        with pytest.raises(MediaError, match="has no frame at or after"):
             plan_video(source, [photo], tmp_path / "out.mkv", settings=ColorizeSettings(start=start))
 
 

@@ -77,7 +77,7 @@ def test_drop_frame_timecodes(tmp_path: Path) -> None:
         ("hello", "is neither a scene list of PySceneDetect .* nor a CMX 3600 EDL"),
         ("Scene Number,Start Frame\n", "lists no scene"),
         ("Scene Number,Start Frame\n1,1\n2,x\n", "line 3: Start Frame is 'x': write a whole number"),
-        ("Scene Number,Start Frame\n1,1\n2,50\n3,40\n", "the scene that starts at frame 40 stands behind a later one"),
+        ("Scene Number,Start Frame\n1,1\n2,50\n3,40\n", "the scene that starts at frame 40 comes after a later one"),
         (
             "001 AX V C 00:00:00:00 00:00:01:00 00:00:00:00 00:00:01:24\n",
             "line 1: the timecode 00:00:01:24 does not exist",

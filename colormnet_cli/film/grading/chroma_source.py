@@ -46,7 +46,7 @@ class ChromaSource(Protocol):
         """What the frames after those that came last depend on, to be saved with them."""
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from a saved state, behind its frame; None: from the film's first frame."""
+        """Go on from a saved state, after its frame; None: from the film's first frame."""
 
 
 class ColoredFilm:

@@ -85,7 +85,7 @@ def steady_chroma(
         starts: numbers of the frames with which shots begin; nothing is averaged over these.
         radius: of the average, in frames.
         first: number of the first picture.
-        last: number and steady chroma of the frame behind which an earlier call stopped; it needs `radius` frames up to
+        last: number and steady chroma of the frame after which an earlier call stopped; it needs `radius` frames up to
             that one again, whose chroma comes as it is.
     """
     steadier = _Steadier(radius, first, last)

@@ -43,7 +43,7 @@ def plan_steady(
         source: the gray film, whose luma and other streams are kept; the colored film itself is possible.
         colored: the same film in color, made by any program: the same size and number of frames.
         plan: a folder made by `colormnet shots`, which says where shots begin; None: they are found.
-        radius: of the average, in frames; each frame is averaged with so many before and behind it.
+        radius: of the average, in frames; each frame is averaged with `radius` frames before and after it.
         settings: how the film is written; those of the network and of a part of the film are not used.
 
     Raises MediaError, OutputError or UsageError.

@@ -21,7 +21,7 @@ def per_channel(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def joined(*maps: Tensor) -> Tensor:
-    """Maps [B, 2, C, h, w] behind one another: [B, 2, C + …, h, w]. Joined with four axes they keep channels_last."""
+    """Maps [B, 2, C, h, w], concatenated: [B, 2, C + …, h, w]. Joined with four axes they keep channels_last."""
     return torch.cat([x.flatten(0, 1) for x in maps], dim=1).unflatten(0, maps[0].shape[:2])
 
 
