@@ -1,4 +1,4 @@
-"""A moment misread colors the wrong part of the film, or takes the wrong frame as the exemplar."""
+"""A time that is misread colors the wrong part of the film, or takes the wrong frame as the exemplar."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_a_frame_number_is_not_seconds() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "f", "f-1", "-1", "1:2:3:4", "0:60", "1:60:00", "abc", "1e3", "12,5", "nan", "٣"])
-def test_what_is_no_time_is_said_in_one_sentence(text: str) -> None:
+def test_what_is_no_time_is_refused_in_one_sentence(text: str) -> None:
     """A typing error must not color from 0."""
     with pytest.raises(UsageError, match="is not a time"):
         parse_time(text)
 
 
-def test_a_moment_is_one_thing_and_not_negative() -> None:
+def test_a_time_is_seconds_or_a_frame_and_not_negative() -> None:
     """A caller of the API that gives both, or neither, learns it at once."""
     for wrong in [{}, {"seconds": Fraction(1), "frame": 1}, {"frame": -1}, {"seconds": Fraction(-1)}]:
         with pytest.raises(ValueError, match="a time"):
@@ -60,7 +60,7 @@ def test_reached_compares_like_with_like() -> None:
 
 
 def test_written_times_are_read_back() -> None:
-    """Receipts name the moment as the user would type it."""
+    """Receipts name the time as the user would type it."""
     for text in ["12.5", "f1500", "0", "5025.125"]:
         assert str(parse_time(text)) == text
 

@@ -21,7 +21,7 @@ __all__ = ["Clock", "MemoryWatch", "StageClock"]
 
 
 class Clock:
-    """Marks moments of a device: by events on CUDA, which nothing waits for; MPS is waited for at each mark."""
+    """Takes times on a device: by events on CUDA, which nothing waits for; MPS is waited for at each mark."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -80,12 +80,12 @@ def find(notes: Iterable[SegmentNotes], unlike: float | None, every: int, origin
         origin: seconds from the film's first frame to the first one that is colored.
     """
     kinds = (_Passages("sudden change"), _Passages("pale"), _Passages("unlike", every))
-    frames, seen, before, sooner = 0, list[tuple[int, float, float]](), deque[float](maxlen=_BEFORE), 0.0
+    frames, seen, before, previous = 0, list[tuple[int, float, float]](), deque[float](maxlen=_BEFORE), 0.0
     for part in notes:
         frames += len(part.numbers)
         columns = (part.numbers, part.seconds, part.lightness, part.chroma, part.expected, part.change, part.match)
         for number, time, light, chroma, expected, change, match in zip(*(c.tolist() for c in columns), strict=True):
-            here = _Moment(int(number), time - origin, sooner)
+            here = _FrameTime(int(number), time - origin, previous)
             kinds[0].offer(here, change, max(SUDDEN, _USUAL * median(before) if before else 0.0))
             if not math.isnan(change):
                 before.append(change)
@@ -94,18 +94,18 @@ def find(notes: Iterable[SegmentNotes], unlike: float | None, every: int, origin
             if not math.isnan(match):
                 seen.append((here.frame, time, match))
                 kinds[2].offer(here, match, unlike or 0.0)
-            sooner = here.seconds
+            previous = here.seconds
     found = [one for kind in kinds for one in kind.finished()]
     found.sort(key=lambda one: (one.first, one.kind))
     return Findings(tuple(found), sum(kind.left_out for kind in kinds), frames, tuple(seen))
 
 
-class _Moment(NamedTuple):
+class _FrameTime(NamedTuple):
     """A frame, its time, and that of the frame before it."""
 
     frame: int
     seconds: float
-    sooner: float
+    previous: float
 
 
 class _Passages:
@@ -117,13 +117,13 @@ class _Passages:
         self._open: Finding | None = None
         self._done: list[Finding] = []
 
-    def offer(self, here: _Moment, value: float, limit: float) -> None:
+    def offer(self, here: _FrameTime, value: float, limit: float) -> None:
         """A value of the next frame; nan where it is not known."""
         if math.isnan(value) or not self._worse(value, limit):
             return
         number, time = here.frame, here.seconds
         new, before = (
-            Finding(self.kind, number, number, time, time, number, time, here.sooner, value, limit),
+            Finding(self.kind, number, number, time, time, number, time, here.previous, value, limit),
             self._open,
         )
         if before is None or number - before.last > self._apart:

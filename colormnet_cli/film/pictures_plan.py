@@ -123,7 +123,7 @@ def plan_pictures(
     if colors.auto:  # each picture on its own
         shots = [ScheduledShot(number, number, number + 1, ()) for number in range(len(pictures))]
     elif plan is None:
-        shots = one_shot(colors, settings, lambda moment: _picture_at(moment, folder), len(pictures))
+        shots = one_shot(colors, settings, lambda time: _picture_at(time, folder), len(pictures))
     else:
         shots = shots_of_plan(plan)
         check_borrowing(shots, plan, settings)
@@ -142,11 +142,11 @@ def plan_pictures(
     )
 
 
-def _picture_at(moment: Timecode, folder: Path) -> int:
+def _picture_at(time: Timecode, folder: Path) -> int:
     """Pictures have no times."""
-    if moment.frame is None:
+    if time.frame is None:
         raise UsageError(f"The pictures in {folder} have no times: give a number, such as f12 (the first is f0).")
-    return moment.frame
+    return time.frame
 
 
 def _common_size(pictures: Sequence[Path], strict: bool, any_size: bool = False) -> tuple[tuple[int, int], Path]:

@@ -185,7 +185,7 @@ def plan_video(
             only = shot_numbers(settings.only_shots, [shot.number for shot in scheduled])
         scheduled = _windows(scheduled, settings, info)
     else:
-        scheduled = one_shot(colors, settings, lambda moment: _frame_at(moment, info), info.frames)
+        scheduled = one_shot(colors, settings, lambda time: _frame_at(time, info), info.frames)
     scheduled = with_mask(scheduled, settings.protect)
     references, masks = references_of(scheduled), masks_of(scheduled)
     inputs = [source, *(split_reference(reference)[0] for reference in references)]
@@ -304,15 +304,15 @@ def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], set
             )
 
 
-def _frame_at(moment: Timecode, info: VideoInfo) -> int:
-    """The number of the first frame that is not before the moment; counted where frames come irregularly."""
-    if moment.frame is not None or info.constant_rate:
-        return _number(moment, info)
+def _frame_at(time: Timecode, info: VideoInfo) -> int:
+    """The number of the first frame that is not before the time; counted where frames come irregularly."""
+    if time.frame is not None or info.constant_rate:
+        return _number(time, info)
     frames = Reader(info).frames()
-    found = (f.number for f in frames if moment.reached(f.number, f.pts * info.time_base - info.first_time))
+    found = (f.number for f in frames if time.reached(f.number, f.pts * info.time_base - info.first_time))
     number = next(found, None)
     if number is None:
-        raise MediaError(f"{info.path} has no frame at or after {moment}: give an earlier time.")
+        raise MediaError(f"{info.path} has no frame at or after {time}: give an earlier time.")
     return number
 
 
@@ -338,22 +338,22 @@ def _check_start(info: VideoInfo, start: Timecode | None) -> None:
     """A start after the announced end; whether there is a frame is looked up, for what is announced may be wrong."""
     if start is None or info.duration is None:
         return
-    moment = start
+    time = start
     if start.frame is not None and info.constant_rate:
         # A time can be seeked to. Half a frame early, since timestamps are rounded.
-        moment = Timecode(max(start.frame - Fraction(1, 2), Fraction(0)) / info.rate)
-    if moment.seconds is None or moment.seconds + 1 / info.rate <= info.duration:
+        time = Timecode(max(start.frame - Fraction(1, 2), Fraction(0)) / info.rate)
+    if time.seconds is None or time.seconds + 1 / info.rate <= info.duration:
         return
-    if next(Reader(info, moment).frames(), None) is None:
+    if next(Reader(info, time).frames(), None) is None:
         raise MediaError(
             f"{info.path} has no frame at or after {start}: it says that it lasts {info.duration:.2f} s; give an "
             "earlier start."
         )
 
 
-def _number(moment: Timecode, info: VideoInfo) -> int:
-    """Of the first frame that is not before the moment, if frames come regularly."""
-    return moment.frame if moment.frame is not None else ceil((moment.seconds or 0) * info.rate)
+def _number(time: Timecode, info: VideoInfo) -> int:
+    """Of the first frame that is not before the time, if frames come regularly."""
+    return time.frame if time.frame is not None else ceil((time.seconds or 0) * info.rate)
 
 
 def _frames(info: VideoInfo, start: Timecode | None, end: Timecode | None, duration: Timecode | None) -> int | None:

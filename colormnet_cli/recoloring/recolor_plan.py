@@ -123,18 +123,18 @@ def _colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Colo
     return colors
 
 
-def _frame_at(moment: Timecode, info: VideoInfo, table: PacketTable) -> int:
-    """The number of the first frame that is not before the moment; the number of frames where there is none."""
-    if moment.seconds is None:
-        return min(moment.frame or 0, len(table.frames))
-    return bisect_left(table.frames, table.frames[0] + moment.seconds / info.time_base)
+def _frame_at(time: Timecode, info: VideoInfo, table: PacketTable) -> int:
+    """The number of the first frame that is not before the time; the number of frames where there is none."""
+    if time.seconds is None:
+        return min(time.frame or 0, len(table.frames))
+    return bisect_left(table.frames, table.frames[0] + time.seconds / info.time_base)
 
 
 def _shot(
     colors: ColorSource, settings: ColorizeSettings, info: VideoInfo, table: PacketTable, passage: Passage
 ) -> ScheduledShot:
     """The frames that get new color, as one shot with all references."""
-    shots = one_shot(colors, settings, lambda moment: _frame_at(moment, info, table), len(table.frames))
+    shots = one_shot(colors, settings, lambda time: _frame_at(time, info, table), len(table.frames))
     shot = replace(shots[0], start=passage.first, end=passage.last)
     for reference in shot.references:
         if reference.frame is not None and not shot.shows(reference.frame):

@@ -105,15 +105,15 @@ def rgb_to_planes(rgb: NDArray[np.uint8], pix_fmt: str, matrix: str, full_range:
     return y, cb, cr
 
 
-def frame_at(path: str | Path, moment: Timecode) -> NDArray[np.uint8]:
-    """The frame that is on screen at `moment`, RGB [H, W, 3], upright.
+def frame_at(path: str | Path, time: Timecode) -> NDArray[np.uint8]:
+    """The frame that is on screen at `time`, RGB [H, W, 3], upright.
 
-    Raises MediaError: the film cannot be read, or ends before that moment.
+    Raises MediaError: the film cannot be read, or ends before that time.
     """
     film = RgbFilm(path)
-    found = _seek(film.info, moment.seconds) if moment.seconds is not None else None
+    found = _seek(film.info, time.seconds) if time.seconds is not None else None
     if found is None:
-        found = _count(film.info, moment)
+        found = _count(film.info, time)
     return film.upright(found)
 
 
@@ -129,19 +129,19 @@ def _seek(info: VideoInfo, wanted: Fraction) -> av.VideoFrame | None:
     return None  # after the end, or the seek went wrong: decoding from the start will tell
 
 
-def _count(info: VideoInfo, moment: Timecode) -> av.VideoFrame:
-    """The frame at that moment, by decoding from the start."""
+def _count(info: VideoInfo, time: Timecode) -> av.VideoFrame:
+    """The frame at that time, by decoding from the start."""
     shown, last, number = None, Fraction(0), -1
     for number, (seconds, frame) in enumerate(_frames(info)):
-        if moment.frame == number:
+        if time.frame == number:
             return frame
-        if moment.seconds is not None and seconds > moment.seconds:
+        if time.seconds is not None and seconds > time.seconds:
             return shown or frame
         shown, last = frame, seconds
-    if shown is not None and moment.seconds is not None and moment.seconds < last + 1 / info.rate:
+    if shown is not None and time.seconds is not None and time.seconds < last + 1 / info.rate:
         return shown  # the last frame, within its duration
     end = f"{float(last + 1 / info.rate):.2f} s, {many(number + 1, 'frame')}"
-    raise MediaError(f"{info.path} has no frame at {moment}: it ends after {end}.")
+    raise MediaError(f"{info.path} has no frame at {time}: it ends after {end}.")
 
 
 def _frames(info: VideoInfo, near: Fraction | None = None) -> Iterator[tuple[Fraction, av.VideoFrame]]:

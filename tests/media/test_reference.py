@@ -173,30 +173,30 @@ def test_a_small_spot_of_color_is_color(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "number"),
+    ("time", "number"),
     [("0", 0), ("f0", 0), ("f7", 7), ("0.7", 7), ("0.79", 7), ("00:00:02.5", 25), ("f29", 29), ("2.95", 29)],
 )
 @pytest.mark.parametrize("start", [0, 3])
-def test_the_frame_on_the_screen_at_that_moment(moment: str, number: int, start: int, tmp_path: Path) -> None:
+def test_the_frame_that_is_shown_at_that_time(time: str, number: int, start: int, tmp_path: Path) -> None:
     """One frame off is another picture; a film that starts at 3 s counts from its first frame."""
     clip = film(tmp_path / "a.mkv", [colored(i) for i in range(30)], start=start)
     wanted = rgb_to_lab(to_rgb(colored(number)))
-    assert torch.equal(read_exemplar(f"{clip}@{moment}").lab, wanted)
+    assert torch.equal(read_exemplar(f"{clip}@{time}").lab, wanted)
 
 
-def test_a_far_moment_is_sought_and_the_same(tmp_path: Path) -> None:
+def test_seeking_to_a_late_time_gives_the_same_frame(tmp_path: Path) -> None:
     """Seeking may not change which frame it is."""
     clip = film(tmp_path / "a.mkv", [colored(i) for i in range(100)], rate=4)
-    for moment, number in (("20", 80), ("17.3", 69), ("f80", 80), ("24.9", 99)):
-        assert torch.equal(read_exemplar(f"{clip}@{moment}").lab, rgb_to_lab(to_rgb(colored(number)))), moment
+    for time, number in (("20", 80), ("17.3", 69), ("f80", 80), ("24.9", 99)):
+        assert torch.equal(read_exemplar(f"{clip}@{time}").lab, rgb_to_lab(to_rgb(colored(number)))), time
 
 
 def test_a_time_beyond_the_end_is_reported_with_the_films_length(tmp_path: Path) -> None:
     """The last frame instead would be a silent guess."""
     clip = film(tmp_path / "a.mkv", [colored(i) for i in range(30)])
-    for moment in ("3.0", "f30", "1:00:00"):
+    for time in ("3.0", "f30", "1:00:00"):
         with pytest.raises(MediaError, match=r"ends after 3\.00 s, 30 frames"):
-            read_exemplar(f"{clip}@{moment}")
+            read_exemplar(f"{clip}@{time}")
 
 
 def test_an_at_sign_in_a_name_is_a_name(tmp_path: Path) -> None:
