@@ -18,7 +18,7 @@ from ..inference.frame_colorizer import FrameColorizer
 from ..media.image_file import to_pixels, write_png
 from ..networks.state_dict import Network
 from ..settings import ColorizeSettings, MemoryConfig
-from ..video.encode import write_gray_film
+from ..video.encode import write_grayscale_video
 from ..video.reader import Reader
 from ..video.segments import SegmentWriter
 from .clock import MemoryWatch
@@ -31,7 +31,7 @@ __all__ = ["decode_seconds", "encode_seconds", "make_film", "time_film"]
 def make_film(folder: Path, frames: int, film: tuple[int, int], size: tuple[int, int], batch: int) -> FilmPlan:
     """Write a synthetic film of size `film` and its exemplar to the folder, and plan to colorize it at `size`."""
     source, exemplar = folder / "film.mp4", folder / "exemplar.png"
-    write_gray_film(source, (synthetic_luma(i, film) for i in range(frames)), film)
+    write_grayscale_video(source, (synthetic_luma(i, film) for i in range(frames)), film)
     write_png(exemplar, to_pixels(lab_to_rgb(synthetic_exemplar(film, size)), 8))
     settings = ColorizeSettings(size=min(size), lookahead=batch, ref_is_first=False)
     return plan_video(source, [exemplar], folder / "color.mp4", settings=settings)

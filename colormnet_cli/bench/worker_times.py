@@ -20,7 +20,7 @@ from ..settings import ColorizeSettings, ColorSource, MemoryConfig
 from ..shots.detect import Boundary
 from ..shots.make_plan import make_plan
 from ..shots.shot import Transition
-from ..video.encode import write_gray_film
+from ..video.encode import write_grayscale_video
 from ..wording import many
 from ..workers.choice import Workers
 from ..workers.front import colorize_with_workers
@@ -57,7 +57,7 @@ class WorkerFigures:
 def make_shots(folder: Path, lengths: Sequence[int], size: tuple[int, int]) -> Path:
     """A film of shots with so many frames, all alike, and its plan with a picture for each; the film."""
     film = folder / "film.mp4"
-    write_gray_film(film, (synthetic_luma(i, size) for frames in lengths for i in range(frames)), size)
+    write_grayscale_video(film, (synthetic_luma(i, size) for frames in lengths for i in range(frames)), size)
 
     def cuts(_: Fraction) -> list[Boundary]:
         begins = accumulate(lengths[:-1], initial=0)

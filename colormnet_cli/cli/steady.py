@@ -22,7 +22,7 @@ def register(app: CommandLine) -> None:
 
 
 def _old(text: str) -> Path | None:
-    """The gray film; "-" for the colored film itself."""
+    """The black-and-white film; "-" for the colored film itself."""
     return Path("-") if text == "-" else o.path(text)
 
 

@@ -103,7 +103,7 @@ def find_clips(folder: str | Path) -> list[Path]:
 
 
 def clips_by_name(folder: str | Path) -> dict[str, Path]:
-    """`find_clips`, each by its name. Raises MediaError if two share a name: results could not be told apart."""
+    """`find_clips`, each by its name. Raises MediaError if two share a name: results could not be distinguished."""
     clips: dict[str, Path] = {}
     for clip in find_clips(folder):
         name = clip.name if clip.is_dir() else clip.stem

@@ -28,7 +28,7 @@ __all__ = [
     "gray_frame",
     "gray_planes",
     "open_encoder",
-    "write_gray_film",
+    "write_grayscale_video",
 ]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -67,7 +67,7 @@ _QUALITY_OPTIONS = {
     "mpeg2video": _QualityOptions(2, "q"),
 }
 _LIMITED_RANGE_ONLY = ("prores", "prores_ks", "prores_aw", "dnxhd", "mpeg2video", "mpeg4")
-_GRAY_RATE = 24  # frames a second of `write_gray_film`
+_GRAYSCALE_RATE = 24  # frames a second of `write_grayscale_video`
 _KEEPS_FIELDS = ("ffv1", "prores", "prores_ks", "prores_aw")
 _HEVC_TAG = "hvc1"  # the tag that Apple's players expect
 
@@ -315,14 +315,14 @@ def _depth_note(bits: int, name: str, encoder: str) -> list[str]:
     return [f"{encoder} stores {depth} bits in {name}: the film's {bits} were rounded."] if depth < bits else []
 
 
-def write_gray_film(path: Path, lumas: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> None:
+def write_grayscale_video(path: Path, lumas: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> None:
     """Encode planes of luma [H, W] as H.264 in limited range, 8 bit, 4:2:0; `size` is (H, W), even."""
     gray = np.full((size[0] // 2, size[1] // 2), 128, np.uint8)
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=_GRAY_RATE, options={"preset": "fast", "crf": "18"})
+        stream = out.add_stream("libx264", rate=_GRAYSCALE_RATE, options={"preset": "fast", "crf": "18"})
         stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
         for number, luma in enumerate(lumas):
             frame = build_frame("yuv420p", (luma, gray, gray))
-            frame.pts, frame.time_base = number, Fraction(1, _GRAY_RATE)
+            frame.pts, frame.time_base = number, Fraction(1, _GRAYSCALE_RATE)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))

@@ -223,7 +223,7 @@ def open_output(target: Path | io.BytesIO, info: VideoInfo, spec: EncoderSpec) -
 
 
 def _writes_shape(spec: EncoderSpec) -> bool:
-    """Whether the container needs to be told the shape of the pixels by `write_shape`; others have it from PyAV."""
+    """Whether the shape of the pixels has to be written with `write_shape`; others have it from PyAV."""
     return spec.container in ("matroska", "webm") and spec.sample_aspect_ratio not in (None, 1)
 
 

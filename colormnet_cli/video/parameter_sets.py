@@ -1,7 +1,7 @@
-"""What a decoder is told before the first packet: parameter sets of H.264 and HEVC, as MP4 and Matroska store them.
+"""Parameter sets of H.264 and HEVC, which a decoder gets before the first packet, as MP4 and Matroska store them.
 
-Packets of two encoders can follow each other in one film where the decoder is told of both. H.264 has room for several
-parameter sets, which are told apart by their ids; of all other codecs, the encoders must have made the same.
+Packets of two encoders can follow each other in one film where the decoder has the sets of both. H.264 has room for
+several parameter sets, which their ids distinguish; of all other codecs, the encoders must have made the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["H264Sets", "free_id", "is_independent", "merged_sets", "nal_length_s
 _H264_IDR, _H264_PICTURES = 5, range(1, 6)
 _HEVC_INDEPENDENT, _HEVC_PICTURES = range(16, 21), range(32)  # BLA and IDR; CRA goes on counting pictures
 _HEVC_SETS = (32, 33, 34)  # VPS, SPS, PPS; the rest are messages, such as the encoder's options
-_IN_KEYFRAMES = ("vp9", "vp8")  # keyframes tell the decoder everything
+_IN_KEYFRAMES = ("vp9", "vp8")  # keyframes hold everything that the decoder needs
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class H264Sets:
 
 
 def same_decoder(codec: str, film: bytes, passage: bytes) -> bool:
-    """Whether a decoder that was told `film` can decode packets to which `passage` belongs.
+    """Whether a decoder that has `film` can decode packets to which `passage` belongs.
 
     Args:
         codec: FFmpeg's name.

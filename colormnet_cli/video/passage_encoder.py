@@ -31,13 +31,13 @@ def passage_encoder(info: VideoInfo, spec: EncoderSpec) -> tuple[EncoderSpec, by
     if film.fits(made):
         return spec, film.extradata
     if spec.encoder == "libx264" and film.is_like(made):
-        told = film.extradata or b""
-        for number in (*used_ids(told), free_id(told)):
+        extradata = film.extradata or b""
+        for number in (*used_ids(extradata), free_id(extradata)):
             other = _numbered(spec, number)
             made = _trial(info, other)
             if film.fits(made):
-                return other, told
-            if (both := merged_sets(told, made.extradata or b"")) is not None:
+                return other, extradata
+            if (both := merged_sets(extradata, made.extradata or b"")) is not None:
                 return other, both
     raise OutputError(
         f"{info.path} was not encoded as {spec.encoder} would encode a passage of it "

@@ -55,7 +55,7 @@ def test_no_color_crosses_a_cut_that_is_found(films: Path) -> None:
     assert code == 0, err
 
 
-def test_with_a_plan_and_without_the_gray_film(films: Path) -> None:
+def test_with_a_plan_and_without_the_original(films: Path) -> None:
     """Shots that a person has corrected count, and a colored film alone can be repaired."""
     code, _, err = run(["shots", "new.mkv", "--progress", "none"], films)
     assert code == 0, err

@@ -24,7 +24,7 @@ def test_round_trip() -> None:
 
 
 def test_gray_has_no_color() -> None:
-    """Fails where gray film would come out tinted."""
+    """Fails where a black-and-white film would come out tinted."""
     lab = cm.rgb_to_lab(torch.linspace(0, 1, 256).expand(3, 1, -1))
     assert lab[1:].abs().max() <= 0.01
     assert 0 <= lab[0].min() <= lab[0].max() <= 100.001

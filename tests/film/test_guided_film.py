@@ -19,7 +19,7 @@ from colormnet_cli.settings import ColorizeSettings
 from support.edges import error_at_edges, polygons
 
 
-def gray_film(path: Path, luma: NDArray[np.uint8]) -> None:
+def write_grayscale_frame(path: Path, luma: NDArray[np.uint8]) -> None:
     """One lossless frame, 4:4:4, limited range, BT.601 by its height."""
     planes = np.stack([luma, np.full_like(luma, 128), np.full_like(luma, 128)])
     with av.open(str(path), "w") as container:
@@ -42,7 +42,7 @@ def test_color_in_a_film_stops_at_the_edges(small_model: ColorMNet, tmp_path: Pa
     rgb = to_pixels(lab_to_rgb(lab), 8)
     write_png(tmp_path / "ref.png", rgb)
     luma = np.round(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) / 255 * 219 + 16).astype(np.uint8)
-    gray_film(tmp_path / "in.mkv", luma)
+    write_grayscale_frame(tmp_path / "in.mkv", luma)
     red, green, blue = torch.from_numpy(rgb / 255).permute(2, 0, 1)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     wanted = 224 * torch.stack([(blue - y) / 1.772, (red - y) / 1.402])

@@ -35,7 +35,7 @@ def h264(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     }
 
 
-def test_headers_are_told_apart(h264: dict[str, bytes]) -> None:
+def test_headers_are_distinguished(h264: dict[str, bytes]) -> None:
     """Packets would be decoded by the header of another encoder: into noise, without any error."""
     assert same_decoder("h264", h264["one"], h264["one"])
     assert not same_decoder("h264", h264["one"], h264["other"])

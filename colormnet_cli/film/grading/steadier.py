@@ -81,7 +81,8 @@ def steady_chroma(
     """The chroma of each frame without flicker; `radius` frames are read ahead, 2·radius + 1 are in memory.
 
     Args:
-        pictures: luma [H, W], 8 bit, at least 12×12, of the gray film, and chroma [h, w, 2] of the colored one.
+        pictures: luma [H, W] of the black-and-white film, 8 bit, at least 12×12, and chroma [h, w, 2] of the colored
+            one.
         starts: numbers of the frames with which shots begin; nothing is averaged over these.
         radius: of the average, in frames.
         first: number of the first picture.

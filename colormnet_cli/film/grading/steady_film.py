@@ -1,4 +1,4 @@
-"""A colored film without its flicker: luma, sound and everything else from the gray original, steady chroma."""
+"""A colored film without its flicker: steady chroma, and all else from the black-and-white original."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan_steady(
     """Check both films, and find the shots. Nothing is written.
 
     Args:
-        source: the gray film, whose luma and other streams are kept; the colored film itself is possible.
+        source: the black-and-white film, whose luma and other streams are kept; the colored film itself is possible.
         colored: the same film in color, made by any program: the same size and number of frames.
         plan: a folder made by `colormnet shots`, which says where shots begin; None: they are found.
         radius: of the average, in frames; each frame is averaged with `radius` frames before and after it.

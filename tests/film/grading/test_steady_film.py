@@ -1,4 +1,4 @@
-"""A flickering film in, a steady one out, with everything else of the gray original."""
+"""A flickering film in, a steady one out, with everything else of the black-and-white original."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_only_the_colors_change(tmp_path: Path) -> None:
 
 
 def test_own_luma(tmp_path: Path) -> None:
-    """Who has no gray original could not repair a film."""
+    """Someone without the black-and-white original could not repair a film."""
     new = flickering(tmp_path / "new.mkv", make_film(tmp_path / "old.mkv"))
     steady_film(plan_steady(new, new, tmp_path / "out.mkv", settings=ARCHIVE))
     assert_same_frames(new, tmp_path / "out.mkv")

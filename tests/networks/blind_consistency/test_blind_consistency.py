@@ -94,7 +94,7 @@ def test_files_come_back(state: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize(("channels", "colors", "guide"), [((12, 3), 3, 3), ((6, 2), 2, 1), ((10, 2), 2, 3)])
 def test_each_channel_goes_to_its_group(channels: tuple[int, int], colors: int, guide: int) -> None:
-    """Fails where, with fewer color channels, the gray film is taken for color, or a frame for the one before."""
+    """Fails where, with fewer color channels, luma is taken for color, or a frame for the one before."""
     net = cm.BlindConsistency(*channels, width=4, blocks=1)
     assert net.conv1a.in_channels == 2 * colors
     assert net.conv1b.in_channels == 2 * guide
