@@ -84,7 +84,7 @@ def test_a_film_in_one_go_and_corrected_by_its_plan(film: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_point_it_goes_on(film: Path) -> None:
+def test_killed_at_any_point_it_resumes(film: Path) -> None:
     """A film would start again, or end in other colors, when the power fails."""
     folder = film.parent
     whole = folder / "whole"

@@ -30,7 +30,7 @@ def test_each_film_has_its_own_reference(command):
     assert sorted(os.listdir("color")) == ["old.mp4", "two.mp4"]
 
 
-def test_films_without_a_reference_are_named_before_anything_starts(command):
+def test_films_without_a_reference_are_reported_before_anything_starts(command):
     """Half of the films would be done, and the other half be missing in the morning."""
     os.mkdir("refs")
     shutil.copy("photo.jpg", "refs/two.jpg")

@@ -28,7 +28,7 @@ def frames_in(path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def test_a_film_comes_out_in_color_and_the_last_line_says_so(command, tmp_path):
+def test_a_film_comes_out_in_color_and_the_last_line_reports_it(command, tmp_path):
     """The command of the README's first lines."""
     code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW)
     assert (code, out) == (0, "")
@@ -103,7 +103,7 @@ def test_a_part_of_the_film(command):
 
 
 @pytest.mark.slow
-def test_quiet_says_nothing_and_verbose_says_more(command):
+def test_quiet_prints_nothing_and_verbose_prints_more(command):
     """In a script's log only errors count; who asks for more gets it."""
     assert command("colorize", "two.mp4", "-o", "a.mp4", *HOW, "-q") == (0, "", "")
     _, _, usual = command("colorize", "two.mp4", "-o", "b.mp4", *HOW)
@@ -113,7 +113,7 @@ def test_quiet_says_nothing_and_verbose_says_more(command):
 
 
 @pytest.mark.slow
-def test_the_device_that_auto_takes_is_said(command):
+def test_the_device_that_auto_chooses_is_reported(command):
     """Nobody should wonder after an hour whether the GPU was used."""
     arguments = ["colorize", "two.mp4", "-o", "out.mp4", "--ref", "photo.jpg", "--model", "small.pt", "--dry-run"]
     assert re.search(r"on (cpu|cuda:0|mps).* in fp\d\d", command(*arguments)[1])
@@ -145,7 +145,7 @@ def test_one_frame_is_no_frames(command):
     )
 
 
-def test_a_warning_is_said_and_stands_in_the_last_line(command):
+def test_a_warning_is_shown_and_repeated_in_the_last_line(command):
     """A film that has color already: its colors go, and that must not be missed."""
     assert command("colorize", "old.mp4", "-o", "color.mp4", *HOW)[0] == 0
     code, _, err = command("colorize", "color.mp4", "-o", "again.mp4", *HOW)
@@ -202,7 +202,7 @@ def test_missing_folders_are_created(command, line):
 
 
 @pytest.mark.slow
-def test_a_dry_run_says_what_would_be_fetched(command):
+def test_a_dry_run_shows_what_would_be_downloaded(command):
     """Half a gigabyte over a telephone line is part of the plan."""
     code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")
     assert code == 0
@@ -294,7 +294,7 @@ def test_image_libraries_write_nothing_to_the_terminal(world, tmp_path):
     assert "Wrote" in err
 
 
-def test_a_report_says_where_to_look(command):
+def test_a_report_shows_where_to_look(command):
     """The list of what may be wrong would be in JSON only."""
     code, out, err = command("colorize", "old.mp4", "-o", "out.mp4", *HOW, "--report", "{stem}-report.html", "--json")
     assert code == 0, err

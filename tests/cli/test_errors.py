@@ -216,7 +216,7 @@ def test_internal_errors_are_reported_in_one_sentence(command, monkeypatch):
      RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory"),
      RuntimeError("could not create a primitive")],
 )  # fmt: skip
-def test_too_little_memory_says_which_size_would_fit(command, monkeypatch, error):
+def test_too_little_memory_suggests_a_size_that_fits(command, monkeypatch, error):
     """The figure must be below what was tried, and be a size that the option takes."""
     from colormnet_cli.film import colorize
 

@@ -28,7 +28,7 @@ def commands() -> list[list[str]]:
     return found
 
 
-def test_the_commands_are_there():
+def test_all_commands_exist():
     """What the README names must exist."""
     assert {"colorize", "frames", "weights", "doctor"} <= {path[0] for path in commands()}
     assert {("weights", name) for name in ("list", "fetch", "verify", "path")} <= {tuple(path) for path in commands()}

@@ -79,7 +79,7 @@ PHASES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(folder, phase):
+def test_ctrl_c_ends_cleanly_and_the_same_command_resumes(folder, phase):
     """Whoever stops an hour's run must find no half film under its name, and lose next to nothing."""
     patch, due = PHASES[phase]
     code, message = interrupt(start(COLORIZE, folder, patch=patch), due)

@@ -121,7 +121,7 @@ def test_doctor(command, hub):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["room", "hub", "cache"])
-def test_doctor_says_that_the_weights_cannot_be_stored(command, folder, wrong):
+def test_doctor_reports_that_the_weights_cannot_be_stored(command, folder, wrong):
     """Doctor would find no problem, and then half a gigabyte could not be stored."""
     (folder / "file").touch()
     more = {"room": {}, "hub": {"HF_HOME": str(folder / "file")}, "cache": {"XDG_CACHE_HOME": str(folder / "file")}}
@@ -168,7 +168,7 @@ def test_a_file_with_a_name_is_used_by_it(command, folder):
     assert command("weights", "path", "small")[0] == 0
 
 
-def test_a_file_that_nobody_knows_is_trusted_and_said_to_be(command, folder):
+def test_an_unknown_file_is_trusted_and_reported(command, folder):
     """Fails where any file may stand for the authors' weights, without a word that nobody has verified it."""
     with (folder / "weights.lock").open("a") as lock:
         lock.write('\n[unverified]\nfile = "small.pt"\n[[unverified.sources]]\nurl = "http://127.0.0.1:1/small.pt"\n')
@@ -178,7 +178,7 @@ def test_a_file_that_nobody_knows_is_trusted_and_said_to_be(command, folder):
     assert "Nobody has verified" not in command("weights", "add", "small.pt", "--name", "unverified")[2]
 
 
-def test_alone_is_the_list(command):
+def test_without_a_subcommand_it_lists_the_models(command):
     """What works with `weights list` is tried without `list` first."""
     code, out, err = command("weights", "--json")
     assert (code, err) == (0, "")

@@ -203,7 +203,7 @@ def test_a_gpu_gives_the_same_and_keeps_up_with_1080p() -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_misuse_is_named() -> None:
+def test_misuse_is_reported() -> None:
     """Someone who builds on the API learns what came and what was meant."""
     for kwargs, word in [
         ({"bits": 7}, "bits"),

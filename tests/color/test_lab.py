@@ -31,7 +31,7 @@ def test_gray_has_no_color() -> None:
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(2, 4, 4), torch.zeros(3, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)])
-def test_bad_shapes_are_named(bad: torch.Tensor) -> None:
+def test_bad_shapes_are_reported(bad: torch.Tensor) -> None:
     """Fails where a wrong picture gives a wrong color instead of an error."""
     with pytest.raises(ValueError, match=r"\[\.\.\., 3, H, W\]"):
         cm.rgb_to_lab(bad)

@@ -49,7 +49,7 @@ def test_every_passage_is_there_with_its_time_and_pictures(receipt: Receipt, tmp
     assert not re.search(r'(src|href)="(?!data:|#)', page)
 
 
-def test_a_film_without_findings_and_one_that_is_gone(receipt: Receipt, tmp_path: Path) -> None:
+def test_a_film_without_findings_and_a_missing_film(receipt: Receipt, tmp_path: Path) -> None:
     """The page would be missing, or an error after hours of work."""
     clean = render_film(replace(receipt, findings=Findings((), 0, 12).to_dict()))
     assert "Nothing was noticed." in clean

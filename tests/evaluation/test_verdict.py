@@ -23,7 +23,7 @@ def test_identical_clips_are_called_so(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_wrong_is_said_in_words(tmp_path: Path) -> None:
+def test_what_is_wrong_is_described_in_sentences(tmp_path: Path) -> None:
     """A result that fades and flickers would pass for a good one."""
     truth = write_film(tmp_path / "truth.mkv", [picture(i) for i in range(16)])
     frames = [faded(picture(i), 0.4 - 0.02 * i) for i in range(16)]

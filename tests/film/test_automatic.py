@@ -102,7 +102,7 @@ def test_what_a_person_made_stays(plan: Path, networks: tuple[cm.Colorizer, cm.C
     assert read_plan(plan).missing == []
 
 
-def test_a_stopped_run_goes_on(
+def test_a_stopped_run_is_resumed(
     plan: Path, networks: tuple[cm.Colorizer, cm.Colorizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every still of a long film would be colored again."""

@@ -195,7 +195,7 @@ def test_before_the_first_segment_nothing_is_left(tmp_path: Path, run: Any) -> N
 
 
 @pytest.mark.slow
-def test_only_joining_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_muxing_is_left(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped while it writes the file colors nothing again."""
     with monkeypatch.context() as patch:
         patch.setattr("colormnet_cli.film.film_run.mux_film", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -224,7 +224,7 @@ def test_a_stop_while_tidying_up_is_no_damage(tmp_path: Path, run: Any, monkeypa
     assert not (tmp_path / "out.mp4.colormnet-part").exists()
 
 
-def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, run: Any) -> None:
+def test_a_folder_of_another_program_is_left_alone(tmp_path: Path, run: Any) -> None:
     """A symbolic link named like the progress folder had every file behind it deleted."""
     theirs, progress = tmp_path / "theirs", tmp_path / "out.mp4.colormnet-part"
     theirs.mkdir()
@@ -255,7 +255,7 @@ def test_only_files_of_a_run_are_deleted(tmp_path: Path, run: Any) -> None:
 
 
 @pytest.mark.slow
-def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
+def test_other_settings_do_not_resume_it(tmp_path: Path, run: Any) -> None:
     """Half a film in other colors would be worse than an error; and nothing is thrown away unasked."""
     from support.networks import make_small_model
 
@@ -276,7 +276,7 @@ def test_other_settings_do_not_go_on_with_it(tmp_path: Path, run: Any) -> None:
 
 
 @pytest.mark.slow
-def test_another_lookahead_is_named_as_such(run: Any) -> None:
+def test_another_lookahead_is_reported_as_such(run: Any) -> None:
     """The message blamed another device or precision, which nobody had changed."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
@@ -285,7 +285,7 @@ def test_another_lookahead_is_named_as_such(run: Any) -> None:
 
 
 @pytest.mark.parametrize("ended_by", ["itself", "Ctrl-C"])
-def test_progress_that_was_removed_is_not_said_to_be_kept(tmp_path: Path, run: Any, ended_by: str) -> None:
+def test_removed_progress_is_not_reported_as_kept(tmp_path: Path, run: Any, ended_by: str) -> None:
     """\"What is done is kept\" was said of a folder that someone had deleted during the run."""
 
     def remove(progress: Any) -> None:
@@ -414,7 +414,7 @@ def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any
 
 
 @pytest.mark.slow
-def test_a_damaged_progress_file_begins_anew(tmp_path: Path, run: Any) -> None:
+def test_a_damaged_progress_file_starts_the_run_again(tmp_path: Path, run: Any) -> None:
     """A folder that cannot be understood costs the work, not the film."""
     with pytest.raises(Interrupted):
         run(stop_at=43)

@@ -114,7 +114,7 @@ def test_everything_else_is_kept_in_mp4(tmp_path: Path, color: Any) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_container_cannot_hold_is_named(tmp_path: Path, color: Any) -> None:
+def test_what_a_container_cannot_store_is_reported(tmp_path: Path, color: Any) -> None:
     """A track that vanishes without a word is missed when the original is gone."""
     pcm = make_film(
         tmp_path / "pcm.mov", codec="libx264", frames=30, audio=[("pcm_s16le", "fra"), ("pcm_s24le", "ita")]

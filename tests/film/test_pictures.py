@@ -35,7 +35,7 @@ def lightness(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return color.rgb2lab(pixels / np.iinfo(pixels.dtype).max)[..., 0]
 
 
-def test_what_is_left_out_of_images_is_named(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_what_is_left_out_of_images_is_reported(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Transparency and all pages but the first were lost without a word."""
     folder = folder_of(tmp_path / "in", 4)
     for name in ("scan1", "scan3"):
@@ -129,7 +129,7 @@ def test_odd_sizes(size: tuple[int, int], lively: ColorMNet, tmp_path: Path, exe
     assert read_image(tmp_path / "in-color/a.png").shape == (*size, 3)
 
 
-def test_the_working_size_and_guidance_are_heeded(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_the_working_size_and_guidance_are_used(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """--size is how a person makes a run fit into memory; L must stay sharp all the same."""
     folder = folder_of(tmp_path / "in", 2)
     for name, kwargs in {"full": {}, "small": {"size": 24}, "plain": {"size": 24, "guided": False}}.items():
@@ -178,7 +178,7 @@ def test_progress_and_receipt(lively: ColorMNet, tmp_path: Path, exemplar: Path)
     assert '"frames": 4' in receipt.to_json()
 
 
-def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
+def test_a_damaged_picture_is_skipped_and_counted_or_fails_with_strict(
     lively: ColorMNet, tmp_path: Path, exemplar: Path
 ) -> None:
     """One bad scan among thousands must not cost the night, nor go unnoticed."""
@@ -199,7 +199,7 @@ def test_a_damaged_picture_is_passed_over_and_counted_or_fails_with_strict(
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
-def test_another_size_is_named_before_anything_is_colored(tmp_path: Path, exemplar: Path, ending: str) -> None:
+def test_another_size_is_reported_before_anything_is_colored(tmp_path: Path, exemplar: Path, ending: str) -> None:
     """Two films in one folder: the person learns which picture does not belong, and not hours later."""
     folder = folder_of(tmp_path / "in", 4)
     (folder / "scan0.png").write_text("damaged")
@@ -253,7 +253,7 @@ def test_mistakes_are_reported_before_anything_is_done(lively: ColorMNet, tmp_pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_what_exists_is_not_touched_without_overwrite(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_existing_files_are_not_replaced_without_overwrite(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Somebody's retouched pictures lie there."""
     folder = folder_of(tmp_path / "in", 2)
     (tmp_path / "in-color").mkdir()

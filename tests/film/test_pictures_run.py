@@ -65,7 +65,7 @@ def test_ctrl_c_and_going_on_give_the_same(
     assert not (tmp_path / "broken.colormnet-part").exists()
 
 
-def test_another_command_does_not_go_on_with_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
+def test_another_command_does_not_resume_it(lively: ColorMNet, tmp_path: Path, exemplar: Path) -> None:
     """Half in one size and half in another would be worse than an error; --no-resume starts anew."""
     folder = folder_of(tmp_path / "in", 4)
     interrupted_run(folder, exemplar, lively, 2)
@@ -101,7 +101,7 @@ def test_the_receipt_has_no_hash_of_images_that_changed(lively: ColorMNet, tmp_p
     assert receipt.warnings == (f"{last} has changed since it was read: the receipt has no hash of the folder.",)
 
 
-def test_results_that_were_taken_away_are_made_again(
+def test_removed_results_are_written_again(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Going on behind a gap would leave it there."""
@@ -136,7 +136,7 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
     assert missing == [0] * 7
 
 
-def test_another_size_is_named_after_a_break_too(
+def test_another_size_is_reported_after_an_interruption_too(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the first picture was is known to the run that goes on; a BMP's header is not looked at before."""
@@ -150,7 +150,7 @@ def test_another_size_is_named_after_a_break_too(
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_goes_on_to_the_same_result(
+def test_killed_at_random_moments_it_resumes_to_the_same_result(
     lively: ColorMNet, tmp_path: Path, exemplar: Path
 ) -> None:
     """A power cut is no different: whole pictures only, and the same ones in the end."""

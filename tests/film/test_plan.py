@@ -52,7 +52,7 @@ def test_impossible_requests_are_reported_before_the_first_frame(
 
 
 @pytest.mark.parametrize(("codec", "name"), [("libx264", "film.mp4"), ("ffv1", "film.mkv")])
-def test_the_last_frame_is_a_start_and_what_lies_behind_it_is_none(
+def test_the_last_frame_is_a_valid_start_and_a_later_one_is_refused(
     tmp_path: Path, photo: Path, codec: str, name: str
 ) -> None:
     """The last frame could not be colored, or weights would be fetched for a film that holds no frame there."""

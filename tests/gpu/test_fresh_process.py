@@ -36,7 +36,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "auto"])
-def test_a_device_that_is_named(film: Path, device: str) -> None:
+def test_a_device_given_by_name(film: Path, device: str) -> None:
     """Fails where `--device cuda` ends in "Invalid device argument", because nothing has initialized CUDA yet."""
     code, out, err = fresh([*COLORIZE, "--device", device, "--overwrite"], film)
     assert code == 0, err

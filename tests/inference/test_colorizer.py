@@ -78,7 +78,7 @@ def test_looking_ahead_changes_nothing(small_model: cm.ColorMNet) -> None:
     assert torch.allclose(one_by_one, batched, atol=1e-3)
 
 
-def test_a_strange_exemplar_starts_the_film(small_model: cm.ColorMNet) -> None:
+def test_an_exemplar_of_another_size_starts_the_film(small_model: cm.ColorMNet) -> None:
     """Fails where exemplars of other sizes, or several, upset the film."""
     colorizer = cm.Colorizer(small_model, MEMORY)
     colorizer.set_exemplar(exemplar(16, 16))
@@ -187,7 +187,7 @@ def test_no_nan_in_the_full_network(golden_model: cm.ColorMNet, precision: str) 
         (torch.zeros(1, 31, 50), "50×31.*50×30"),
     ],
 )
-def test_bad_frames_are_named(small_model: cm.ColorMNet, L: Tensor, said: str) -> None:
+def test_bad_frames_are_reported(small_model: cm.ColorMNet, L: Tensor, said: str) -> None:
     """Fails where a wrong frame is colored anyhow, or ends in an error about convolutions."""
     colorizer = colorizer_for(small_model)
     colorizer.step(film(1)[0])
@@ -196,7 +196,7 @@ def test_bad_frames_are_named(small_model: cm.ColorMNet, L: Tensor, said: str) -
     colorizer.step(film(1)[0])  # and nothing was spoilt
 
 
-def test_wrong_orders_are_named(small_model: cm.ColorMNet) -> None:
+def test_calls_in_the_wrong_order_are_reported(small_model: cm.ColorMNet) -> None:
     """Fails where a missing or late exemplar is not noticed."""
     colorizer = cm.Colorizer(small_model, MEMORY)
     with pytest.raises(ValueError, match="no exemplar"):
@@ -224,7 +224,7 @@ def test_wrong_orders_are_named(small_model: cm.ColorMNet) -> None:
         (torch.cat((torch.zeros(1, 9, 9), torch.full((2, 9, 9), torch.nan))), "nan"),
     ],
 )
-def test_bad_exemplars_are_named(small_model: cm.ColorMNet, lab: Tensor, said: str) -> None:
+def test_bad_exemplars_are_reported(small_model: cm.ColorMNet, lab: Tensor, said: str) -> None:
     """Fails where RGB given for Lab, or NaN, spoils a whole film."""
     with pytest.raises(ValueError, match=said):
         cm.Colorizer(small_model).set_exemplar(lab)

@@ -127,7 +127,7 @@ def test_a_resumed_film_is_the_same(network: Network, first_frame: bool) -> None
             assert torch.equal(second.step(frames[number]), expected[number])
 
 
-def test_a_film_begins_anew_after_reset(network: Network) -> None:
+def test_a_film_starts_again_after_reset(network: Network) -> None:
     """Fails where the second clip of an evaluation sees the first one's colors."""
     colorizer, answers = cm.Colorizer(network, MEMORY), []
     for _ in range(2):

@@ -84,7 +84,7 @@ def test_another_picture_is_not_the_first_frame() -> None:
     assert not is_first_frame(exemplar_of(rgb[:1, :1]), torch.full((1, 1, 1), 50.0))
 
 
-def test_the_users_word_decides_and_an_impossible_one_is_said() -> None:
+def test_the_users_choice_decides_and_an_impossible_one_is_reported() -> None:
     """--ref-is-first-frame on a picture of another shape would stretch it over the film."""
     rgb = rgb_frame(0, 240, 320)
     L = lightness_of(rgb)

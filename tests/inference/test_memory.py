@@ -82,7 +82,7 @@ def bank_for(config: MemoryConfig, elements: int, permanent: int) -> MemoryBank:
         MemoryConfig(top_k=7, n_s=2, n_e=1, m=50, long_term=60),  # fewer candidates than M
     ],
 )
-def test_like_the_naive_memory(config: MemoryConfig) -> None:
+def test_the_memory_equals_a_naive_memory(config: MemoryConfig) -> None:
     """Fails where anything is read, counted, averaged or forgotten otherwise than the paper says."""
     torch.manual_seed(0)
     naive, bank = NaiveMemory(config), bank_for(config, elements=6, permanent=1 + 12)
@@ -186,7 +186,7 @@ def test_a_network_completes_what_is_not_given() -> None:
         MemoryConfig(n_e=5).completed(own[PreviewEngine])
 
 
-def test_misuse_is_named() -> None:
+def test_misuse_is_reported() -> None:
     """Fails where an exemplar too many or a frame of another size overwrites what is remembered."""
     bank = bank_for(PAPER, elements=4, permanent=4)
     with pytest.raises(ValueError, match="empty"):

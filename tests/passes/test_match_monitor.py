@@ -44,7 +44,7 @@ def test_another_scene_is_reported_and_the_same_one_is_not(film: str) -> None:
 
 
 @pytest.mark.slow
-def test_passages_are_named_in_the_receipt(tmp_path: Path) -> None:
+def test_passages_are_listed_in_the_receipt(tmp_path: Path) -> None:
     """The user would have to look through hours of film for the place without colors."""
     parts = [Part(camera_scene(seed, (72, 96), actors=0), 48) for seed in (0, 30)]
     film = write_film(tmp_path / "old.mp4", join(parts)[0])

@@ -133,7 +133,7 @@ def test_stills_show_the_shot(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_long_films_are_read_in_pieces(tmp_path: Path) -> None:
+def test_long_films_are_read_in_blocks(tmp_path: Path) -> None:
     """Memory that grows with the film would end with two hours of it; boundaries between blocks must lose no shot."""
     scenes = [camera_scene(seed, (48, 80)) for seed in range(30)]
     frames, true = join([Part(scene, 43) for scene in scenes])

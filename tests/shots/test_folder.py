@@ -189,7 +189,7 @@ def test_a_film_that_changed(film: Path) -> None:
         make_plan(film)
 
 
-def test_a_folder_that_is_none(film: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_plan(film: Path, tmp_path: Path) -> None:
     """Each says how to make one."""
     with pytest.raises(MediaError, match="is not a plan folder: make one with `colormnet shots FILM`"):
         read_plan(tmp_path / "gone")

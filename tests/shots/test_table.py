@@ -85,7 +85,7 @@ def test_a_dissolve_by_hand_needs_no_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "message"), WRONG, ids=[message[:40] for _, message in WRONG])
-def test_every_mistake_is_named_with_its_row(tmp_path: Path, content: str, message: str) -> None:
+def test_every_mistake_is_reported_with_its_row(tmp_path: Path, content: str, message: str) -> None:
     """A plan that is read wrongly colors the film wrongly, hours later."""
     with pytest.raises(MediaError, match=message):
         read(tmp_path, content)

@@ -7,7 +7,7 @@ import pytest
 from colormnet_cli.train.presets import preset
 
 
-def test_an_unknown_preset_is_named_with_the_known_ones() -> None:
+def test_an_unknown_preset_is_reported_with_the_known_ones() -> None:
     """A KeyError would not say which there are."""
     with pytest.raises(ValueError, match="'huge'; choose one of full, preview"):
         preset("huge")

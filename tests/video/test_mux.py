@@ -102,7 +102,7 @@ def test_a_container_is_not_advised_in_its_own_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "lost"), [("mp4", "camera_operator"), ("mkv", "")])
-def test_lost_tags_are_named(tmp_path: Path, color: Any, ending: str, lost: str) -> None:
+def test_lost_tags_are_reported(tmp_path: Path, color: Any, ending: str, lost: str) -> None:
     """.mp4 has a fixed list of tags; others were dropped silently."""
     tags = {"title": "Der Film", "camera_operator": "Someone"}
     options = {"movflags": "use_metadata_tags"}

@@ -69,7 +69,7 @@ def test_audio_alone_is_not_a_film(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_a_cover_alone_is_named_as_such(tmp_path: Path) -> None:
+def test_a_file_with_only_a_cover_is_reported_as_such(tmp_path: Path) -> None:
     """ "No video stream, only audio and video" is no help to someone who gave an album instead of a film."""
     picture = av.CodecContext.create("mjpeg", "w")
     picture.width, picture.height, picture.pix_fmt, picture.time_base = 64, 48, "yuvj420p", Fraction(1)

@@ -66,7 +66,7 @@ def test_the_lock_names_ddcolor(name, size, beginning):
         ('path = "preview.pt"', 'file = "preview.pt"', "neither sources nor a path"),
     ],
 )
-def test_a_wrong_lock_file_is_named(tmp_path, old, new, named):
+def test_a_wrong_lock_file_is_reported(tmp_path, old, new, named):
     """Who writes a lock file for a mirror must see where a mistake is."""
     text = (ROOT / "weights.lock").read_text()
     assert old in text

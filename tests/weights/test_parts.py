@@ -68,7 +68,7 @@ def test_prefixes_tell_the_files_apart(few: Path, tmp_path: Path) -> None:
         assert locate(path) == path
 
 
-def test_what_is_missing_is_named(few: Path, tmp_path: Path) -> None:
+def test_missing_parts_are_reported(few: Path, tmp_path: Path) -> None:
     """Fails where an incomplete download ends in a list of a hundred missing tensors."""
     (few / PLACES["vgg19_conv.pth"]).unlink()
     for path in (few, write_zip(tmp_path / "few.zip", few)):

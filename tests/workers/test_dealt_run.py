@@ -228,7 +228,7 @@ def test_a_worker_that_sees_something_else_ends_the_run(film: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_killed_before_it_kept_its_shot_is_made_up_for(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shot_of_a_killed_worker_is_colored_again(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one would find the shot done, and nothing of it would ever be in the film."""
 
     class Killed(LocalTeam):
@@ -262,7 +262,7 @@ def test_what_was_colored_and_is_not_there_ends_the_run(film: Any, monkeypatch: 
         color(film, Forgetful)
 
 
-def test_a_plan_folder_that_cannot_be_written_is_named(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_folder_that_cannot_be_written_is_reported(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three workers would have to fail, with the name of a hidden file, where an archive's plan is read-only."""
     film.forget()
     access = os.access
@@ -291,7 +291,7 @@ def test_a_lost_worker_is_reported(film: Any) -> None:
     assert film.result("dealt.mp4") == film.expected
 
 
-def test_what_cannot_be_dealt_is_said(film: Any, studio: Any) -> None:
+def test_what_cannot_be_dealt_is_reported(film: Any, studio: Any) -> None:
     """Workers would start, and one of them do everything; or none would start, and nobody say why."""
     two = Workers(devices=("cpu", "cpu"))
     picture = str(film.plan / "colored/0001.png")

@@ -77,7 +77,7 @@ def test_workers_killed_at_random_moments_lose_nothing(film: Any, monkeypatch: p
     assert any("SIGKILL" in warning for warning in warnings)
 
 
-def test_a_shot_that_ends_every_worker_is_named(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shot_that_ends_every_worker_is_reported(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shot for which no GPU has enough memory would keep the run busy for ever, or end it without a message."""
     film.forget()
     killer = Killer(monkeypatch, 1000, longest=0.01)

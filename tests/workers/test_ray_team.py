@@ -120,7 +120,7 @@ def test_a_worker_that_is_still_at_a_lost_order_gets_no_other() -> None:
     assert not member.is_free
 
 
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_extra_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user would see a traceback of an import."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InstallationError, match=r"pip install 'colormnet\[ray\]'"):

@@ -156,7 +156,7 @@ def test_damaged_colored_film(tmp_path: Path) -> None:
         plan_steady(old, tmp_path / "new.mkv", tmp_path / "out.mkv")
 
 
-def test_what_is_unusual_is_named(tmp_path: Path) -> None:
+def test_unusual_properties_are_reported(tmp_path: Path) -> None:
     """Who repairs an interlaced film, or one with transparency, would not learn what that means for the result."""
     old = make_film(tmp_path / "old.mkv", pix_fmt="yuva420p", options={})
     new = flickering(tmp_path / "new.mkv", old)

@@ -63,7 +63,7 @@ def test_published_names() -> None:
     assert sum(p.numel() for p in net.parameters()) == 2_979_555
 
 
-def test_misfits_are_named(state: dict[str, Tensor]) -> None:
+def test_mismatches_are_reported(state: dict[str, Tensor]) -> None:
     """Fails where a wrong checkpoint loads in part, or is refused without saying why."""
     wrong = dict(state)
     del wrong["ResBlocks.4.conv2.conv2d.bias"]

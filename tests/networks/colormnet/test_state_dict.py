@@ -18,7 +18,7 @@ from support.networks import make_small_model, small_config
 
 
 @pytest.mark.slow
-def test_every_published_name_has_one_of_ours() -> None:
+def test_every_published_name_is_mapped() -> None:
     """Fails where a tensor of the authors' checkpoint would be left out or put twice."""
     listed = [name for name in json.loads((GOLDEN / "state_dict.json").read_text()) if "mask_token" not in name]
     ours = [our_name(name) for name in listed]
@@ -34,7 +34,7 @@ def test_size(small_model: cm.ColorMNet) -> None:
 
 
 @pytest.mark.slow
-def test_misfits_are_named(golden_state: dict[str, Tensor]) -> None:
+def test_mismatches_are_reported(golden_state: dict[str, Tensor]) -> None:
     """Fails where a wrong checkpoint loads in part, or is refused without saying why."""
     state = dict(golden_state)
     del state["key_proj.key_proj.weight"]
@@ -49,7 +49,7 @@ def test_misfits_are_named(golden_state: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [{}, {"a": 1}, [1, 2], None])
-def test_nonsense_is_refused(nonsense: object) -> None:
+def test_content_that_is_no_checkpoint_is_refused(nonsense: object) -> None:
     """Fails where a file that is no checkpoint ends in a traceback about dicts."""
     with pytest.raises(CheckpointError):
         network_from_content(nonsense)

@@ -100,7 +100,7 @@ def test_published_names(size: str, parameters: int) -> None:
     assert sum(p.numel() for p in net.parameters()) == parameters
 
 
-def test_misfits_are_named(state: dict[str, Tensor]) -> None:
+def test_mismatches_are_reported(state: dict[str, Tensor]) -> None:
     """Fails where a wrong checkpoint loads in part, or is refused without saying why."""
     net = cm.DDColor("tiny")
     wrong = dict(state)

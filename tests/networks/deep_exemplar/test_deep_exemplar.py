@@ -127,7 +127,7 @@ def test_published_names(net: cm.DeepExemplar) -> None:
     assert sum(p.numel() for p in net.parameters()) == published - unused == 55_024_269
 
 
-def test_misfits_are_named(net: cm.DeepExemplar, state: dict[str, Tensor]) -> None:
+def test_mismatches_are_reported(net: cm.DeepExemplar, state: dict[str, Tensor]) -> None:
     """Fails where a wrong checkpoint loads in part, or is refused without saying why."""
     wrong = dict(state)
     del wrong["warp.layer5_1.8.weight"]
