@@ -39,7 +39,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page):
-    """Who copies a command would get "No such option"."""
+    """Someone who copies a command would get "No such option"."""
     for words in commands(page):
         command = typer.main.get_command(app)
         while words and words[0] in getattr(command, "commands", {}):
@@ -50,7 +50,7 @@ def test_commands_and_options_exist(page):
 
 
 def test_the_configuration_file_is_accepted(tmp_path, monkeypatch):
-    """Who copies the configuration file would not get past an unknown key."""
+    """Someone who copies the configuration file would not get past an unknown key."""
     monkeypatch.setattr(config, "config_path", lambda: tmp_path / "config.toml")
     (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "command-line.md").read_text(), re.DOTALL)
     (tmp_path / "config.toml").write_text(text)
@@ -85,7 +85,7 @@ def test_the_image_gets_what_the_package_is_built_from():
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_python_page_runs(tmp_path, monkeypatch):
-    """Who copies code from docs/python.md would get a traceback."""
+    """Someone who copies code from docs/python.md would get a traceback."""
     monkeypatch.chdir(make_world(tmp_path))
     make_film(Path("old.mp4"), frames=16)
     write_film(Path("other.mp4"), [picture(number) for number in range(16)])

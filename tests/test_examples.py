@@ -61,7 +61,7 @@ def test_film(run, short):
 
 
 def test_frame_by_frame(run):
-    """Who uses the network alone would have no working example."""
+    """Someone who uses the network alone would have no working example."""
     lines = run("frame_by_frame.py", 3).splitlines()
     assert len(lines) == 3
     assert Path("street.state").exists()
@@ -69,7 +69,7 @@ def test_frame_by_frame(run):
 
 @pytest.mark.slow
 def test_own_decoder(run, short):
-    """Who has their own decoder would have no working example, or one that writes gray frames."""
+    """Someone who has their own decoder would have no working example, or one that writes gray frames."""
     assert "10 frames" in run("own_decoder.py", short, IMAGE, "out.mp4")
     assert saturation("out.mp4") > 40
 

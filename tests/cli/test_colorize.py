@@ -203,7 +203,7 @@ def test_missing_folders_are_created(command, line):
 
 @pytest.mark.slow
 def test_a_dry_run_shows_what_would_be_downloaded(command):
-    """Half a gigabyte over a telephone line is part of the plan."""
+    """On a slow connection, half a gigabyte is part of the plan."""
     code, out, _ = command("colorize", "old.mp4", "--ref", "photo.jpg", "--dry-run", "--size", "32", "--device", "cpu")
     assert code == 0
     assert "weights 495 MB would be downloaded" in out

@@ -28,7 +28,7 @@ def configure(tmp_path):
 
 @pytest.mark.slow
 def test_defaults_come_from_the_file_the_environment_and_the_command_line(command, configure, monkeypatch):
-    """Who always works with one model and size had to type them every time."""
+    """Someone who always works with one model and size had to type them every time."""
     configure(
         'model = "gone.pt"\nsize = 48\nbilinear = true\nencoder-option = ["threads=1"]\ncrf = 20\n'
         '[colorize]\ncrf = 21\ndevice = "mps"\nend = "f2"\n[bench]\nsize = "96x64"\n'

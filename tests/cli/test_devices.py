@@ -58,7 +58,7 @@ def ended(workers: list[psutil.Process]) -> bool:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_all_workers_and_another_number_of_them_resumes(folder: Path) -> None:
-    """Processes would go on without their command, on GPUs that others need; or finished shots would be lost."""
+    """Processes would keep running without their command, on GPUs that others need; or finished shots would be lost."""
     process = start_python([*COLORIZE, "--devices", "cpu:2"], folder)
     workers = workers_at(process, 100)
     process.send_signal(signal.SIGINT)

@@ -192,7 +192,7 @@ def test_a_device_that_is_not_there_is_no_silent_cpu_run(command, device):
 
 
 def test_debug_shows_where(command):
-    """Who reports a bug needs the traceback; nobody else does."""
+    """Someone who reports a bug needs the traceback; nobody else does."""
     code, _, err = command(*["colorize", "gone.mp4", "--ref", "photo.jpg", "--debug"])
     assert code == 1
     assert "Traceback" in err

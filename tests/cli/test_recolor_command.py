@@ -23,7 +23,7 @@ def out(command, tmp_path: Path) -> Path:  # noqa: F811
 
 @pytest.mark.slow
 def test_a_passage(command, out: Path) -> None:  # noqa: F811
-    """Who gives only what has to be said, beside a receipt, would have to say more."""
+    """Someone who gives only what has to be said, beside a receipt, would have to say more."""
     before = out.read_bytes()
     line = "recolor out.mp4 --from 0:00:00.08 --to f4 --ref photo.jpg --vividness 2 --json"
     code, receipt, err = command(*line.split(), *NETWORK)

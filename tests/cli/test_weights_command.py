@@ -83,7 +83,7 @@ def test_fetch_path_verify_and_list(command, hub, folder):
 
 
 def test_verify_does_not_miss_what_is_optional(command, folder):
-    """Who never colors a still has no 912 MB of DDColor, and all is well; asked for by name, it is missing."""
+    """Someone who never colors a still has no 912 MB of DDColor, and all is well; asked for by name, it is missing."""
     assert command("weights", "fetch")[0] == 0
     lock = folder / "weights.lock"
     lock.write_text(
@@ -137,7 +137,7 @@ def test_doctor_reports_that_the_weights_cannot_be_stored(command, folder, wrong
 
 
 def test_verify_needs_on_disk_only_what_is_named(command, folder):
-    """Who uses one of the models would be asked to download them all."""
+    """Someone who uses one of the models would be asked to download them all."""
     assert command("weights", "add", "small.pt", "--name", "mine")[0] == 0
     code, out, _ = command("weights", "verify")
     assert (code, out) == (0, f"mine: right, {folder / 'small.pt'}\ncolormnet: not on disk\n")

@@ -56,7 +56,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_results_are_of_the_kind_of_the_frames(form: str, small_model: cm.ColorMNet) -> None:
-    """Who decodes 16-bit planes, or tensors, would get something else back, or white pictures."""
+    """Someone who decodes 16-bit planes, or tensors, would get something else back, or white pictures."""
     frames = [FORMS[form](frame) for frame in FRAMES]
     wanted = colors(small_model, FRAMES)
     for frame, rgb, eight in zip(frames, colors(small_model, frames), wanted, strict=True):

@@ -48,7 +48,7 @@ def plan(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "old-plan"
 
 
-class Moody(cm.Colorizer):
+class ExposureDependent(cm.Colorizer):
     """Like networks that color each picture on its own: another exposure makes another color."""
 
     def steps(self, Ls: torch.Tensor, batch: int = 1) -> torch.Tensor:
@@ -58,7 +58,7 @@ class Moody(cm.Colorizer):
 
 @pytest.fixture(scope="module")
 def networks() -> tuple[cm.Colorizer, cm.Colorizer]:
-    return Moody(make_small_ddcolor(), device="cpu"), cm.Colorizer(cm.load_model("preview"), device="cpu")
+    return ExposureDependent(make_small_ddcolor(), device="cpu"), cm.Colorizer(cm.load_model("preview"), device="cpu")
 
 
 def ab(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Hours of work survive a power cut: a broken run goes on, and its film is the same as an unbroken one's."""
+"""Hours of work survive a power cut: an interrupted run resumes, and its film equals that of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run(tmp_path: Path, small_model: Any, photo: Path) -> Any:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path, run: Any) -> None:
-    """Ctrl-C says where it goes on; the film is then the same, byte for byte."""
+    """The message says where the run resumes; the film is then the same, byte for byte."""
     run("whole.mp4")
     with pytest.raises(Interrupted, match="resumes at frame 40") as caught:
         run(stop_at=43)
@@ -133,7 +133,7 @@ def test_a_resumed_run_has_the_threads_of_the_first_one(tmp_path: Path, run: Any
 
 @pytest.mark.slow
 def test_a_duration_is_that_of_the_whole_run(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seconds that were broken off after one and a half became three and a half."""
+    """A run of two seconds that was interrupted after one and a half was reported as three and a half."""
     monkeypatch.setattr("colormnet_cli.video.reader.MIN_SEEK_FRAMES", 5)
     with pytest.raises(Interrupted, match="resumes at frame 40"):
         run(stop_at=43, start="0.2", duration="2")
@@ -415,7 +415,7 @@ def test_a_flipped_byte_in_the_progress_file_is_noticed(tmp_path: Path, run: Any
 
 @pytest.mark.slow
 def test_a_damaged_progress_file_starts_the_run_again(tmp_path: Path, run: Any) -> None:
-    """A folder that cannot be understood costs the work, not the film."""
+    """A progress folder that cannot be read costs the work, not the film."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
     (tmp_path / "out.mp4.colormnet-part" / "progress.json").write_text("{")
@@ -435,7 +435,7 @@ def test_a_lost_segment_is_reported(tmp_path: Path, run: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("content", [b"PK\3\4", b"", b"0", b"\x80\x02G0"])
 def test_a_damaged_state_is_reported(tmp_path: Path, run: Any, content: bytes) -> None:
-    """A bad sector ends in a sentence that says what to do, not in PyTorch's words about archives."""
+    """A bad sector ends in a sentence that says what to do, not in PyTorch's message about archives."""
     with pytest.raises(Interrupted):
         run(stop_at=43)
     for state in (tmp_path / "out.mp4.colormnet-part").glob("state-*"):
@@ -475,7 +475,7 @@ def test_an_encoder_gives_the_same_again(tmp_path: Path, run: Any, codec: str) -
 @pytest.mark.slow
 @pytest.mark.parametrize("encoders", [1, 3])
 def test_twenty_kills_leave_the_same_film(tmp_path: Path, photo: Path, encoders: int) -> None:
-    """SIGKILL at twenty random moments: the joined film is the unbroken one, byte for byte."""
+    """SIGKILL at twenty random moments: the muxed film is the uninterrupted one, byte for byte."""
     source = make_film(tmp_path / "film.mp4", codec="libx264", frames=200, audio=[("aac", "deu")], options={"bf": "2"})
     (tmp_path / "run").mkdir()
     command = [sys.executable, str(KILL_AND_RESUME), str(source), str(photo), str(tmp_path / "run"), str(encoders)]
@@ -510,7 +510,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Any]:
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_sentence(tmp_path: Path, run: Any, tiny_disk: Any) -> None:
-    """Whatever is being written: no half film under its name, and with more room the same command goes on."""
+    """Whatever is being written: no half film under its name, and with more room the same command resumes."""
     disk = tiny_disk("size=16k")
     done: list[int] = []
     for kilobytes in range(16, 4000, 48):

@@ -123,7 +123,7 @@ def test_an_object_that_the_exemplar_does_not_show_gets_the_automatic_color(
 
 @pytest.mark.slow
 def test_a_saved_state_continues_with_the_same_colors(entrance: Entrance, tmp_path: Path) -> None:
-    """An interrupted film would end in other colors: the match of places goes on, too, and is averaged over frames."""
+    """An interrupted film would end in other colors: the match of places is averaged over frames."""
     colorizers = Colorizers(entrance, tmp_path)
     first = colorizers.both()
     whole = colorizers.colors(first, end=5)
@@ -160,7 +160,7 @@ class Guess(cm.Colorizer):
 
 @pytest.mark.slow
 def test_a_still_like_an_earlier_one_gets_its_own_colors_for_what_is_new(entrance: Entrance, tmp_path: Path) -> None:
-    """Who enters a room that was colored before would stay gray in the still, and then in the film."""
+    """Someone who enters a room that was colored before would stay gray in the still, and then in the film."""
     shots = [entrance.room[0].numpy() / 100] * 4 + [entrance.Ls[STILL][0].numpy() / 100] * 4
     film = write_film(tmp_path / "old.mp4", iter(shots))
     make_plan(film, boundaries=lambda _: [Boundary(0, Transition("start")), Boundary(4, Transition("cut"))])

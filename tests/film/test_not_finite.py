@@ -95,7 +95,7 @@ def test_interrupted_after_the_change(small_model, photo, tmp_path, overflow):
 
 
 def test_with_strict_it_is_an_error(small_model, photo, tmp_path, overflow):
-    """Who asks for strictness gets a sentence instead of a film in two precisions."""
+    """Someone who asks for strictness gets a sentence instead of a film in two precisions."""
     source = make_film(tmp_path / "film.mp4", frames=24)
     with pytest.raises(NotFiniteError, match=f"frame {BAD} are not finite in bf16: choose a precision"):
         color(small_model, source, photo, tmp_path / "out.mp4", "bf16", strict=True)

@@ -1,4 +1,4 @@
-"""A folder is broken off, killed, or meets a full disk: it goes on to the same pictures, and none is half."""
+"""A run over a folder that is interrupted, killed, or meets a full disk resumes to the same, whole pictures."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_receipt_has_no_hash_of_images_that_changed(lively: ColorMNet, tmp_p
 def test_removed_results_are_written_again(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Going on behind a gap would leave it there."""
+    """Resuming after a gap would leave it there."""
     folder = folder_of(tmp_path / "in", 4)
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     interrupted_run(folder, exemplar, lively, 3)
@@ -139,7 +139,7 @@ def test_progress_is_saved_behind_the_pictures_and_not_before(
 def test_another_size_is_reported_after_an_interruption_too(
     lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the first picture was is known to the run that goes on; a BMP's header is not looked at before."""
+    """The resumed run knows the size of the first picture; a BMP's header is not read beforehand."""
     folder = folder_of(tmp_path / "in", 4)
     (folder / "scan3.png").unlink()
     cv2.imwrite(str(folder / "scan3.bmp"), gray_frame(1, 50, 64))
@@ -199,7 +199,7 @@ def small_disk(path: Path, size: str) -> Iterator[Path]:
 def test_a_full_disk_is_one_sentence_and_no_half_picture(
     saving: float, lively: ColorMNet, tmp_path: Path, exemplar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Full at a picture or at the progress: what is there is whole, and after making room the command goes on."""
+    """Full at a picture or at the progress: what was written is whole, and once there is room the command resumes."""
     folder = folder_of(tmp_path / "in", 16)
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", saving)
     with small_disk(tmp_path / "disk", "4m") as disk:

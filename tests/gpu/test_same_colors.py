@@ -29,7 +29,7 @@ DEVICE = "cuda"
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_a_resumed_film_has_the_same_colors(precision: str) -> None:
-    """Fails where a film that was interrupted goes on in other colors."""
+    """Fails where a film that was interrupted is resumed in other colors."""
     Ls, whole, broken = small_lightness(24), small_colorizer(DEVICE, precision), small_colorizer(DEVICE, precision)
     expected = torch.stack([whole.step(L) for L in Ls])
     for L in Ls[:11]:

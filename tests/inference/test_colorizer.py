@@ -61,7 +61,7 @@ def test_fp32_is_float32_for_exemplars_as_well(small_model: cm.ColorMNet, monkey
 
 
 def test_first_frame_keeps_the_exemplars_color(small_model: cm.ColorMNet) -> None:
-    """Fails where the frame that the user colored does not come out as he colored it."""
+    """Fails where the frame that the user colored does not come out as they colored it."""
     colorizer = cm.Colorizer(small_model, MEMORY)
     colorizer.set_exemplar(exemplar(), first_frame=True)
     assert torch.allclose(colorizer.step(film(1)[0]), exemplar()[1:], atol=1e-4)
@@ -94,7 +94,7 @@ def test_an_exemplar_of_another_size_starts_the_film(small_model: cm.ColorMNet) 
 @pytest.mark.parametrize("more", [{}, {"preview": True, "detail_dim": 8}])
 @pytest.mark.parametrize("first_frame", [True, False])
 def test_continuation_is_exact(first_frame: bool, more: dict[str, object]) -> None:
-    """Fails where a resumed film differs from an unbroken one, wherever it was broken."""
+    """Fails where a resumed film differs from an uninterrupted one, wherever it was interrupted."""
     frames, small_model = film(24), make_small_model(**more)
     whole = cm.Colorizer(small_model, MEMORY)
     whole.set_exemplar(exemplar(), first_frame=first_frame)

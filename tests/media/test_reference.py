@@ -96,7 +96,7 @@ def pal8(rgb: NDArray[np.uint8]) -> av.VideoFrame:
 
 
 def test_exif_orientation_is_followed(tmp_path: Path) -> None:
-    """A telephone's portrait would lie on its side, and match nothing."""
+    """A phone's portrait would lie on its side, and match nothing."""
     upright = rgb_frame(0, 128, 96)
     lying = np.rot90(upright)  # stored turned to the left; orientation 6 turns it right again
     cv2.imwrite(str(tmp_path / "plain.jpg"), bgr(lying), [cv2.IMWRITE_JPEG_QUALITY, 100])

@@ -208,7 +208,7 @@ def test_other_settings_than_the_film(tmp_path: Path, old: Path, small_model: An
 
 @pytest.mark.slow
 def test_a_film_of_another_encoder(tmp_path: Path, old: Path, small_model: Any) -> None:
-    """Who gives the wrong settings would get a film that breaks in the middle."""
+    """Someone who gives the wrong settings would get a film that breaks in the middle."""
     path = tmp_path / "out.mkv"
     film_of(old, path, {"codec": "hevc", "preset": "ultrafast"}, small_model)
     with pytest.raises(OutputError, match=r"out\.mkv was not encoded as libx265 .*give the settings"):
@@ -383,7 +383,7 @@ def test_protected_parts_stay_neutral(film: Any, old: Path, tmp_path: Path, smal
 
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_the_film(film: Any, old: Path, small_model: Any) -> None:
-    """Who presses Ctrl-C would lose the film of hours."""
+    """Someone who presses Ctrl-C would lose the film of hours."""
     path = film("ffv1.mkv")
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     plan = plan_recolor(path, old.parent / "red.png", "f20", "f40")

@@ -66,7 +66,7 @@ def test_what_is_in_the_folder(film: Path) -> None:
 
 
 def test_colored_pictures_are_found_by_name(film: Path) -> None:
-    """Who saves a colored still under its own name has nothing else to do."""
+    """Someone who saves a colored still under its own name has nothing else to do."""
     folder = default_folder(film)
     for name in ("0002.jpg", "0003.png", "0003_f00060.png", "0003_f00088.png"):
         color(folder, name)

@@ -77,7 +77,7 @@ def test_spreadsheets_write_it_their_way(tmp_path: Path, delimiter: str) -> None
 
 
 def test_a_dissolve_by_hand_needs_no_frames(tmp_path: Path) -> None:
-    """Who adds a dissolve by hand need not count its frames; it lies around the boundary."""
+    """Someone who adds a dissolve by hand need not count its frames; it lies around the boundary."""
     shots = read(tmp_path, HEAD + "1,0,40\n2,40,100,,,Dissolve\n")
     assert shots[1].shot.transition == Transition("dissolve", 28, 52)
     shots = read(tmp_path, HEAD + "1,0,40\n2,40,45,,,fade\n3,45,100\n")

@@ -13,7 +13,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 def rgb_frame(i: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
-    """A picture that wanders, [H,W,3] RGB."""
+    """A picture whose content moves with the frame number, [H,W,3] RGB."""
     return cv2.resize(np.roll(data.astronaut()[:384], 16 * i, axis=1), (width, height), interpolation=cv2.INTER_AREA)
 
 

@@ -151,7 +151,7 @@ def title_scene(text: Sequence[str], size: tuple[int, int]) -> Scene:
 
 
 def clip_scene(frames: Sequence[NDArray[np.uint8]], size: tuple[int, int], start: int = 0) -> Scene:
-    """Frames of a real clip, forth and back."""
+    """Frames of a real clip, forward and backward in turn."""
     height, width = size
     period = 2 * (len(frames) - 1)
 
@@ -164,7 +164,7 @@ def clip_scene(frames: Sequence[NDArray[np.uint8]], size: tuple[int, int], start
 
 
 def _bounce(value: float, end: float) -> float:
-    """There and back between 0 and `end`."""
+    """A triangle wave between 0 and `end`."""
     if end <= 0:
         return 0.0
     value = value % (2 * end)

@@ -81,12 +81,12 @@ def test_damage_after_the_resumed_position_is_counted(tmp_path: Path) -> None:
         place = data.find(packets[number])
         data[place : place + 200] = bytes(200)
     path.write_bytes(data)
-    info, unbroken = probe(path), Reader(probe(path))
-    whole = list(unbroken.frames())
+    info, uninterrupted = probe(path), Reader(probe(path))
+    whole = list(uninterrupted.frames())
     reader = Reader(info)
     rest = resumed(reader, whole, 45)
     assert [f.pts for f in rest] == [f.pts for f in whole[45:]]
-    assert reader.statistics == unbroken.statistics
+    assert reader.statistics == uninterrupted.statistics
     assert reader.statistics.undecodable == 3
     with pytest.raises(MediaError, match="switch strict reading off"):
         resumed(Reader(info, strict=True), whole, 28)
@@ -119,15 +119,15 @@ def test_a_truncated_film_is_noticed_after_seeking(tmp_path: Path, name: str) ->
     options = {"movflags": "faststart"} if name == "film.mp4" else {}
     path = make_film(tmp_path / name, codec="mpeg4", frames=100, container_options=options)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
-    unbroken = Reader(probe(path))
-    whole = list(unbroken.frames())
-    assert unbroken.statistics.missing > 20
+    uninterrupted = Reader(probe(path))
+    whole = list(uninterrupted.frames())
+    assert uninterrupted.statistics.missing > 20
     reader = Reader(probe(path))
     assert resumed(reader, whole, 40)
-    assert reader.statistics.missing == unbroken.statistics.missing
+    assert reader.statistics.missing == uninterrupted.statistics.missing
     part = Reader(probe(path), parse_time("1.4"))
     assert list(part.frames())
-    assert part.statistics.missing == unbroken.statistics.missing
+    assert part.statistics.missing == uninterrupted.statistics.missing
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.ts"])

@@ -206,7 +206,7 @@ def test_a_broken_first_download_is_not_recorded(unverified, fault):
 
 
 def test_the_error_suggests_the_preview(hub):
-    """Who cannot have the weights today can still see color, with the small model that is part of the program."""
+    """Someone who cannot get the weights today can still see color, with the small model that is bundled."""
     hub.fault = "404"
     with pytest.raises(DownloadError, match=r'small model that is part of this program \(`model="preview"`'):
         get(entry(hub))

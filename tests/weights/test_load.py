@@ -96,7 +96,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch, form):
 
 
 def test_wrong_shapes_and_names_are_reported(film):
-    """Who mixes up two files needs to see which tensor differs, and how."""
+    """Someone who mixes up two files needs to see which tensor differs, and how."""
     content = torch.load(film, weights_only=True)
     first, second = sorted(content["state"])[:2]
     content["state"][first] = torch.zeros(3, 1, 4)

@@ -67,7 +67,7 @@ def test_the_lock_names_ddcolor(name, size, beginning):
     ],
 )
 def test_a_wrong_lock_file_is_reported(tmp_path, old, new, named):
-    """Who writes a lock file for a mirror must see where a mistake is."""
+    """Someone who writes a lock file for a mirror must see where a mistake is."""
     text = (ROOT / "weights.lock").read_text()
     assert old in text
     path = tmp_path / "my.lock"

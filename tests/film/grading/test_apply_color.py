@@ -77,7 +77,7 @@ def test_stored_color_is_exact_to_a_200th_of_a_unit() -> None:
     ids=["8 bit", "10 bit", "bilinear", "rotated"],
 )
 def test_the_same_film_as_without_the_file(tmp_path: Path, color: Any, film: Film, settings: dict[str, Any]) -> None:
-    """Who grades a film would begin with other colors than the network's."""
+    """Someone who grades a film would begin with other colors than the network's."""
     if "protect" in settings:
         mask = np.zeros((64, 48) if film.rotation else (48, 64), np.uint8)
         mask[:20] = 255

@@ -157,7 +157,7 @@ def test_damaged_colored_film(tmp_path: Path) -> None:
 
 
 def test_unusual_properties_are_reported(tmp_path: Path) -> None:
-    """Who repairs an interlaced film, or one with transparency, would not learn what that means for the result."""
+    """Someone with an interlaced film, or one with transparency, would not learn what that means for the result."""
     old = make_film(tmp_path / "old.mkv", pix_fmt="yuva420p", options={})
     new = flickering(tmp_path / "new.mkv", old)
     receipt = steady_film(plan_steady(old, new, tmp_path / "out.mkv", settings=ARCHIVE))
