@@ -14,7 +14,7 @@ from . import options as o
 from .batch import read_batch
 from .films import Request, run, show_plans
 from .groups import CommandLine
-from .jobs import Job, check_jobs, for_file, named_after, output_of
+from .jobs import Job, check_jobs, check_report, for_file, output_of
 from .reporter import Reporter
 from .session import Session
 from .with_workers import network_of
@@ -106,8 +106,8 @@ def colorize(
         path = output_of(film, output, settings, several=len(films or []) > 1)
         jobs.append(Job(film, path, for_file(colors, film), settings, memory))
     check_jobs(jobs)
-    if report is not None and len({named_after(report, job.source) for job in jobs}) < len(jobs):
-        raise UsageError("Several films cannot have one report: write {stem} into its name (--report '{stem}.html')")
+    if report is not None:
+        check_report(report, jobs)
     with Reporter(session, progress) as reporter:
         (show_plans if dry_run else run)(
             session, reporter, Request(jobs, network, as_json, auto_model, workers, report)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import MediaError, UsageError
+from ..files import check_output
 from ..media.reference_path import split_reference
 from ..settings import ColorizeSettings, ColorSource, MemoryConfig, PicturesSettings
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
     from ..film.plan import FilmPlan
 
-__all__ = ["Job", "check_jobs", "check_references", "for_file", "named_after", "output_of", "output_path"]
+__all__ = [
+    "Job",
+    "check_jobs",
+    "check_references",
+    "check_report",
+    "for_file",
+    "named_after",
+    "output_of",
+    "output_path",
+]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
 
@@ -147,6 +157,25 @@ def check_jobs(jobs: Sequence[Job]) -> None:
                 raise UsageError(f"{same}: both would become {path}")
         films_of |= dict.fromkeys(job.outputs, job.source)
     check_references(jobs)
+
+
+def check_report(report: Path, jobs: Sequence[Job]) -> None:
+    """Check that the pages of films can be written, and replace no film or picture that is given with them.
+
+    Raises UsageError or OutputError.
+    """
+    pages = {named_after(report, job.source) for job in jobs}
+    if len(pages) < len(jobs):
+        raise UsageError("Several films cannot have one report: write {stem} into its name (--report '{stem}.html')")
+    pictures = [name for job in jobs for name in job.colors.references]
+    pictures += [image for job in jobs for _, image in job.colors.references_at]
+    pictures += [str(job.settings.protect) for job in jobs if job.settings.protect is not None]
+    inputs = [*(job.source for job in jobs), *(split_reference(name)[0] for name in pictures)]
+    outputs = {path.absolute(): path for job in jobs for path in job.outputs if path is not None}
+    for page in pages:
+        if path := outputs.get(page.absolute()):
+            raise UsageError(f"{path} cannot be both a film and a report (--report): name two files")
+        check_output(page, inputs, overwrite=True)
 
 
 def check_references(jobs: Sequence[Job]) -> None:

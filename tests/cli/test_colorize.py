@@ -305,3 +305,15 @@ def test_a_report_shows_where_to_look(command):
     code, _, err = command("colorize", "old.mp4", "two.mp4", "-o", "color", *HOW, "--report", "report.html")
     assert code == 2
     assert "{stem}" in err
+
+
+@pytest.mark.parametrize("page", ["old.mp4", "photo.jpg", "gray.png", "out.mp4", "scans", "text.mp4/page.html"])
+def test_a_report_replaces_nothing_that_the_film_needs(command, page):
+    """A slip in the command line would replace the only copy of a film by a page, or be found after hours."""
+    content = Path(page).read_bytes() if Path(page).is_file() else None
+    code, _, err = command(
+        "colorize", "old.mp4", "-o", "out.mp4", *HOW, "--protect", "gray.png", "--report", page, "--dry-run"
+    )
+    assert code == (1 if "/" in page else 2), err
+    assert page.partition("/")[0] in err
+    assert content is None or Path(page).read_bytes() == content
