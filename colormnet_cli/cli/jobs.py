@@ -77,7 +77,7 @@ class Job:
 
         assert self.output is not None
         assert isinstance(self.settings, ColorizeSettings)
-        check_video(self.source, self.output, self.settings)
+        check_video(self.source, self.colors, self.output, self.settings)
 
     def plan(self) -> FilmPlan | PicturesPlan:
         """Check everything that can be checked; nothing is written."""

@@ -221,13 +221,17 @@ def _windows(shots: Sequence[ScheduledShot], settings: ColorizeSettings, info: V
     )
 
 
-def check_video(source: Path, output: Path, settings: ColorizeSettings) -> None:
+def check_video(source: Path, colors: ColorSource, output: Path, settings: ColorizeSettings) -> None:
     """Check what `plan_video` checks besides the exemplars, before these are there.
 
     Raises MediaError, OutputError or UsageError.
     """
+    _check_settings(colors, settings)
     info = probe(source)
     planned_output(info, output, [source], settings)
+    _check_color_file(info, output, [source], settings)
+    if settings.protect is not None:
+        check_masks([str(settings.protect)], info.upright_size)
 
 
 def planned_output(
@@ -272,18 +276,21 @@ def as_colors(references: str | Path | Sequence[str | Path] | ColorSource) -> Co
 
 def _check_settings(colors: ColorSource, settings: ColorizeSettings) -> None:
     """What cannot be combined with exemplars that belong to frames."""
-    if (colors.plan or colors.references_at or colors.fill) and any(settings.timecodes):
-        what = "a plan (`plan`)" if colors.plan else "references of frames (`references_at`)"
-        what = what if colors.plan or colors.references_at else "automatic stills of its shots (`fill`)"
-        only = ", or name shots (`only_shots`)" if colors.plan else ""
+    planned = colors.plan is not None or colors.auto
+    if (planned or colors.references_at or colors.fill) and any(settings.timecodes):
+        what = "a plan (`plan`)" if colors.plan else "a still of each shot (`auto`)"
+        what = what if planned else "references of frames (`references_at`)"
+        what = what if planned or colors.references_at else "automatic stills of its shots (`fill`)"
+        only = ", or name shots (`only_shots`)" if planned else ""
         raise UsageError(f"With {what} the whole film is colored: leave `start`, `end` and `duration` out{only}.")
-    if colors.plan and settings.ref_is_first is not None:
-        raise UsageError("A plan (`plan`) says which frames its pictures show: leave `ref_is_first` out.")
-    if settings.only_shots is not None and not colors.plan:
+    if planned and settings.ref_is_first is not None:
+        what = "A plan (`plan`)" if colors.plan else "The plan of the shots (`auto`)"
+        raise UsageError(f"{what} says which frames its pictures show: leave `ref_is_first` out.")
+    if settings.only_shots is not None and not planned:
         raise UsageError("`only_shots` takes shots of a plan: give that as well (`plan`).")
     if settings.split_long is not None and colors.fill:
         raise UsageError("Automatic stills (`fill`) take shots as they are: leave `fill` or `split_long` out.")
-    if settings.split_long is not None and not colors.plan:
+    if settings.split_long is not None and not planned:
         raise UsageError(
             "`split_long` cuts shots of a plan: find them with `colormnet shots FILM`, and give the plan (`plan`)."
         )

@@ -317,3 +317,17 @@ def test_a_report_replaces_nothing_that_the_film_needs(command, page):
     assert code == (1 if "/" in page else 2), err
     assert page.partition("/")[0] in err
     assert content is None or Path(page).read_bytes() == content
+
+
+@pytest.mark.parametrize("colors", [["--auto"], ["--ref", "photo.jpg", "--fill", "auto"]])
+@pytest.mark.parametrize("wrong", [["--start", "f2"], ["--protect", "scans/1.png"], ["--chroma-out", "old.mkv"]])
+def test_mistakes_are_reported_before_shots_are_found_and_stills_colored(command, colors, wrong):
+    """Hours of finding shots and coloring stills would end with a word about another option."""
+    Path("old.mkv").symlink_to(Path("old.mp4").resolve())
+    films = ["old.mkv", "-o", "out.mkv"] if "old.mkv" in wrong else ["old.mp4", "-o", "out.mp4"]
+    how = ["--model", "small.pt", "--auto-model", "none.pt", "--device", "cpu"]
+    code, _, err = command("colorize", *films, *colors, *how, *wrong)
+    assert code in (1, 2), err
+    assert "none.pt" not in err
+    assert wrong[0] in err or wrong[1] in err
+    assert not Path("old-plan").exists()
