@@ -142,7 +142,7 @@ class FilmPlan:
             "encoder_options": dict(spec.options),
             "matrix": spec.matrix,
             "full_range": spec.full_range,
-            "streams": [{"stream": s.name, "action": s.action, "note": s.note} for s in self.streams],
+            "streams": [stream.to_dict() for stream in self.streams],
             "warnings": list(self.warnings),
         }
 

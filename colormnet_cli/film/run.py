@@ -347,6 +347,6 @@ class Run(ABC):
             findings=None if self.findings is None else self.findings.to_dict(),
             undecodable=self.undecodable,
             peak_memory=peak_memory(self.device),
-            streams=tuple({"stream": s.name, "action": s.action, "note": s.note} for s in plan.streams),
+            streams=tuple(stream.to_dict() for stream in plan.streams),
             warnings=tuple(self.warnings),
         )

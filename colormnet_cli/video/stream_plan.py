@@ -48,6 +48,10 @@ class StreamPlan:
         details = ", ".join(d for d in (self.stream.codec, self.stream.language) if d and d != "und")
         return f"{self.stream.kind} stream {self.stream.index} ({details})"
 
+    def to_dict(self) -> dict[str, Any]:
+        """For the receipt and --dry-run."""
+        return {"stream": self.name, "action": self.action, "note": self.note}
+
 
 def plan_streams(info: VideoInfo, muxer: str, audio: str, lossless: bool = False) -> tuple[StreamPlan, ...]:
     """A plan for every stream except the one that is colored.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -99,11 +99,6 @@ class ChromaRun:
         """For the receipt."""
         return tuple(FileRecord.of(path) for path in self.plan.masks)
 
-    @property
-    def streams(self) -> tuple[dict[str, Any], ...]:
-        """For the receipt: what was done with the other streams."""
-        return tuple({"stream": s.name, "action": s.action, "note": s.note} for s in self.plan.streams)
-
     def receipt(self) -> Receipt:
         """What was done, and every warning."""
         plan = self.plan
@@ -122,7 +117,7 @@ class ChromaRun:
             seconds=self.meter.elapsed,
             fps=self.meter.average,
             resumed_at=self.resumed_at,
-            streams=self.streams,
+            streams=tuple(stream.to_dict() for stream in plan.streams),
             undecodable=self.statistics.undecodable,
             warnings=self.warnings,
         )

@@ -84,7 +84,7 @@ def _receipt(network: ColorFileRun, second: ChromaRun, masks: Mapping[int, str |
         settings=asdict(second.plan.settings),
         masks=second.masks,
         shots=tuple({**shot, "mask": masks[shot["shot"]]} for shot in receipt.shots),
-        streams=second.streams,
+        streams=tuple(stream.to_dict() for stream in second.plan.streams),
         seconds=seconds,
         fps=(receipt.frames - resumed_at) / seconds if seconds else 0.0,
         resumed_at=resumed_at,
