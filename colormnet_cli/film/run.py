@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import Interrupted, NotFiniteError, OutputError
 from ..files import FileStamp, cannot_write
 from ..inference.colorizer import Colorizer
-from ..inference.device import default_lookahead, peak_memory, release_memory, wider_precision
+from ..inference.device import cpu_threads, default_lookahead, peak_memory, release_memory, wider_precision
 from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference_path import split_reference
 from ..passes.borrowing import borrow, with_borrowed
@@ -117,16 +117,13 @@ class Run(ABC):
     @contextmanager
     def _threads(self) -> Iterator[None]:
         """As many CPU threads as were asked for, or as an interrupted run had: sums are rounded by their number."""
-        before, earlier = torch.get_num_threads(), self.folder.threads
-        threads = self.plan.settings.threads or earlier or before
+        earlier = self.folder.threads
+        threads = self.plan.settings.threads or earlier or torch.get_num_threads()
         if self.device.type == "cpu" and earlier is not None and earlier != threads:
             self.warn(f"An earlier run used {many(earlier, 'CPU thread')}: the result is the same only to rounding.")
         self.folder.threads = threads
-        torch.set_num_threads(threads)
-        try:
+        with cpu_threads(threads):
             yield
-        finally:
-            torch.set_num_threads(before)
 
     @abstractmethod
     def color(self) -> None:

@@ -7,6 +7,8 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from ..errors import DeviceError, UsageError
 
 __all__ = [
     "DTYPES",
+    "cpu_threads",
     "default_lookahead",
     "describe_device",
     "free_memory",
@@ -110,6 +113,17 @@ def _runs_on(arch: str, major: int, minor: int) -> bool | None:
     if match[1] == "compute":  # PTX, which the driver compiles for any later one
         return built <= (major, minor)
     return built[0] == major and built[1] <= minor  # binaries run on later ones of the same major version
+
+
+@contextmanager
+def cpu_threads(threads: int | None) -> Iterator[None]:
+    """As many CPU threads of PyTorch, then as many as before; None: as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:

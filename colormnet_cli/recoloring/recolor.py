@@ -21,6 +21,7 @@ from ..film.receipt import FileRecord, Receipt, versions
 from ..film.transfer import download_chroma, upload_luma
 from ..inference.colorizer import Colorizer
 from ..inference.device import (
+    cpu_threads,
     default_lookahead,
     peak_memory,
     release_memory,
@@ -104,10 +105,9 @@ class _Recoloring:
 
     def run(self) -> Receipt:
         """Color, encode and splice the passage; returns the receipt."""
-        path, threads = self.plan.info.path, torch.get_num_threads()
-        torch.set_num_threads(self.settings.threads or threads)
+        path = self.plan.info.path
         try:
-            with self.folder:
+            with cpu_threads(self.settings.threads), self.folder:
                 self._encode()
                 before, source = self._replace()
         except KeyboardInterrupt as error:
@@ -116,8 +116,6 @@ class _Recoloring:
             if not isinstance(error.errno, int):
                 raise
             raise cannot_write(path, error, f"; {path.name} was left as it was") from error
-        finally:
-            torch.set_num_threads(threads)
         return self._receipt(before, source)
 
     def _encode(self) -> None:

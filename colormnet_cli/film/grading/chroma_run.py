@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from ...errors import Interrupted, MediaError
 from ...files import cannot_write, file_identity, place_output
+from ...inference.device import cpu_threads
 from ...settings import ColorizeSettings, ProgressCallback
 from ...video.decode import DecodeStatistics
 from ...video.encode import EncoderSpec
@@ -72,10 +71,9 @@ class ChromaRun:
 
     def work(self) -> None:
         """The same without the receipt."""
-        plan, threads = self.plan, torch.get_num_threads()
-        torch.set_num_threads(plan.threads or threads)
+        plan = self.plan
         try:
-            with self.folder:
+            with cpu_threads(plan.threads), self.folder:
                 self.notes = self._mux(self._encode())
         except KeyboardInterrupt as error:
             done = self.folder.checkpoint.frames if self.folder.checkpoint else 0
@@ -84,8 +82,6 @@ class ChromaRun:
             raise Interrupted(f"Interrupted at {at}: the same command {where}.") from error
         except OSError as error:
             raise cannot_write(plan.output, error) from error
-        finally:
-            torch.set_num_threads(threads)
 
     @property
     def warnings(self) -> tuple[str, ...]:
