@@ -243,10 +243,8 @@ class FilmRun(Run):
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
         source, target = self.plan.source_planes, self.plan.output_planes
-        planes = chroma.numpy()
-        if (bad := chroma.first_not_finite()) is not None:
-            raise self.not_finite(batch[bad].number)
-        for frame, (cb, cr) in zip(batch, planes, strict=True):
+        chroma.check_finite(_numbers(batch), self.precision)
+        for frame, (cb, cr) in zip(batch, chroma.numpy(), strict=True):
             luma = convert_luma(frame.luma, (source.bits, target.bits), (source.full_range, target.full_range))
             writer.write((luma, cb, cr), frame.pts, frame.duration)
 

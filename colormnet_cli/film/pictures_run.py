@@ -33,6 +33,7 @@ from .pictures_plan import PicturesPlan
 from .prefetch import BackgroundWriter, Prefetch
 from .receipt import FileRecord
 from .run import Run, log
+from .transfer import not_finite
 
 __all__ = ["PicturesRun"]
 
@@ -118,7 +119,7 @@ class PicturesRun(Run):
         abs_ = colorizer.steps(Ls, numbers)
         for number, ab in zip(numbers, abs_, strict=True):
             if not ab.isfinite().all():
-                raise self.not_finite(number)
+                raise not_finite(f"picture {number}", self.precision)
         return [lab_to_rgb_keeping_lightness(torch.cat((L, ab))) for L, ab in zip(Ls, abs_, strict=True)]
 
     def _lightness(self, picture: Picture) -> Tensor:

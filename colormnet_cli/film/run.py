@@ -261,13 +261,6 @@ class Run(ABC):
     def read(self, begin: int, end: int) -> Iterator[tuple[int, Tensor]]:
         """Lightness [1, H, W] of the frames [begin, end) on the device, with their numbers; `begin` comes next."""
 
-    def not_finite(self, number: int) -> NotFiniteError:
-        """The colors of that frame or picture are not finite."""
-        return NotFiniteError(
-            f"The network's colors of {self.unit} {number} are not finite in {self.precision}: choose a precision "
-            "with a larger range (bf16 or fp32); if that does not help, the weights are bad."
-        )
-
     def widen_precision(self, error: NotFiniteError) -> None:
         """Go on from the last checkpoint in a wider precision; raise the error with `strict` or where there is none."""
         wider = wider_precision(self.precision, self.device)

@@ -13,8 +13,17 @@ from torch import Tensor
 
 from ..color.chroma import chroma_planes, luma_to_lightness
 from ..color.planes import PlaneFormat
+from ..errors import NotFiniteError
 
-__all__ = ["ChromaPlanes", "download", "download_chroma", "to_cpu", "upload_luma"]
+__all__ = ["ChromaPlanes", "download", "download_chroma", "not_finite", "to_cpu", "upload_luma"]
+
+
+def not_finite(picture: str, precision: str) -> NotFiniteError:
+    """The error for colors that are not finite. picture: which, such as "frame 7"."""
+    return NotFiniteError(
+        f"The network's colors of {picture} are not finite in {precision}: choose a precision with a larger range "
+        "(bf16 or fp32); if that does not help, the weights are bad."
+    )
 
 
 def upload_luma(luma: NDArray[Any], fmt: PlaneFormat, device: torch.device) -> Tensor:
@@ -44,10 +53,12 @@ class ChromaPlanes:
         self._wait()
         return [tuple(map(_unsigned, planes)) for planes in self.planes]
 
-    def first_not_finite(self) -> int | None:
-        """Which frame of the batch is the first whose colors are not all finite; waits for the device."""
+    def check_finite(self, numbers: Sequence[int], precision: str) -> None:
+        """Raise a NotFiniteError for the first frame whose colors are not all finite; waits for the device."""
         self._wait()
-        return next((i for i, finite in enumerate(self.finite.tolist()) if not finite), None)
+        for number, finite in zip(numbers, self.finite.tolist(), strict=True):
+            if not finite:
+                raise not_finite(f"frame {number}", precision)
 
     def _wait(self) -> None:
         if self.arrived is not None:

@@ -212,11 +212,7 @@ class _Recoloring:
             return [None] * len(batch)
         Ls = [self._lightness(gray) for gray in batch]
         chroma = download_chroma(Ls, colorizer.steps(Ls, numbers), self.plan.film.output_planes)
-        if (bad := chroma.first_not_finite()) is not None:
-            raise NotFiniteError(
-                f"The network's colors of frame {numbers[bad]} are not finite in {self.precision}: choose a precision "
-                "with a larger range (bf16 or fp32); if that does not help, the weights are bad."
-            )
+        chroma.check_finite(numbers, self.precision)
         return list(chroma.numpy())
 
     def _luma(self, gray: Frame) -> Plane:

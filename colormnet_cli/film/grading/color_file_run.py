@@ -98,10 +98,8 @@ class ColorFileRun(FilmRun):
         return download(color_planes(working, ab), list(ab))
 
     def _encode(self, writer: SegmentWriter, batch: list[Frame], chroma: ChromaPlanes) -> None:
-        planes = chroma.numpy()
-        if (bad := chroma.first_not_finite()) is not None:
-            raise self.not_finite(batch[bad].number)
-        for frame, (y, cb, cr) in zip(batch, planes, strict=True):
+        chroma.check_finite([frame.number for frame in batch], self.precision)
+        for frame, (y, cb, cr) in zip(batch, chroma.numpy(), strict=True):
             writer.write((y, cb, cr), frame.pts, frame.duration)
 
     def _mux(self, path: Path, segments: int) -> list[str]:
