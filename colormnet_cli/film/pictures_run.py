@@ -27,7 +27,7 @@ from ..media.image_file import to_pixels, to_rgb, write_png
 from ..media.picture import Picture, check_size, open_picture
 from ..passes.filled_colorizer import FilledColorizer
 from ..passes.film_colorizer import FilmColorizer
-from . import checkpoint as schedule
+from . import checkpoint
 from .checkpoint import Checkpoint, copied_to_cpu
 from .pictures_plan import PicturesPlan
 from .prefetch import BackgroundWriter, Prefetch
@@ -94,7 +94,7 @@ class PicturesRun(Run):
                 for picture, rgb in zip(readable, colored, strict=True):
                     background.put((plan.target(picture.path), to_pixels(rgb, picture.bits)))
                 self.advance(len(batch))
-                if time.monotonic() - saved >= schedule.CHECKPOINT_SECONDS:
+                if time.monotonic() - saved >= checkpoint.CHECKPOINT_SECONDS:
                     background.drain()
                     self.folder.save(*self._checkpoint(colorizer))
                     saved = time.monotonic()
