@@ -15,7 +15,7 @@ from ..color.gamut import lab_to_rgb_keeping_lightness
 from ..color.lab import rgb_to_lab
 from ..errors import MediaError, UsageError
 from ..inference.colorizer import Colorizer
-from ..inference.device import resolve_device, resolve_precision
+from ..inference.device import device_for, resolve_precision
 from ..inference.engine import engine_of
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import FrameColorizer, Resampler
@@ -79,8 +79,7 @@ def colorize_frames(
     if not references:
         raise UsageError("There is no reference: give at least one color image.")
     exemplars = [_exemplar(one) for one in references]
-    own = model.device
-    where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    where = device_for(device, model.device)
     colorizer = Colorizer(model, memory, where, resolve_precision(precision, where))
     resampler = Resampler(
         settings.size or engine.default_size, guided, multiple=engine.side_multiple, vividness=vividness

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import UsageError
 from ..inference.colorizer import Colorizer
-from ..inference.device import resolve_device, resolve_precision
+from ..inference.device import device_for, resolve_device, resolve_precision
 from ..inference.engine import engine_of
 from ..settings import ColorizeSettings, MemoryConfig, PicturesSettings, ProgressCallback
 from ..shots.folder import default_folder
@@ -29,7 +29,7 @@ from .run import Run
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
 
-__all__ = ["colorize", "colorize_pictures", "colorize_video", "for_network", "prepare_fill"]
+__all__ = ["check_references", "colorize", "colorize_pictures", "colorize_video", "for_network", "prepare_fill"]
 
 Plan = TypeVar("Plan", FilmPlan, PicturesPlan, FilmPlan | PicturesPlan)
 
@@ -58,17 +58,21 @@ def colorize(
         ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
         Interrupted: Ctrl-C.
     """
-    if engine_of(model).takes_exemplars and not plan.references:
-        raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
+    check_references(plan, model)
     if plan.fill is not None:
         check_fills(engine_of(model))
-    plan, own = for_network(plan, model), model.device
-    where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    plan, where = for_network(plan, model), device_for(device, model.device)
     how: dict[str, Any] = {"device": where, "precision": resolve_precision(precision, where), "progress": progress}
     if isinstance(plan, FilmPlan) and (plan.settings.chroma_out is not None or plan.settings.steady):
         return colorize_in_two_steps(plan, model, memory, **how)
     kind: type[Run] = FilmRun if isinstance(plan, FilmPlan) else PicturesRun
     return kind(plan, model, memory, **how).run()
+
+
+def check_references(plan: FilmPlan | PicturesPlan, model: Network) -> None:
+    """Raise a UsageError where the network needs exemplars, and the plan has none."""
+    if engine_of(model).takes_exemplars and not plan.references:
+        raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
 
 
 def for_network(plan: Plan, network: Network) -> Plan:

@@ -20,6 +20,7 @@ __all__ = [
     "cpu_threads",
     "default_lookahead",
     "describe_device",
+    "device_for",
     "free_memory",
     "list_devices",
     "peak_memory",
@@ -56,6 +57,11 @@ def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
     device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
     _initialize(device)
     return device
+
+
+def device_for(wanted: str | torch.device, own: torch.device) -> torch.device:
+    """As `resolve_device`; for `auto` a network's own device where that is a GPU."""
+    return own if str(wanted) == "auto" and own.type != "cpu" else resolve_device(wanted)
 
 
 def _initialize(device: torch.device) -> None:

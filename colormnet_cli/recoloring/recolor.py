@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import Interrupted, MediaError, NotFiniteError, UsageError
+from ..errors import Interrupted, MediaError, NotFiniteError
 from ..files import cannot_write, place_output, write_whole
-from ..film.colorize import for_network
+from ..film.colorize import check_references, for_network
 from ..film.fingerprint import model_sha256
 from ..film.prefetch import Prefetch
 from ..film.progress import ProgressMeter
@@ -23,9 +23,9 @@ from ..inference.colorizer import Colorizer
 from ..inference.device import (
     cpu_threads,
     default_lookahead,
+    device_for,
     peak_memory,
     release_memory,
-    resolve_device,
     resolve_precision,
     wider_precision,
 )
@@ -74,10 +74,8 @@ def recolor(
 
     Raises MediaError, OutputError, UsageError, DeviceError or Interrupted.
     """
-    if engine_of(model).takes_exemplars and not plan.film.references:
-        raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
-    own = model.device
-    where = own if str(device) == "auto" and own.type != "cpu" else resolve_device(device)
+    check_references(plan.film, model)
+    where = device_for(device, model.device)
     plan = replace(plan, film=for_network(plan.film, model))
     memory = (memory or MemoryConfig()).completed(engine_of(model).own_memory)
     return _Recoloring(plan, model, memory, where, resolve_precision(precision, where), progress).run()
