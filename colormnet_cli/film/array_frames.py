@@ -16,7 +16,6 @@ from ..color.lab import rgb_to_lab
 from ..errors import MediaError, UsageError
 from ..inference.colorizer import Colorizer
 from ..inference.device import device_for, resolve_precision
-from ..inference.engine import engine_of
 from ..inference.exemplar import Exemplar
 from ..inference.frame_colorizer import FrameColorizer, Resampler
 from ..media.reference import is_gray, read_exemplar
@@ -73,7 +72,6 @@ def colorize_frames(
         ColormnetError: a reference that cannot be read or is gray, or settings that are wrong.
         ValueError: a frame of another shape, dtype or range.
     """
-    engine = engine_of(model)
     settings = NetworkSettings(size, batch, None, guided, vividness, ref_is_first)  # checks them
     references = list(reference) if isinstance(reference, (list, tuple)) else [reference]
     if not references:
@@ -81,9 +79,7 @@ def colorize_frames(
     exemplars = [_exemplar(one) for one in references]
     where = device_for(device, model.device)
     colorizer = Colorizer(model, memory, where, resolve_precision(precision, where))
-    resampler = Resampler(
-        settings.size or engine.default_size, guided, multiple=engine.side_multiple, vividness=vividness
-    )
+    resampler = Resampler.of(settings, colorizer.engine)
     full_size = FrameColorizer(colorizer, exemplars, ref_is_first=ref_is_first, batch=batch, resampler=resampler)
     return _colorized(iter(frames), full_size, batch)
 

@@ -218,13 +218,7 @@ class Run(ABC):
         if state is not None and state["precision"] != self.precision:  # that run did not find finite colors in ours
             self.warn(f"An earlier run changed the precision from {self.precision} to {state['precision']}.")
             self._set_precision(state["precision"])
-        resampler = Resampler(
-            settings.size or self.colorizer.engine.default_size,
-            settings.guided,
-            plan.orientation,
-            self.colorizer.engine.side_multiple,
-            settings.vividness,
-        )
+        resampler = Resampler.of(settings, self.colorizer.engine, plan.orientation)
 
         def by(
             schedule: Schedule, exemplar: Callable[[str], Exemplar], network: Colorizer, **more: Any

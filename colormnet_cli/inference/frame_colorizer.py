@@ -13,8 +13,9 @@ from ..color.guided_upsampling import upsample_ab
 from ..color.orientation import Orientation
 from ..color.planes import working_size
 from ..color.resize import resize
-from ..settings import DEFAULT_SIZE
+from ..settings import DEFAULT_SIZE, NetworkSettings
 from .colorizer import Colorizer, check_lightness
+from .engine import Engine
 from .exemplar import Exemplar, first_frame_among
 
 __all__ = ["Encoded", "FrameColorizer", "Resampler"]
@@ -46,6 +47,12 @@ class Resampler:
     ) -> None:
         self.size, self.guided, self.orientation, self.multiple = size, guided, orientation or Orientation(), multiple
         self.vividness = vividness
+
+    @staticmethod
+    def of(settings: NetworkSettings, engine: Engine, orientation: Orientation | None = None) -> Resampler:
+        """By settings, for the frames of a network."""
+        size = settings.size or engine.default_size
+        return Resampler(size, settings.guided, orientation, engine.side_multiple, settings.vividness)
 
     @torch.inference_mode()
     def down(self, Ls: Sequence[Tensor]) -> Tensor:

@@ -154,16 +154,9 @@ class _Recoloring:
     def _colorizer(self) -> FilmColorizer:
         plan, settings = self.plan.film, self.settings
         colorizer = Colorizer(self.model, self.memory, self.device, self.precision)
-        engine = colorizer.engine
         return FilmColorizer(
             plan.schedule,
-            Resampler(
-                settings.size or engine.default_size,
-                settings.guided,
-                plan.orientation,
-                engine.side_multiple,
-                settings.vividness,
-            ),
+            Resampler.of(settings, colorizer.engine, plan.orientation),
             colorizer,
             plan.exemplar,
             self._read,
