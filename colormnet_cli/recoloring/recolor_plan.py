@@ -98,6 +98,9 @@ def plan_recolor(
     shot = replace(_shot(colors, past.settings, info, table, passage), mask=past.mask_at(first))
     check_masks(masks_of([shot]), info.upright_size)
     names = references_of([shot])
+    from ..film.grading.color_file import refuse_color_file  # imports PyTorch
+
+    refuse_color_file(film)
     exemplar, _ = exemplar_reader(names, allow_gray=False)  # last: it imports PyTorch
     check_shapes(exemplar, [shot], info.upright_size)
     planned = FilmPlan(

@@ -66,3 +66,21 @@ def test_impossible_requests(command, line, code, message):
     assert (got, out) == (code, "")
     assert message in " ".join(err.split())
     assert not list(Path().glob("x.*"))
+
+
+@pytest.mark.slow
+def test_color_alone_is_no_colored_film(command):
+    """Colors that took hours would be replaced by wrong ones, or a film be made of them whose colors are wrong."""
+    code, _, err = command("colorize", "old.mp4", *HOW[:-1], "64", "--chroma-out", "color.mkv")
+    assert code == 0, err
+    before = Path("color.mkv").read_bytes()
+    for line in (
+        "recolor color.mkv --from f1 --to f3 --ref photo.jpg --model small.pt --device cpu",
+        "steady old.mp4 color.mkv -o x.mkv",
+        "steady - color.mkv -o x.mkv",
+    ):
+        code, out, err = command(*line.split(), "--progress", "none")
+        assert (code, out) == (1, "")
+        assert "color.mkv has the color of a film alone: put it on the film" in " ".join(err.split())
+        assert Path("color.mkv").read_bytes() == before
+        assert not list(Path().glob("x.*"))

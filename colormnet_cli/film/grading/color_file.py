@@ -22,7 +22,7 @@ from ...errors import MediaError
 from ...video.encode import EncoderSpec
 from ...video.plane_film import PlaneFilm
 
-__all__ = ["ColorFile", "ColorNote", "color_encoder", "color_planes", "read_note"]
+__all__ = ["ColorFile", "ColorNote", "color_encoder", "color_planes", "read_note", "refuse_color_file"]
 
 FORMAT = 1
 TAG = "COLORMNET_COLOR"
@@ -87,6 +87,14 @@ def read_note(path: Path) -> ColorNote | None:
         return ColorNote.of(PlaneFilm(path).tags, path) if path.is_file() else None
     except MediaError:
         return None
+
+
+def refuse_color_file(path: str | Path) -> None:
+    """Raise a MediaError where a colored film is needed, but the file is one of color alone: its planes are Lab."""
+    if TAG in PlaneFilm(path).tags:
+        raise MediaError(
+            f"{path} has the color of a film alone: put it on the film with `colormnet apply`, and give the result."
+        )
 
 
 def color_encoder(spec: EncoderSpec, size: tuple[int, int], transposed: bool) -> EncoderSpec:

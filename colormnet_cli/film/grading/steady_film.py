@@ -20,6 +20,7 @@ from ..receipt import Receipt
 from ..same_film import MIN_CORRELATION, correlation
 from .chroma_run import ChromaPlan, ChromaRun
 from .chroma_source import ColoredFilm, SteadyChroma
+from .color_file import refuse_color_file
 from .steadier import check_side
 
 __all__ = ["plan_steady", "steady_film"]
@@ -54,6 +55,7 @@ def plan_steady(
     if radius < 1:
         raise UsageError(f"`radius` is {radius}: give at least 1.")
     info, film = probe(source), RgbFilm(colored)
+    refuse_color_file(colored)
     _check_sizes(info, film.info)
     shots = None if plan is None else [row.shot for row in read_plan(plan, source).shots]
     encoder, streams, notes = planned_output(info, output, [source, film.info.path], settings)
