@@ -138,7 +138,7 @@ class FileStamp(NamedTuple):
         return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def fits(self, path: Path) -> bool:
-        """Whether the file is there and unchanged."""
+        """Whether the file exists and is unchanged."""
         try:
             return FileStamp.of(path) == self
         except OSError:

@@ -63,7 +63,7 @@ class ColorSource:
     references_at: tuple[tuple[str, str], ...] = ()  # (time, image): colored pictures of frames of the film itself
     plan: Path | None = None  # a folder made by `colormnet shots`, instead of both
     auto: bool = False  # colors that a network chooses: stills of a film's shots are colored without an exemplar
-    # where the exemplars show nothing alike, colors of automatic stills of the film's shots fill in: `prepare_fill`
+    # where the exemplars show nothing similar, colors of automatic stills of the film's shots fill in: `prepare_fill`
     fill: Literal["auto"] | None = None
 
     def __post_init__(self) -> None:

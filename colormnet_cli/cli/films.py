@@ -97,7 +97,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
 def _prepared_plan(
     session: Session, reporter: Reporter, request: Request, job: Job, ready: Ready
 ) -> FilmPlan | PicturesPlan:
-    """Find the shots of a film, color their stills, and plan the film by them. What is there already is kept."""
+    """Find the shots of a film, color their stills, and plan the film by them. What exists is kept."""
     from ..film.fill_plan import check_fills
     from ..inference.engine import engine_of
     from ..shots.make_plan import make_plan

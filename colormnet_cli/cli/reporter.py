@@ -114,7 +114,7 @@ class Reporter:
 
     def step(self, text: str) -> None:
         """Show what is being done while it cannot be counted."""
-        self.session.go_on()
+        self.session.check_interrupt()
         if self.form == "bar":
             self._draw(printable(text), 0, None, "")
         elif self.form == "plain" and self.session.verbosity > 0:
@@ -124,7 +124,7 @@ class Reporter:
 
     def film(self, name: str, progress: Progress, unit: str = "frames") -> None:
         """Progress of a film or a folder."""
-        self.session.go_on()
+        self.session.check_interrupt()
         self._show(
             _State(
                 name, progress.phase, unit, progress.frame, progress.total, progress.fps, progress.elapsed,

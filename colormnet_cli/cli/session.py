@@ -74,11 +74,11 @@ class Session:
             os._exit(128 + number)
 
     def _unraisable(self, what: Any) -> None:
-        """A KeyboardInterrupt in a destructor cannot be raised there: `go_on` does it later."""
+        """A KeyboardInterrupt in a destructor cannot be raised there: `check_interrupt` does it later."""
         if not issubclass(what.exc_type, KeyboardInterrupt):
             sys.__unraisablehook__(what)
 
-    def go_on(self) -> None:
+    def check_interrupt(self) -> None:
         """Stop here if the KeyboardInterrupt was lost, as happens in a library that is being imported."""
         if self.interrupted:
             raise KeyboardInterrupt

@@ -21,7 +21,7 @@ def register(app: CommandLine) -> None:
     app.command("steady")(steady)
 
 
-def _old(text: str) -> Path | None:
+def _original(text: str) -> Path | None:
     """The black-and-white film; "-" for the colored film itself."""
     return Path("-") if text == "-" else o.path(text)
 
@@ -29,7 +29,7 @@ def _old(text: str) -> Path | None:
 def steady(
     source: Annotated[
         Path,
-        typer.Argument(metavar="OLD", parser=_old, help="The black-and-white film; - for the luma of the colored one."),
+        typer.Argument(metavar="OLD", parser=_original, help="The original film; - for the luma of the colored one."),
     ],
     colored: Annotated[Path, o.argument("COLORED", "The same film in color, made by any program.")],
     output: o.FilmOutput,

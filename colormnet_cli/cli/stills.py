@@ -80,7 +80,7 @@ def color_missing(
 
 
 def color_fill(reporter: Reporter, ready: Ready, folder: Path, auto_model: str, progress: ProgressCallback) -> None:
-    """Color the stills of a plan whose colors fill in where references show nothing alike."""
+    """Color the stills of a plan whose colors fill in where references show nothing similar."""
     from ..film.automatic import color_fill_stills
 
     color_fill_stills(folder, *_colorizers(reporter, ready, auto_model), progress=progress)

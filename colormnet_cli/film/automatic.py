@@ -104,7 +104,7 @@ def color_stills(
 
 
 def fill_still(folder: Path, row: PlannedShot) -> Path:
-    """The automatic picture of a shot that fills in where its exemplars show nothing alike."""
+    """The automatic picture of a shot that fills in where its exemplars show nothing similar."""
     return folder / "automatic" / f"{row.name}.png"
 
 
@@ -136,7 +136,7 @@ def color_fill_stills(
     """Color the stills of all shots without an exemplar, for `fill`; returns the numbers of those that were due.
 
     They are in the folder automatic/ of the plan: what a person colored is not touched, and gives them no colors. A
-    still takes the colors of earlier ones that it looks like, except where these show nothing alike.
+    still takes the colors of earlier ones that it looks like, except where these show nothing similar.
     Arguments as of `color_stills`.
     """
     check_fills(type(colorizer.engine))
@@ -213,16 +213,15 @@ def _color(colorizer: Colorizer, L: Tensor, pictures: list[Path]) -> Tensor:
 
 @torch.inference_mode()
 def _filled(colorizer: Colorizer, L: Tensor, pictures: list[Path], automatic: Tensor) -> Tensor:
-    """ab [2, H, W] of a picture [1, H, W] by others, and `automatic` ab where these show nothing alike."""
+    """ab [2, H, W] of a picture [1, H, W] by others, and `automatic` ab where these show nothing similar."""
     colorizer.reset()
     exemplars = [read_exemplar(str(picture), allow_gray=True) for picture in pictures]
     frames = FrameColorizer(colorizer, exemplars)
     working = frames.resampler.down([L.to(colorizer.device)])
     own = frames.matched_steps(working, L.to(colorizer.device))
     colorizer.reset()
-    places = colorizer.engine.places
-    assert places is not None  # for the type checker: it was checked
-    share = filled_share(own[:, 2:], torch.ones_like(own[:, 2:]), working, places)
+    limits = check_fills(type(colorizer.engine))
+    share = filled_share(own[:, 2:], torch.ones_like(own[:, 2:]), working, limits)
     size = (working.shape[-2], working.shape[-1])
     mixed = own[:, :2].lerp(resize(automatic.to(working), size)[None], share)
     return frames.resampler.up(mixed, working, [L.to(colorizer.device)])[0]

@@ -92,7 +92,7 @@ def prepare_fill(
     precision: str = "auto",
     progress: ProgressCallback | None = None,
 ) -> Path:
-    """Find the shots of a film and color a still of each, for `ColorSource(fill="auto")`; what is there is kept.
+    """Find the shots of a film and color a still of each, for `ColorSource(fill="auto")`; what exists is kept.
 
     Args:
         film: a film, or a folder of pictures.

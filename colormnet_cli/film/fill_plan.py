@@ -1,4 +1,4 @@
-"""Automatic stills of a film's shots, whose colors fill in where its exemplars show nothing alike."""
+"""Automatic stills of a film's shots, whose colors fill in where its exemplars show nothing similar."""
 
 from __future__ import annotations
 
@@ -35,20 +35,15 @@ class FillPlan:
         """The stills."""
         return [Path(source) for source in references_of(self.schedule.shots)]
 
-    def places(self, engine: Engine) -> tuple[float, float]:
-        """The limits of the match of a place: see `Engine.places`."""
-        check_fills(type(engine))
-        assert engine.places is not None  # for the type checker: it was checked
-        return engine.places
 
-
-def check_fills(engine: type[Engine]) -> None:
-    """Raise a UsageError where a network does not say what the exemplars show."""
-    if engine.places is None:
+def check_fills(engine: type[Engine]) -> tuple[float, float]:
+    """The network's `match_limits`; raises a UsageError where it does not say what the exemplars show."""
+    if engine.match_limits is None:
         raise UsageError(
             "`fill` needs a network that says where a frame matches its references, such as colormnet: leave it out, "
             "or choose another network."
         )
+    return engine.match_limits
 
 
 def plan_fill(film: Path, colors: ColorSource, size: tuple[int, int]) -> FillPlan | None:

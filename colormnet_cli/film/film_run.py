@@ -131,7 +131,7 @@ class FilmRun(Run):
         units = UnitQueue(self.units, self.finished_units(position), position)
         self.reused = sum(unit.end - unit.begin for unit in units.units if units.is_finished(unit) and unit.end)
         colorizer = self.film_colorizer()
-        if not colorizer.can_go_on(position, units.shots):
+        if not colorizer.can_continue(position, units.shots):
             log.warning("segments that the unfinished run relied on are gone: it starts again")
             self.folder.discard()
             self.frames = self.resumed_at = 0
@@ -186,7 +186,7 @@ class FilmRun(Run):
                 raise
 
     def _reach(self, frame: int) -> None:
-        """The frames before this one are there from an earlier run."""
+        """The frames before this one exist from an earlier run."""
         if frame != self.frames:
             self.frames = frame
             self.meter.begin(frame)
@@ -200,7 +200,7 @@ class FilmRun(Run):
             self.observer.started(first, Ls[0])
         working, ab = colorizer.working_steps(Ls, numbers)
         seconds = [self._seconds(frame) for frame in batch]
-        self._notes.hand_in(numbers, seconds, working, ab, min(map(self._chroma_of, sources), default=0.0), match)
+        self._notes.submit(numbers, seconds, working, ab, min(map(self._chroma_of, sources), default=0.0), match)
         return self._planes(colorizer, working, ab, Ls, numbers)
 
     def _planes(

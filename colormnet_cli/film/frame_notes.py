@@ -48,7 +48,7 @@ class SegmentNotes:
 
 
 def read_notes(folder: Path, segments: int) -> Iterator[SegmentNotes]:
-    """The notes of segments 0 to `segments`, those that are there, in order; the first change of each is filled in."""
+    """The notes of segments 0 to `segments`, those that exist, in order; the first change of each is filled in."""
     before: SegmentNotes | None = None
     for segment in range(segments):
         try:
@@ -102,7 +102,7 @@ class _Batch:
 class FrameNotes:
     """Notes frames, and writes the file of each segment when its last frame is noted.
 
-    The network's thread hands in batches, without waiting for the device; the thread that encodes a segment, and has
+    The network's thread submits batches, without waiting for the device; the thread that encodes a segment, and has
     waited for it, notes them in the film's order.
 
     Args:
@@ -115,7 +115,7 @@ class FrameNotes:
         self._coming: dict[int, _Batch] = {}  # by their first frames
         self._open: dict[int, list[tuple[NDArray[np.float32], tuple[float, ...]]]] = {}  # by segment
 
-    def hand_in(
+    def submit(
         self,
         numbers: Sequence[int],
         seconds: Sequence[float],
@@ -133,7 +133,7 @@ class FrameNotes:
         self._coming[numbers[0]] = _Batch(seconds, _blocks(working, ab), expected, match)
 
     def note(self, numbers: Sequence[int]) -> None:
-        """Note frames that were handed in together, once they have been copied from the device."""
+        """Note frames that were submitted together, once they have been copied from the device."""
         batch, segment = self._coming.pop(numbers[0]), self.segments.number(numbers[0])
         rows = self._open.setdefault(segment, [])
         for i, (number, time, blocks) in enumerate(zip(numbers, batch.seconds, batch.blocks.numpy(), strict=True)):

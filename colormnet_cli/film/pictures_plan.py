@@ -60,7 +60,7 @@ class PicturesPlan:
     schedule: Schedule = field(repr=False)
     warnings: tuple[str, ...] = ()
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
-    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills, where the exemplars show nothing alike
+    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills where the exemplars show nothing similar
     any_size: bool = False  # pictures may differ in size
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
 
@@ -175,7 +175,7 @@ def _common_size(pictures: Sequence[Path], strict: bool, any_size: bool = False)
 
 
 def _losses(pictures: Sequence[Path]) -> tuple[str, ...]:
-    """What of the pictures does not come along."""
+    """What of the pictures is lost."""
     found = [(path, *has_alpha_and_pages(path)) for path in pictures]
     sentences = []
     for lost, paths in {

@@ -74,7 +74,7 @@ class FilmPlan:
     exemplar: Callable[[str], Exemplar] = field(repr=False)  # by the reference
     schedule: Schedule = field(repr=False)
     shots: Plan | None = field(default=None, repr=False)  # the plan folder
-    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills, where the exemplars show nothing alike
+    fill: FillPlan | None = field(default=None, repr=False)  # automatic stills where the exemplars show nothing similar
     only_shots: tuple[int, ...] = ()  # numbers of those that are colored; none: those that changed
     warnings: tuple[str, ...] = ()
     side_multiple: int = 1  # the network's: both sides of the working size are multiples of it
@@ -222,7 +222,7 @@ def _windows(shots: Sequence[ScheduledShot], settings: ColorizeSettings, info: V
 
 
 def check_video(source: Path, colors: ColorSource, output: Path, settings: ColorizeSettings) -> None:
-    """Check what `plan_video` checks besides the exemplars, before these are there.
+    """Check what `plan_video` checks besides the exemplars, before these exist.
 
     Raises MediaError, OutputError or UsageError.
     """
@@ -304,7 +304,7 @@ def _check_color_file(info: VideoInfo, output: Path, inputs: Sequence[Path], set
         check_side(info)
     if settings.chroma_out is not None:
         path = Path(settings.chroma_out)
-        check_output(path, inputs, overwrite=True)  # what is there may be these very colors
+        check_output(path, inputs, overwrite=True)  # what exists may be these very colors
         if settings.steady and path == output:
             raise UsageError(
                 "Flicker is not removed from colors alone (`chroma_out`): remove it when they are put on the film."
@@ -324,7 +324,7 @@ def _frame_at(time: Timecode, info: VideoInfo) -> int:
 
 
 def losses(info: VideoInfo) -> Iterator[str]:
-    """What of the film's picture does not come along, besides what the encoder had to choose."""
+    """What of the film's picture is lost, besides what the encoder had to choose."""
     if info.layout.alpha:
         yield "The film's transparency was left out."
     if info.display_matrix is not None and not writes_rotation():

@@ -63,7 +63,7 @@ class Receipt:
     frames: int
     seconds: float  # of this run
     fps: float  # frames per second of this run
-    automatic: tuple[FileRecord, ...] = ()  # stills whose colors fill in where the references show nothing alike
+    automatic: tuple[FileRecord, ...] = ()  # stills whose colors fill in where the references show nothing similar
     resumed_at: int = 0  # frames done by an earlier, interrupted run
     masks: tuple[FileRecord, ...] = ()  # images that say which parts stay neutral
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them

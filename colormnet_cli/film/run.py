@@ -26,6 +26,7 @@ from ..passes.shot_schedule import make_schedule, masks_of
 from ..settings import MemoryConfig
 from ..shots.table import note_borrowed
 from ..wording import many
+from .fill_plan import check_fills
 from .findings import Findings
 from .fingerprint import exemplars_identity, fingerprint, masks_identity, model_sha256
 from .progress import ProgressMeter
@@ -240,7 +241,7 @@ class Run(ABC):
         colorizer = by(self.schedule, plan.exemplar, self.colorizer, ref_is_first=settings.ref_is_first)
         if (fill := plan.fill) is not None:
             automatic = by(fill.schedule, fill.exemplar, self.colorizer.another(), name="fill")
-            colorizer = FilledColorizer(colorizer, automatic, fill.places(self.colorizer.engine))
+            colorizer = FilledColorizer(colorizer, automatic, check_fills(type(self.colorizer.engine)))
         if state is not None:
             colorizer.load_state_dict(state)
         return colorizer
@@ -278,7 +279,7 @@ class Run(ABC):
         self.precision = precision
         self.colorizer = self.new_colorizer()
 
-    def goes_on(self) -> str:
+    def resume_hint(self) -> str:
         """What the same command does after an interruption."""
         done = self.folder.checkpoint.frames if self.folder.checkpoint and not self.folder.is_removed else 0
         return f"resumes at {self.unit} {done}" if done else "starts again"
@@ -291,7 +292,7 @@ class Run(ABC):
         except KeyboardInterrupt as error:
             total = f" of {self.about}{self.plan.frames}" if self.plan.frames else ""
             at = f"{self.unit} {self.frames}{total}"
-            raise Interrupted(f"Interrupted at {at}: the same command {self.goes_on()}.") from error
+            raise Interrupted(f"Interrupted at {at}: the same command {self.resume_hint()}.") from error
         except (OSError, OutputError) as error:
             if self.folder.is_removed:
                 raise OutputError(

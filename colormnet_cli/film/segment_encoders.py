@@ -145,13 +145,13 @@ class _Budget:
         self._changed = threading.Condition()
 
     def take(self, size: int) -> None:
-        """Wait for so many."""
+        """Wait until `size` bytes may be used, and take them."""
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._used + size <= self._size)
             self._used += size
 
     def lift(self) -> None:
-        """Nobody waits any more."""
+        """From now on, nobody waits."""
         with self._changed:
             self._size = sys.maxsize
             self._changed.notify_all()

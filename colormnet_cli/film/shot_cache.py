@@ -59,10 +59,10 @@ class ShotCache:
         self.folder = folder
 
     def take(self, key: str, numbers: range, into: Path) -> UnitEnd | None:
-        """Put a unit's segments into a run's folder, under these numbers; None where they are not all there.
+        """Put a unit's segments into a run's folder, under these numbers; None where some are missing.
 
         Raises:
-            OSError: they are there, and cannot be put there.
+            OSError: they cannot be linked or copied.
         """
         source = self.folder / key
         if (end := self.find(key, len(numbers))) is None:
@@ -76,7 +76,7 @@ class ShotCache:
         return end
 
     def find(self, key: str, segments: int) -> UnitEnd | None:
-        """Where a unit ends that is there with so many segments; None where it is not, or is not whole."""
+        """Where a unit of `segments` segments ends; None where it does not exist, or is not whole."""
         source = self.folder / key
         try:
             data = json.loads((source / "end.json").read_text())
@@ -87,7 +87,7 @@ class ShotCache:
         return None
 
     def drop(self, key: str) -> None:
-        """Delete a unit, if it is there."""
+        """Delete a unit, if it exists."""
         shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def keep(self, key: str, numbers: range, source: Path, end: UnitEnd) -> None:

@@ -1,4 +1,4 @@
-"""Which units of a film a run colors, which are there from an earlier run, and which are kept for later ones."""
+"""Which units of a film a run colors, which exist from an earlier run, and which are kept for later ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnitQueue:
 
     Args:
         units: of the film, or of a part of it.
-        finished: the units that are there, by their first frames.
+        finished: the units that exist, by their first frames.
         position: the first frame that is not done; a unit's first frame, or one within a unit that is not finished.
     """
 
@@ -30,7 +30,7 @@ class UnitQueue:
         self.shots = {shot.key for unit in due for shot in unit.shots}  # that are colored
 
     def is_finished(self, unit: Unit) -> bool:
-        """Whether its segments are there."""
+        """Whether its segments exist."""
         return unit.begin in self.finished
 
     def ranges(self) -> list[tuple[int, int | None]]:

@@ -172,7 +172,7 @@ class Colorizer:
     def exemplar_match(self) -> Tensor:
         """How well each place of the frames of the last `steps` is found in the exemplars: [K, 1, H, W], float32.
 
-        1 where it is there exactly; `likeness` is a mean of it.
+        1 where it is shown exactly; `likeness` is a mean of it.
         """
         return self.engine.exemplar_match()
 

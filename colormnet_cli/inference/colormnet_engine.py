@@ -28,7 +28,7 @@ class ColorMNetEngine(Engine):
 
     state_type: ClassVar[type[FilmState]] = FilmState
     unlike = 0.79  # measured with the preview: 0.69 to 0.78 for other scenes, 0.75 to 1 for the same one
-    places = (0.8, 0.9)  # measured with the preview: docs/whole-films.md
+    match_limits = (0.8, 0.9)  # measured with the preview: docs/whole-films.md
     stages: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("features", "key"), "features"),
         **dict.fromkeys(("read", "read_and_match"), "read"),

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def resolve_device(wanted: str | torch.device = "auto") -> torch.device:
-    """`auto` (the first of CUDA, MPS and CPU that is there, logged), `cuda`, `cuda:N`, `mps` or `cpu`."""
+    """`auto` (the first of CUDA, MPS and CPU that is available, logged), `cuda`, `cuda:N`, `mps` or `cpu`."""
     name = str(wanted)
     if name == "auto":
         for sentence in unusable_gpus():
@@ -89,7 +89,7 @@ def _require_cuda(index: int) -> None:
 
 
 def unusable_gpus() -> list[str]:
-    """A sentence for each NVIDIA GPU that is there and cannot be used; one for all where the driver is the reason."""
+    """A sentence for each NVIDIA GPU that is found and cannot be used; one for all where the driver is the reason."""
     count = torch.cuda.device_count()  # from the driver, also where CUDA does not work
     if count and not torch.cuda.is_available():
         return [

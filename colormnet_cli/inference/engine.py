@@ -52,7 +52,7 @@ class Engine(ABC):
     alike: ClassVar[float] = 0.85  # likeness from which two pictures show the same scene
     unlike: ClassVar[float | None] = None  # likeness below which they show different things; None: not known
     # match of a place below which the exemplars do not show it, and from which they do; None: not known
-    places: ClassVar[tuple[float, float] | None] = None
+    match_limits: ClassVar[tuple[float, float] | None] = None
     own_memory: ClassVar[MemoryConfig] = MemoryConfig(n_s=10, n_e=5, top_k=30, long_term=10_000)
     vividness: ClassVar[float] = 1.0  # by which the network's color is multiplied in a film
     # The methods that make up each stage of a frame (`bench.figures.STAGES`): of the network, and of its memory

@@ -130,7 +130,7 @@ class MemoryBank:
     # Remembering
 
     def remember_permanently(self, key: Key, value: Tensor) -> None:
-        """Keep an exemplar (B = 1), of any size, for good; before any recent frame is there."""
+        """Keep an exemplar (B = 1), of any size, for good; before any recent frame is kept."""
         count = key.key[0, 0].numel()
         if self.recent or self.permanent + count > self.permanent_bound:
             raise ValueError(

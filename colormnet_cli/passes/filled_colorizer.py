@@ -1,4 +1,4 @@
-"""Colors from two sources: where the exemplars of a film show nothing alike, those of automatic stills fill in."""
+"""Colors from two sources: where the exemplars of a film show nothing similar, those of automatic stills fill in."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class FilledColorizer:
     Args:
         own: by the exemplars.
         automatic: by the stills; both with `matching`, and with the same resampler.
-        places: see `Engine.places`.
+        match_limits: see `Engine.match_limits`.
     """
 
-    def __init__(self, own: FilmColorizer, automatic: FilmColorizer, places: tuple[float, float]) -> None:
-        self.own, self.automatic, self.places = own, automatic, places
+    def __init__(self, own: FilmColorizer, automatic: FilmColorizer, match_limits: tuple[float, float]) -> None:
+        self.own, self.automatic, self.match_limits = own, automatic, match_limits
 
     def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
         """As `FilmColorizer.steps`; no pass or shot of either begins or ends between the frames."""
@@ -42,7 +42,7 @@ class FilledColorizer:
         """As `FilmColorizer.working_steps`."""
         working = self.own.resampler.down(Ls)
         own, automatic = (one.colors(working, Ls[0], numbers) for one in (self.own, self.automatic))
-        share = filled_share(own[:, 2:], automatic[:, 2:], working, self.places)
+        share = filled_share(own[:, 2:], automatic[:, 2:], working, self.match_limits)
         return working, own[:, :2].lerp(automatic[:, :2], share)
 
     def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
@@ -54,9 +54,9 @@ class FilledColorizer:
         for one in (self.own, self.automatic):
             one.follow(Ls, numbers, shots)
 
-    def can_go_on(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
-        """As `FilmColorizer.can_go_on`."""
-        return all(one.can_go_on(frame, shots) for one in (self.own, self.automatic))
+    def can_continue(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
+        """As `FilmColorizer.can_continue`."""
+        return all(one.can_continue(frame, shots) for one in (self.own, self.automatic))
 
     def forward(self, frame: int) -> FrameColorizer | None:
         """As `FilmColorizer.forward`."""
@@ -73,14 +73,14 @@ class FilledColorizer:
 
 
 @torch.inference_mode()
-def filled_share(own: Tensor, automatic: Tensor, L: Tensor, places: tuple[float, float]) -> Tensor:
+def filled_share(own: Tensor, automatic: Tensor, L: Tensor, match_limits: tuple[float, float]) -> Tensor:
     """How much of each place's color the automatic still gives, from the match of both: [K, 1, h, w] each, to 0..1.
 
     None where the exemplars show the place, and none where the still shows it no better. What decides is averaged over
     a window, within the edges of L, so that the share changes smoothly, and at edges of what is seen.
     """
     better, match = _along_edges(torch.cat((automatic.clamp(max=_BEST) - own, own), dim=1), L).split(1, dim=1)
-    return _step(better, *_BETTER) * (1 - _step(match, *places))
+    return _step(better, *_BETTER) * (1 - _step(match, *match_limits))
 
 
 def _step(x: Tensor, low: float, high: float) -> Tensor:

@@ -116,8 +116,8 @@ class FilmColorizer:
             if not one.backward and one.shot.key in shots:
                 self._steps(self._begun(one))(working, Ls[0])
 
-    def can_go_on(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
-        """Whether every forward pass of these shots that has begun before a frame and colors it is there."""
+    def can_continue(self, frame: int, shots: Collection[tuple[int, int]]) -> bool:
+        """Whether every forward pass of these shots that has begun before a frame and colors it is loaded."""
         passes = (one for one, _ in self.schedule.at(frame) if not one.backward and one.begin < frame)
         return all(one in self._live for one in passes if one.shot.key in shots)
 

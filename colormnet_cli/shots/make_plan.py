@@ -53,7 +53,7 @@ def make_plan(
 ) -> Plan:
     """Find the shots of a film and write its plan folder.
 
-    Where shots.csv is there already it is kept, and only what is missing beside it is written.
+    An existing shots.csv is kept, and only what is missing beside it is written.
 
     Args:
         film: the film.

@@ -89,10 +89,10 @@ class _Dealt(FilmRun):
         """All of them; also the shots of `only_shots`, which a run by one device would color again."""
         return self.finished.take(position, self.folder.path, ()) if self.finished else {}
 
-    def goes_on(self) -> str:
+    def resume_hint(self) -> str:
         if not self._dealing:
-            return super().goes_on()
-        return "goes on, with any number of workers, and finished shots are kept"
+            return super().resume_hint()
+        return "resumes with any number of workers, and finished shots are kept"
 
     @cached_property
     def _keys(self) -> dict[int, str]:

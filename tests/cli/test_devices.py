@@ -64,7 +64,7 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_resumes(folder: Path
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the same command goes on, with any number of workers" in err
+    assert "the same command resumes with any number of workers" in err
     assert ended(workers)
     assert not (folder / "out.mp4").exists()
     assert list((folder / "old-plan/segments").glob("[0-9a-f]*/end.json"))

@@ -1,4 +1,4 @@
-"""Automatic stills fill in where the exemplars show nothing alike, and nowhere else."""
+"""Automatic stills fill in where the exemplars show nothing similar, and nowhere else."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Colorizers:
         )  # fmt: skip
 
     def both(self) -> FilledColorizer:
-        places = self.network.engine.places
+        places = self.network.engine.match_limits
         assert places is not None
         still = self.by(ShotReference("still", STILL), "fill")
         return FilledColorizer(self.by(ShotReference("room")), still, places)

@@ -57,7 +57,7 @@ def noted(folder: Path, clip: Clip, *, match: float = 0.95, batch: int = 1) -> l
     for begin in range(0, len(Ls), batch):
         numbers = range(begin, min(begin + batch, len(Ls)))
         working, ab = (torch.stack([values[n] for n in numbers]) for values in (Ls, abs_))
-        notes.hand_in(numbers, [n / 24 for n in numbers], working, ab, expected, match)
+        notes.submit(numbers, [n / 24 for n in numbers], working, ab, expected, match)
         notes.note(numbers)
     notes.finish()
     return list(read_notes(folder, -(-len(Ls) // SEGMENT)))

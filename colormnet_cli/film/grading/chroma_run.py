@@ -1,4 +1,4 @@
-"""A film written with chroma that is there already, instead of a network's."""
+"""A film written with existing chroma, instead of a network's."""
 
 from __future__ import annotations
 

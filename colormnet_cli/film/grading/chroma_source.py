@@ -1,4 +1,4 @@
-"""Chroma that is there already: of a colored film, and without its flicker."""
+"""Existing chroma: of a colored film, and without its flicker."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _with_masks_of_dissolves(shots: Sequence[ScheduledShot]) -> list[ScheduledSh
 
 
 class ColorFileRun(FilmRun):
-    """`work` writes the file, unless it is there: with the same colors of the same film."""
+    """`work` writes the file, unless it exists with the same colors of the same film."""
 
     result: FileRecord | None = None  # what the receipt is about, instead of the file
 
