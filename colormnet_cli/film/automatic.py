@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -57,8 +57,9 @@ def needs_color(folder: Path) -> bool:
     return any(_is_due(plan, row) for row in plan.shots)
 
 
-def _is_due(plan: Plan, row: PlannedShot) -> bool:
-    return not plan.references.get(row.number) and not row.lenders
+def _is_due(plan: Plan, row: PlannedShot, replaced: Collection[Path] = ()) -> bool:
+    """replaced: pictures that do not count."""
+    return not row.lenders and all(one.path in replaced for one in plan.references.get(row.number, ()))
 
 
 def color_stills(
@@ -82,12 +83,11 @@ def color_stills(
         progress: called after every still.
     """
     plan, own = read_plan(folder), automatic_pictures(folder)
-    if overwrite:
-        for name in own:
-            (folder / "colored" / name).unlink()
-        plan, own = read_plan(folder), set()
-    due = [row for row in plan.shots if _is_due(plan, row)]
-    known = {row.number: _picture(plan, row) for row in plan.shots if plan.references.get(row.number)}
+    replaced = {folder / "colored" / name for name in own} if overwrite else set()
+    due = [row for row in plan.shots if _is_due(plan, row, replaced)]
+    known = {
+        row.number: _picture(plan, row) for row in plan.shots if row not in due and plan.references.get(row.number)
+    }
     made = {name: _checksum(folder / "colored" / name) for name in own}
 
     def note(row: PlannedShot, path: Path) -> None:

@@ -102,6 +102,28 @@ def test_what_a_person_made_stays(plan: Path, networks: tuple[cm.Colorizer, cm.C
     assert read_plan(plan).missing == []
 
 
+@pytest.mark.slow
+def test_coloring_again_keeps_the_pictures_until_they_are_replaced(
+    plan: Path, networks: tuple[cm.Colorizer, cm.Colorizer]
+) -> None:
+    """A film that could be colored could no longer be, after a run that failed or was interrupted."""
+    color_stills(plan, *networks)
+    still = plan / "stills" / "0005.png"
+    content = still.read_bytes()
+    still.unlink()
+    with pytest.raises(cm.MediaError, match="no still of shot 5"):
+        color_stills(plan, *networks, overwrite=True)
+    still.write_bytes(content)
+
+    def stop(progress: cm.Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        color_stills(plan, *networks, overwrite=True, progress=stop)
+    assert read_plan(plan).missing == []
+    assert automatic_pictures(plan) == {f"000{number}.png" for number in range(1, 6)}
+
+
 def test_a_stopped_run_is_resumed(
     plan: Path, networks: tuple[cm.Colorizer, cm.Colorizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
