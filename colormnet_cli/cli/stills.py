@@ -71,9 +71,10 @@ def color_missing(
     overwrite: bool = False,
 ) -> list[int]:
     """Color the stills of a plan that have no picture; the numbers of their shots."""
-    from ..film.automatic import color_stills, needs_color
+    from ..film.automatic import color_stills, needs_color, note_pictures
 
     if not overwrite and not needs_color(folder):
+        note_pictures(folder)
         return []
     networks = _colorizers(reporter, ready, auto_model)
     return color_stills(folder, *networks, overwrite=overwrite, progress=progress)

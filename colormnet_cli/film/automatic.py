@@ -36,6 +36,7 @@ __all__ = [
     "fill_still",
     "fill_stills_due",
     "needs_color",
+    "note_pictures",
 ]
 
 _MOST = 3  # earlier stills that color one
@@ -98,9 +99,16 @@ def color_stills(
         return _color(colorizer if pictures else automatic, L, pictures)
 
     _color_each(plan, due, known, folder / "colored", color, colorizer, note, progress)
-    numbers = {row.number for row in plan.shots if f"{row.name}.png" in made}
-    note_automatic(folder / "shots.csv", numbers)
+    note_pictures(folder)
     return [row.number for row in due]
+
+
+def note_pictures(folder: Path) -> None:
+    """Note in shots.csv which shots have a picture that was made here, and that nobody has changed since."""
+    if (folder / _RECORD).exists():
+        names = automatic_pictures(folder)
+        numbers = {row.number for row in read_plan(folder).shots if f"{row.name}.png" in names}
+        note_automatic(folder / "shots.csv", numbers)
 
 
 def fill_still(folder: Path, row: PlannedShot) -> Path:

@@ -81,6 +81,7 @@ def test_a_film_in_one_go_and_corrected_by_its_plan(film: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["reused"] == sum(LENGTHS) - LENGTHS[1]
     assert np.array_equal(cv2.imread(str(colored / "0002.png")), np.clip(still + np.array([0, 20, 80]), 0, 255))
+    assert (folder / "old-plan" / "shots.csv").read_text().count("colored automatically") == 4
 
 
 @pytest.mark.slow
