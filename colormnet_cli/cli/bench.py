@@ -12,7 +12,7 @@ from . import options as o
 from .benchtable import show, worker_text
 from .groups import CommandLine
 from .reporter import Reporter
-from .running import Ready, choose_device, tell_what_fits
+from .running import Ready, choose_device, suggest_fitting_size
 from .session import Session
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def bench(
             session.result(times.to_json() if as_json else worker_text(times))
             return
         ready = Ready(network, choice.model, path or Path(), chosen, number_format)
-        with tell_what_fits(ready, memory, settings.size, batch.lookahead):
+        with suggest_fitting_size(ready, memory, settings.size, batch.lookahead):
             result = measure(
                 network,
                 settings,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ColormnetError, UsageError
 from .jobs import Job, named_after
 from .reporter import Reporter
-from .running import Ready, make_ready, named, summary, tell_what_fits
+from .running import Ready, make_ready, named, suggest_fitting_size, summary
 from .session import Session
 from .stills import color_fill, color_missing
 from .with_workers import check_for_workers, color_dealt
@@ -143,7 +143,7 @@ def _colorize_one(
     from ..film.colorize import colorize, for_network
 
     plan = for_network(plan, ready.model)
-    with tell_what_fits(ready, job.memory, plan.working_size, job.settings.lookahead):
+    with suggest_fitting_size(ready, job.memory, plan.working_size, job.settings.lookahead):
         return colorize(
             plan,
             ready.model,

@@ -12,7 +12,7 @@ from . import options as o
 from .groups import CommandLine
 from .jobs import for_file
 from .reporter import Reporter, clock
-from .running import make_ready, tell_what_fits
+from .running import make_ready, suggest_fitting_size
 from .session import Session
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def recolor(
         from ..recoloring.recolor import recolor as run
 
         size = for_network(plan.film, ready.model).working_size
-        with tell_what_fits(ready, memory, size, settings.lookahead):
+        with suggest_fitting_size(ready, memory, size, settings.lookahead):
             done = run(
                 plan,
                 ready.model,

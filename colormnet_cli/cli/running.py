@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..settings import MemoryConfig
     from .options import NetworkChoice
 
-__all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "summary", "tell_what_fits"]
+__all__ = ["Ready", "choose_device", "is_out_of_memory", "make_ready", "named", "suggest_fitting_size", "summary"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def tell_what_fits(
+def suggest_fitting_size(
     ready: Ready, memory: MemoryConfig, working_size: tuple[int, int], lookahead: int | None = None
 ) -> Iterator[None]:
     """Turn an out-of-memory error into a DeviceError that names a --size that fits. `working_size` is H, W."""

@@ -17,7 +17,7 @@ import torch
 
 import colormnet_cli as cm
 from colormnet_cli.bench.synthetic_film import start_film
-from colormnet_cli.cli.running import Ready, tell_what_fits
+from colormnet_cli.cli.running import Ready, suggest_fitting_size
 from colormnet_cli.errors import DeviceError
 from colormnet_cli.inference.cost import frame_cost
 from colormnet_cli.inference.device import release_memory, resolve_precision
@@ -59,7 +59,7 @@ def film_does_not_fit(setup: Setup) -> dict[str, Any]:
     with _little_memory(setup, budget, pixels=12_000):
         ready = Ready(model, "colormnet", Path(), setup.device, precision)
         try:
-            with tell_what_fits(ready, cm.MemoryConfig(), size, _AHEAD):
+            with suggest_fitting_size(ready, cm.MemoryConfig(), size, _AHEAD):
                 _run(setup, model, size, graphs=True)
             return {**figures, "failed": "it fitted"}
         except DeviceError as error:
