@@ -152,7 +152,7 @@ class EncodingSettings:
 class MemoryConfig:
     """Sizes of the memory, in the paper's letters. Where 0 may be given, it stands for the network's own number."""
 
-    gamma: int = 5  # γ: every so many frames, one is remembered
+    gamma: int = 5  # γ: one of every `gamma` frames is remembered
     n_s: int = 0  # N_s: frames that are kept whole, an exemplar counted among them; the paper's: 10
     n_e: int = 0  # N_e: of these, the oldest frames that are condensed to prototypes together; the paper's: 5
     m: int = 128  # M: prototypes they are condensed to

@@ -55,7 +55,7 @@ class WorkerFigures:
 
 
 def make_shots(folder: Path, lengths: Sequence[int], size: tuple[int, int]) -> Path:
-    """A film of shots with so many frames, all alike, and its plan with a picture for each; the film."""
+    """A film of shots of the given lengths in frames, all alike, and its plan with a picture for each; the film."""
     film = folder / "film.mp4"
     write_grayscale_video(film, (synthetic_luma(i, size) for frames in lengths for i in range(frames)), size)
 

@@ -307,7 +307,7 @@ OPTIONS: dict[str, Any] = {
         "Encoders that run at once, each on a part of the film; default: 1 on the CPU, else by cores.",
         **_COUNT,
     ),
-    "gamma": option(MEMORY, "γ: every so many frames, one is remembered.", **_COUNT),
+    "gamma": option(MEMORY, "γ: one of every N frames is remembered.", **_COUNT),
     "n_s": option(
         MEMORY,
         "N_s: frames that are kept whole, a reference image included; default: 10, the preview 4.",

@@ -252,9 +252,8 @@ def _measure_clip(
     report = None if progress is None else partial(progress, clip.name)
     progress_meter = ProgressMeter(clip.frames, report, device, every=0)
     size = settings.batch or (1 if device.type == "cpu" else 8)
-    with Prefetch.of(
-        batches(clip.pairs, size), depth=2
-    ) as ready:  # frames are read and their flow found in the background
+    # frames are read and their flow found in the background
+    with Prefetch.of(batches(clip.pairs, size), depth=2) as ready:
         for batch in ready:
             flows = {distance: (past.to(device), future.to(device)) for distance, (past, future) in batch.flows.items()}
             values = meter.update(batch.result.to(device), batch.reference.to(device), flows)[settings.worst_by]

@@ -123,7 +123,7 @@ def fill_stills_due(plan: Plan, weights: str | None = None) -> list[PlannedShot]
     except (OSError, ValueError):
         made = {}
 
-    def is_there(row: PlannedShot) -> bool:
+    def has_current_picture(row: PlannedShot) -> bool:
         path = fill_still(plan.folder, row)
         picture, still, by = made.get(path.name, (None, None, None))
         found = _checksum(path)
@@ -131,7 +131,7 @@ def fill_stills_due(plan: Plan, weights: str | None = None) -> list[PlannedShot]
             return False
         return found != picture or weights in (None, by)  # one that a person corrected stays
 
-    return [row for row in plan.shots if not is_there(row)]
+    return [row for row in plan.shots if not has_current_picture(row)]
 
 
 def color_fill_stills(

@@ -270,7 +270,7 @@ class FilmRun(Run):
         self._keep(snapshot.checkpoint.frames)
 
     def _keep(self, frames: int) -> None:
-        """Keep the units that end within so many frames for later runs of the plan."""
+        """Keep the units that end within the first `frames` frames, for later runs of the plan."""
         if self.finished is not None and (problem := self.finished.keep(frames, self.folder.path)):
             self.warn(problem)
             self.finished = None

@@ -19,7 +19,7 @@ Kind = Literal["sudden change", "pale", "unlike"]
 
 # Limits were set on synthetic clips with known faults and without; see docs/whole-films.md
 SUDDEN = 9.0  # Lab units from one frame to the next, see `color_change`
-_USUAL = 2.0  # the change must be so many times the median of those before: things that move change color all the time
+_USUAL = 2.0  # least ratio of a change to the median of those before: things that move change color all the time
 _BEFORE = 8  # frames before
 PALE = 0.35  # of the chroma of the palest exemplar
 _COLORFUL = 6.0  # mean chroma of an exemplar from which it is no gray picture

@@ -216,9 +216,9 @@ def plan_video(
 
 def _windows(shots: Sequence[ScheduledShot], settings: ColorizeSettings, info: VideoInfo) -> list[ScheduledShot]:
     """The shots, long ones cut where `split_long` says so."""
-    return (
-        list(shots) if settings.split_long is None else cut_into_windows(shots, round(settings.split_long * info.rate))
-    )
+    if settings.split_long is None:
+        return list(shots)
+    return cut_into_windows(shots, round(settings.split_long * info.rate))
 
 
 def check_video(source: Path, colors: ColorSource, output: Path, settings: ColorizeSettings) -> None:

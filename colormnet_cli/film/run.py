@@ -54,7 +54,7 @@ class RunObserver:
         """Before the first frame, whose full-size lightness is L [1, H, W]."""
 
     def advanced(self, frames: int) -> None:
-        """So many frames are colorized."""
+        """That many frames are colorized in all."""
 
 
 class Run(ABC):
@@ -192,7 +192,7 @@ class Run(ABC):
         return record
 
     def advance(self, frames: int) -> None:
-        """So many more frames are colorized."""
+        """That many more frames are colorized."""
         self.frames += frames
         self.meter.report("color", self.frames)
         self.observer.advanced(self.frames)

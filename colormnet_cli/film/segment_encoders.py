@@ -29,7 +29,7 @@ __all__ = ["SegmentEncoders", "default_encoders"]
 
 WAITING_BYTES = 2**30  # of frames that wait for their encoder, where there are several encoders
 _DEPTH = 2  # batches that wait where there is one
-_CORES, _MOST = 4, 4  # an encoder has threads itself: one for so many cores, and at most so many
+_CORES, _MOST = 4, 4  # cores for each encoder, which has threads itself; most encoders
 
 
 def default_encoders(device: torch.device) -> int:

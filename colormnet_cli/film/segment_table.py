@@ -14,7 +14,7 @@ class SegmentTable:
     """Segments of `frames` frames each, the last one of each unit shorter: none crosses the end of a unit.
 
     Args:
-        lead: so many units at the beginning have none: a pass only leads through them.
+        lead: units at the beginning that have none: a pass only leads through them.
     """
 
     def __init__(self, units: Sequence[Unit], frames: int, lead: int = 0) -> None:
@@ -38,7 +38,7 @@ class SegmentTable:
         return end if unit.end is None else min(end, unit.end)
 
     def before(self, frames: int) -> int:
-        """How many segments so many frames fill, the last one perhaps partly."""
+        """How many segments the first `frames` frames fill, the last one perhaps partly."""
         if not frames or self._unit(frames - 1) < self._lead:
             return 0
         return self.number(frames - 1) + 1

@@ -70,7 +70,7 @@ class ShotCache:
         try:
             for i, number in enumerate(numbers):
                 _link(segment_path(source, i), segment_path(into, number))
-                _link_if_there(notes_path(source, i), notes_path(into, number))
+                _link_if_it_exists(notes_path(source, i), notes_path(into, number))
         except FileNotFoundError:  # deleted in the meantime
             return None
         return end
@@ -104,7 +104,7 @@ class ShotCache:
         try:
             for i, number in enumerate(numbers):
                 _link(segment_path(source, number), segment_path(part, i))
-                _link_if_there(notes_path(source, number), notes_path(part, i))
+                _link_if_it_exists(notes_path(source, number), notes_path(part, i))
             write_whole(part / "end.json", json.dumps({"segments": len(numbers), "end": end.to_json()}).encode())
             sync_folder(part)
             os.replace(part, target)
@@ -133,7 +133,7 @@ def _link(source: Path, target: Path) -> None:
         os.replace(part, target)
 
 
-def _link_if_there(source: Path, target: Path) -> None:
+def _link_if_it_exists(source: Path, target: Path) -> None:
     """Notes say where to look; without them a film is as good."""
     target.unlink(missing_ok=True)
     if source.exists():

@@ -112,7 +112,7 @@ class FinishedUnits:
         self._colored[unit.begin] = end
 
     def keep(self, frames: int, folder: Path) -> str | None:
-        """Keep the units that end within so many frames, whose segments are in a run's folder; why that fails."""
+        """Keep the units that end within `frames` frames, whose segments are in a run's folder; why that fails."""
         for unit, key in zip(self._segments.units, self._keys, strict=True):
             if unit.end is not None and unit.end <= frames and (end := self._colored.pop(unit.begin, None)):
                 try:

@@ -124,7 +124,7 @@ class Colorizer:
     def steps(self, Ls: Tensor, batch: int = 1) -> Tensor:
         """Colorize the next K frames, their features computed in one batch: [K, 1, H, W] to [K, 2, H, W].
 
-        batch: the usual K of this film. On CUDA, the features of fewer frames are computed as of so many: a film's last
+        batch: the usual K of this film. On CUDA, the features of fewer frames are computed as of K: a film's last
             frames take less time than in a shape that is new to the device.
         """
         if Ls.ndim != 4 or not len(Ls):

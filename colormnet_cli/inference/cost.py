@@ -30,7 +30,7 @@ from .device import DTYPES
 
 __all__ = ["Cost", "fitting_size", "frame_cost"]
 
-# A frame takes so many times its operations ÷ the rate of a plain convolution (measured on a CPU; spec: 1.25 to 1.32).
+# A frame takes its operations ÷ the rate of a plain convolution, times this (measured on a CPU: 1.25 to 1.32).
 _SLOWER_THAN_A_CONVOLUTION = 1.3
 _SIZES = (2160, 1440, 1080, 960, 720, 640, 576, 480, 432, 360, 320, 288, 240, 192, 144, 112, 96, 64)
 

@@ -32,7 +32,7 @@ class Rehearsal(NamedTuple):
 
     color: Callable[[], Any]  # one batch of frames of which none is remembered
     remember: Callable[[], Any] = lambda: None  # what remembering a frame adds
-    every: int = 1  # it is done for every so many frames
+    every: int = 1  # frames from one such call to the next
     others: Callable[[], Any] = lambda: None  # further calls of a film, which on CUDA are graphs of their own
 
 

@@ -113,7 +113,7 @@ class MemoryBank:
         return found.unflatten(0, tuple(query.key.shape[-2:]))
 
     def tile_rows(self, queries: int) -> int:
-        """How many of so many queries are compared with the whole memory at once: tiles are about equally large."""
+        """How many of `queries` queries are compared with the whole memory at once: tiles are about equally large."""
         held = TILE if self._use.device.type != "cpu" else min(TILE, self.cpu_tile)
         tiles = -(-queries // max(1, held // len(self)))
         return -(-queries // tiles)

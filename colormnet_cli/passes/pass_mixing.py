@@ -17,7 +17,7 @@ from .schedule import Pass, Schedule
 __all__ = ["PassMixing"]
 
 EVERY = 12  # frames from one comparison to the next; what lies between is interpolated, so that nothing flickers
-_MOST = 2.0  # the better match counts at most so many times as much
+_MOST = 2.0  # greatest factor by which the better match counts more
 
 
 class PassMixing:

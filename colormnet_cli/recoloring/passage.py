@@ -23,8 +23,8 @@ class Passage:
     end: int
     first: int
     last: int
-    rising: int  # the first so many frames from `first` on are mixed
-    falling: int  # the last so many frames up to `last` are mixed
+    rising: int  # number of frames from `first` on that are mixed
+    falling: int  # number of frames before `last` that are mixed
 
     def share(self, frame: int) -> float:
         """The share of the new color, 0 to 1."""

@@ -15,7 +15,7 @@ __all__ = ["Boundary", "detect"]
 
 FLASH = 0.25  # seconds that a flash may last
 CHUNK = 20.0  # seconds that are decided at once …
-MARGIN = 5.0  # … with so many seconds on either side, longer than the longest transition
+MARGIN = 5.0  # … with this margin in seconds on either side, longer than the longest transition
 NEAR = 4  # frames between a fade and what is a part of it
 MIN_STRETCH = 9  # frames: no dissolve is looked for in less
 

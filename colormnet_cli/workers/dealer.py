@@ -1,4 +1,4 @@
-"""Deals tasks to workers: the longest first, and a task whose worker was lost again, so many times."""
+"""Deals tasks to workers: the longest first; a task whose worker was lost is dealt again, a few times."""
 
 from __future__ import annotations
 

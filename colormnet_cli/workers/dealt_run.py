@@ -68,7 +68,7 @@ class _Dealt(FilmRun):
         check_dealable(plan)
         self._team, self._weights, self._worker_threads = team, weights, threads
         self._done: dict[int, int] = {}  # frames of each task that are colored, by its number
-        self._there = 0  # frames that were there before
+        self._found = 0  # frames that an earlier run has colored
         self._dealing = False
         super().__init__(plan, *args, **more)
 
@@ -109,7 +109,7 @@ class _Dealt(FilmRun):
             super().finished_units(0)  # raises an error where another shot is not there
         tasks = due_tasks(_tasks(self.plan, self.schedule), self.schedule, ends)
         due = sum(task.end - task.begin for task in tasks)
-        self._there = (self.plan.frames or due) - due
+        self._found = (self.plan.frames or due) - due
         if not tasks:
             return
         check_folder(self.finished.folder)  # without it, one worker after the other would fail
@@ -180,7 +180,7 @@ class _Dealt(FilmRun):
         self._report()
 
     def _report(self) -> None:
-        self.frames = self._there + sum(self._done.values())
+        self.frames = self._found + sum(self._done.values())
         self.meter.report("color", self.frames)
 
 

@@ -28,7 +28,7 @@ from .unit_worker import Setup
 
 __all__ = ["RayCluster", "RayTeam"]
 
-_THREADS = 4  # default CPU threads of a worker without a GPU, if a node has so many
+_THREADS = 4  # default CPU threads of a worker without a GPU; fewer where a node has fewer
 _ASK = 1.0  # seconds between two questions for progress
 SILENCE = 60.0  # seconds without an answer, after which a worker counts as lost
 ABSENCE = 600.0  # seconds without any worker, after which the run ends: a cluster may start its nodes on demand

@@ -16,7 +16,7 @@ __all__ = ["Done", "Event", "Failed", "GivenUp", "Lost", "Progressed", "Team", "
 
 @dataclass(frozen=True)
 class Progressed:
-    """So many frames of an order are done."""
+    """How many frames of an order are done."""
 
     order: Order
     frames: int

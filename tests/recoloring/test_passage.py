@@ -14,7 +14,7 @@ FRAMES, GROUP = 200, 50
 
 
 def table(group: int = GROUP) -> PacketTable:
-    """A film with a keyframe every so many frames."""
+    """A film with a keyframe every `group` frames."""
     numbers = tuple(range(FRAMES))
     return PacketTable(numbers, numbers, (1,) * FRAMES, tuple(n % group == 0 for n in numbers))
 

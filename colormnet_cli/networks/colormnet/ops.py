@@ -15,7 +15,7 @@ _PART = 2**24  # bytes of a map that are computed at once on a CPU
 
 
 def parts_of(x: Tensor, channels: int) -> int:
-    """In how many parts to compute maps of so many channels at the size of x [B, C, H, W], to hold less at once.
+    """In how many parts to compute maps of `channels` channels at the size of x [B, C, H, W], to hold less at once.
 
     1 on a GPU, where each part would be a kernel more, and with gradients, for which everything is held anyway.
     """
@@ -31,7 +31,7 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-_QUERIES = 256  # scores held at once by `attend`: of so many queries
+_QUERIES = 256  # queries whose scores `attend` holds at once
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
