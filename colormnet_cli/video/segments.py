@@ -133,6 +133,7 @@ class _OpenSegment:
     def write(self, frame: Any, pts: int, duration: int) -> None:
         frame.pts, frame.time_base = len(self.pts), 1 / self.spec.rate
         frame.color_range, frame.colorspace = self.spec.range_tag, self.spec.matrix_tag
+        frame.color_primaries, frame.color_trc = self.spec.primaries_tag, self.spec.transfer_tag  # ProRes takes these
         self.pts.append(pts)
         self.durations.append(duration)
         self._store(self.context.encode(frame))

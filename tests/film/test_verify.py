@@ -232,6 +232,14 @@ def test_what_containers_change_is_no_difference(
     assert failed(verify_film(old, tmp_path / result)) == []
 
 
+@pytest.mark.parametrize("tags", [(1, 1), (6, 6), (5, 4), (2, 1)])
+def test_color_tags_are_kept_in_prores(tmp_path: Path, tags: tuple[int, int]) -> None:
+    """ProRes stores primaries and transfer function in each frame: editing programs would show other colors."""
+    old = make_film(tmp_path / "old.mkv", frames=2, codec="libx264", matrix=tags[0], transfer=tags[1])
+    steady_film(plan_steady(old, old, tmp_path / "out.mov", settings=ColorizeSettings(codec="prores")))
+    assert failed(verify_film(old, tmp_path / "out.mov")) == []
+
+
 def test_another_picture_in_a_lossy_film_is_found(films: Path, tmp_path: Path, small_model: Any) -> None:
     """Losses of the encoder would hide a wrong scene."""
     other = make_film(tmp_path / "other.mkv", FULL, rotation=None, bars=30)
