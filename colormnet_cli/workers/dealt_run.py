@@ -54,7 +54,7 @@ def _tasks(plan: FilmPlan, schedule: Schedule) -> list[Task]:
     return tasks_of(schedule, None if plan.fill is None else plan.fill.schedule)
 
 
-class _Dealt(FilmRun):
+class DealtRun(FilmRun):
     """One film with a plan, by workers.
 
     Args:
@@ -184,9 +184,5 @@ class _Dealt(FilmRun):
         self.meter.report("color", self.frames)
 
 
-class DealtRun(_Dealt):
-    """A film in color."""
-
-
-class DealtColorRun(_Dealt, ColorFileRun):
-    """A file with the color alone."""
+class DealtColorRun(DealtRun, ColorFileRun):
+    """The same for a file with the color alone."""

@@ -31,15 +31,13 @@ class Order:
     resume: bool = True  # what another worker has begun
 
 
-class _OfUnits(FilmRun):
+class UnitRun(FilmRun):
     """Colors the units of an order.
 
     Args:
         plan: of the film; its schedule is taken as it is.
         order: what is to be colored.
     """
-
-    replaceable = ("shots",)
 
     def __init__(self, plan: FilmPlan, order: Order, *args: Any, **keywords: Any) -> None:
         assert plan.shots is not None  # for the type checker: only films with a plan have several units
@@ -101,9 +99,5 @@ class _OfUnits(FilmRun):
         return 0  # only a duration counts from it, and a plan has none
 
 
-class UnitRun(_OfUnits):
-    """Units of a film in color."""
-
-
-class UnitColorRun(_OfUnits, ColorFileRun):
-    """Units of a file with the color alone."""
+class UnitColorRun(UnitRun, ColorFileRun):
+    """The same for a file with the color alone."""
