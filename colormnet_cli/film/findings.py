@@ -122,10 +122,8 @@ class _Passages:
         if math.isnan(value) or not self._worse(value, limit):
             return
         number, time = here.frame, here.seconds
-        new, before = (
-            Finding(self.kind, number, number, time, time, number, time, here.previous, value, limit),
-            self._open,
-        )
+        before = self._open
+        new = Finding(self.kind, number, number, time, time, number, time, here.previous, value, limit)
         if before is None or number - before.last > self._apart:
             self._close()
             self._open = new

@@ -134,11 +134,20 @@ def plan_pictures(
     size, first = _common_size(pictures, settings.strict, any_size)
     check_masks(masks_of(shots), size)
     check_shapes(exemplar, shots, size)
-    schedule = make_schedule(shots, settings)
-    losses = (*_losses(pictures), *gray)
-    fill = plan_fill(folder, colors, size)
     return PicturesPlan(
-        folder, target, pictures, size, first, references, settings, exemplar, schedule, losses, plan, fill, any_size
+        folder=folder,
+        output=target,
+        pictures=pictures,
+        size=size,
+        first=first,
+        references=references,
+        settings=settings,
+        exemplar=exemplar,
+        schedule=make_schedule(shots, settings),
+        warnings=(*_losses(pictures), *gray),
+        shots=plan,
+        fill=plan_fill(folder, colors, size),
+        any_size=any_size,
     )
 
 

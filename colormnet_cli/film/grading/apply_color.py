@@ -164,19 +164,18 @@ def plan_apply(
         found = find_shots(source, progress).shots if folder is None else [row.shot for row in folder.shots]
         starts = tuple(shot.start_frame for shot in found)
     chroma = color_source(info, file, settings, shots, starts)
-    warnings = (*notes, *losses(info))
     return ChromaPlan(
-        info,
-        chroma,
-        output,
-        encoder,
-        streams,
-        settings,
-        file.note.frames,
-        warnings,
-        masks_of(shots),
-        settings.threads,
-        "apply",
+        info=info,
+        color=chroma,
+        output=output,
+        encoder=encoder,
+        streams=streams,
+        settings=settings,
+        frames=file.note.frames,
+        warnings=(*notes, *losses(info)),
+        masks=masks_of(shots),
+        threads=settings.threads,
+        phase="apply",
     )
 
 

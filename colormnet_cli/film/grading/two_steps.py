@@ -49,17 +49,17 @@ def colorize_in_two_steps(
     color = color_source(plan.info, file, settings, list(plan.schedule.shots), starts)
     second = ChromaRun(
         ChromaPlan(
-            plan.info,
-            color,
-            plan.output,
-            plan.encoder,
-            plan.streams,
-            settings,
-            file.note.frames,
-            plan.warnings,
-            masks_of(plan.schedule.shots),
-            settings.threads,
-            "apply",
+            info=plan.info,
+            color=color,
+            output=plan.output,
+            encoder=plan.encoder,
+            streams=plan.streams,
+            settings=settings,
+            frames=file.note.frames,
+            warnings=plan.warnings,
+            masks=masks_of(plan.schedule.shots),
+            threads=settings.threads,
+            phase="apply",
         ),
         progress,
     )
