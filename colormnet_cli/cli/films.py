@@ -49,8 +49,7 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
     plans: list[tuple[Job, FilmPlan | PicturesPlan | None]] = []
     for job in request.jobs:
         try:
-            if job.prepares_plan or job.colors.fill:
-                job.check()
+            job.check()
             check_for_workers(job, request.workers)
             plans.append((job, None if job.prepares_plan else job.without_fill().plan()))
         except ColormnetError as error:

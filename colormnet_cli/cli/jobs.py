@@ -72,11 +72,12 @@ class Job:
         return replace(self, colors=replace(self.colors, fill=None))
 
     def check(self) -> None:
-        """Check what can be known of a film before its plan is there; nothing is written."""
+        """Check what can be known of a film before its plan, or its automatic stills, are there; nothing is written."""
+        if not isinstance(self.settings, ColorizeSettings) or not (self.colors.auto or self.colors.fill):
+            return
         from ..film.plan import check_video
 
         assert self.output is not None
-        assert isinstance(self.settings, ColorizeSettings)
         check_video(self.source, self.colors, self.output, self.settings)
 
     def plan(self) -> FilmPlan | PicturesPlan:

@@ -331,3 +331,11 @@ def test_mistakes_are_reported_before_shots_are_found_and_stills_colored(command
     assert "none.pt" not in err
     assert wrong[0] in err or wrong[1] in err
     assert not Path("old-plan").exists()
+
+
+def test_automatic_stills_fill_in_folders_of_images(command):
+    """What is checked of films before stills are colored would end this with an internal error."""
+    how = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
+    code, _, err = command("frames", "scans", "-o", "color", *how, "--fill", "auto", "--auto-model", "none.pt")
+    assert code == 2
+    assert "'none.pt' is neither a model" in " ".join(err.split())
