@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MediaError
-from ..settings import Progress
+from ..settings import Progress, ProgressCallback
 from .detect import Boundary, detect
 from .looks import Look, look_at
 from .samples import Samples
@@ -17,8 +17,6 @@ from .shot import Shot, Transition
 from .source import GrayFrame, Source, open_source
 
 __all__ = ["FilmShots", "FilmTimes", "find_shots", "read_shots", "shots_between"]
-
-ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)

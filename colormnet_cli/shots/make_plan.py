@@ -18,7 +18,7 @@ from zlib import crc32
 from .._version import __version__
 from ..errors import MediaError, OutputError
 from ..files import cannot_write, check_folder, not_found, write_whole
-from ..settings import Progress
+from ..settings import ProgressCallback
 from .detect import Boundary
 from .find import FilmTimes, find_shots, read_shots
 from .folder import (
@@ -49,7 +49,7 @@ def make_plan(
     *,
     boundaries: Callable[[Fraction], Sequence[Boundary]] | None = None,
     overwrite: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Plan:
     """Find the shots of a film and write its plan folder.
 
@@ -88,7 +88,7 @@ def _write_new(
     folder: Path,
     old: Mapping[str, Any],
     boundaries: Callable[[Fraction], Sequence[Boundary]] | None,
-    progress: Callable[[Progress], None] | None,
+    progress: ProgressCallback | None,
 ) -> Plan:
     """Everything but what the person made; colored pictures of an old plan keep the frames that they show."""
     if boundaries is None:
@@ -113,7 +113,7 @@ def _write_new(
     return plan
 
 
-def _complete(film: Path, folder: Path, old: Mapping[str, Any], progress: Callable[[Progress], None] | None) -> Plan:
+def _complete(film: Path, folder: Path, old: Mapping[str, Any], progress: ProgressCallback | None) -> Plan:
     """What is missing beside a shots.csv: stills of shots that have none of their own, plan.toml, index.html."""
     check_film(film, folder, old)
     rows = read_table(folder / "shots.csv", frames=old["film"]["frames"] if old else None)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..media.image_file import write_png
-from ..settings import Progress
+from ..settings import Progress, ProgressCallback
 from .source import Source
 
 __all__ = ["write_stills"]
 
 
-def write_stills(
-    source: Source, stills: Mapping[Path, int], progress: Callable[[Progress], None] | None = None
-) -> None:
+def write_stills(source: Source, stills: Mapping[Path, int], progress: ProgressCallback | None = None) -> None:
     """Write frames as PNG: [H, W, 3] of 8 bits, full range, R = G = B, upright, one pixel for each of the film's.
 
     Args:
