@@ -27,7 +27,7 @@ _MUST_ENCODE = "libx264"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReportLine:
     """One line of the report; a `problem` says why colorize cannot run."""
 
     topic: str
@@ -45,7 +45,7 @@ def doctor(session: Session, as_json: Json = False) -> None:
 
     Example:  [bold]colormnet doctor[/bold]
     """
-    checks: tuple[Callable[[], list[Finding]], ...] = (
+    checks: tuple[Callable[[], list[ReportLine]], ...] = (
         _versions,
         _imports,
         _config,
@@ -54,64 +54,64 @@ def doctor(session: Session, as_json: Json = False) -> None:
         _caches,
         _weights,
     )
-    findings = [finding for check in checks for finding in _guarded(check)]
-    problems = [finding.problem for finding in findings if finding.problem]
+    lines = [line for check in checks for line in _guarded(check)]
+    problems = [line.problem for line in lines if line.problem]
     if as_json:
-        session.result(json.dumps({"findings": [asdict(f) for f in findings], "problems": problems}, indent=2))
+        session.result(json.dumps({"findings": [asdict(line) for line in lines], "problems": problems}, indent=2))
     else:
-        for finding in findings:
-            session.show(f"{finding.topic:<9} {finding.what}", hang=10)
+        for line in lines:
+            session.show(f"{line.topic:<9} {line.what}", hang=10)
     if problems:
         session.say(f"Colorize cannot run here: {'; '.join(problems)}", "error")
         raise typer.Exit(1)
-    session.say("; ".join(["Colorize can run here", *(finding.note for finding in findings if finding.note)]))
+    session.say("; ".join(["Colorize can run here", *(line.note for line in lines if line.note)]))
 
 
-def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
-    """An error in a check is itself a finding: it would stop colorize."""
+def _guarded(check: Callable[[], list[ReportLine]]) -> list[ReportLine]:
+    """An error in a check has a line, too: it would stop colorize."""
     topic = check.__name__.strip("_")
     try:
         return check()
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return [Finding(topic, f"failed: {reason}", reason)]
+        return [ReportLine(topic, f"failed: {reason}", reason)]
 
 
-def _versions() -> list[Finding]:
+def _versions() -> list[ReportLine]:
     from .._version import __version__
 
-    findings = [
-        Finding("version", f"colormnet {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    lines = [
+        ReportLine("version", f"colormnet {__version__}, Python {platform.python_version()}, {platform.platform()}")
     ]
     for name in _PACKAGES:
         try:
-            findings.append(Finding("version", f"{name} {version(name)}"))
+            lines.append(ReportLine("version", f"{name} {version(name)}"))
         except PackageNotFoundError:
             # other opencv packages install the same module
             alike = name == "opencv-python" and find_spec("cv2") is not None
             missing = "" if alike else f"{name} is not installed (pip install {name})"
-            findings.append(Finding("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
-    return findings
+            lines.append(ReportLine("version", f"{name} {'from another package' if alike else 'MISSING'}", missing))
+    return lines
 
 
-def _imports() -> list[Finding]:
+def _imports() -> list[ReportLine]:
     """What a run imports: an installed package may need a library that the system lacks."""
     from ..opencv import opencv_problem
 
-    findings = []
+    lines = []
     for name in _MODULES:
         try:
             import_module(name)
         except Exception as error:
             problem = f"{name} cannot be imported ({error})"
-            findings.append(Finding("import", problem, problem))
+            lines.append(ReportLine("import", problem, problem))
     if problem := opencv_problem().rstrip("."):
         limits = "references must be PNG, JPEG or WebP, and shots, evaluation and training do not work"
-        findings.append(Finding("import", problem, note=f"{limits}: {problem}"))
-    return findings or [Finding("import", "every package: yes")]
+        lines.append(ReportLine("import", problem, note=f"{limits}: {problem}"))
+    return lines or [ReportLine("import", "every package: yes")]
 
 
-def _config() -> list[Finding]:
+def _config() -> list[ReportLine]:
     """The configuration file and variables that change defaults."""
     import typer.main
 
@@ -121,62 +121,62 @@ def _config() -> list[Finding]:
     config = read_config()
     read_defaults(typer.main.get_command(app))  # an unknown key stops every command
     keys = f"sets {', '.join(config)}" if config else "sets nothing" if config_path().exists() else "does not exist"
-    findings = [Finding("config", f"{config_path()} {keys}")]
+    lines = [ReportLine("config", f"{config_path()} {keys}")]
     variables = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
-    return findings + [Finding("config", f"{name}={value} in the environment") for name, value in variables.items()]
+    return lines + [ReportLine("config", f"{name}={value} in the environment") for name, value in variables.items()]
 
 
-def _devices() -> list[Finding]:
+def _devices() -> list[ReportLine]:
     import torch
 
     from ..inference.device import describe_device, free_memory, list_devices, unusable_gpus
 
-    findings = []
+    lines = []
     for index, device in enumerate(list_devices()):
         free = free_memory(device)
         memory = f", {bytes_text(free)} free" if free else ""
         auto = " (used by --device auto)" if index == 0 else ""
-        findings.append(Finding("device", f"{describe_device(device)}{memory}{auto}"))
+        lines.append(ReportLine("device", f"{describe_device(device)}{memory}{auto}"))
     unusable = unusable_gpus()
-    findings += [Finding("device", f"not usable: {sentence}", note=sentence) for sentence in unusable]
+    lines += [ReportLine("device", f"not usable: {sentence}", note=sentence) for sentence in unusable]
     if not torch.cuda.is_available() and not unusable:
         built = (
             f"built for CUDA {torch.version.cuda}, but sees no GPU or driver" if torch.version.cuda else "built without"
         )
-        findings.append(Finding("device", f"no CUDA: this PyTorch is {built}"))
-    return findings
+        lines.append(ReportLine("device", f"no CUDA: this PyTorch is {built}"))
+    return lines
 
 
-def _codecs() -> list[Finding]:
+def _codecs() -> list[ReportLine]:
     from ..video.encoder_support import encoder_support, ffmpeg_version
 
-    findings = [Finding("codec", f"FFmpeg {ffmpeg_version()}")]
+    lines = [ReportLine("codec", f"FFmpeg {ffmpeg_version()}")]
     for encoder in encoder_support():
         vital = encoder.name == _MUST_ENCODE and encoder.problem
         problem = f"the default encoder {encoder.name} is {encoder.problem}" if vital else ""
-        findings.append(Finding("codec", f"{encoder.name}: {encoder.problem or 'yes'}", problem))
-    return findings
+        lines.append(ReportLine("codec", f"{encoder.name}: {encoder.problem or 'yes'}", problem))
+    return lines
 
 
-def _caches() -> list[Finding]:
+def _caches() -> list[ReportLine]:
     from ..weights import cache_folder, hub_cache_folder
 
-    findings = []
+    lines = []
     for what, folder in (("ours", cache_folder()), ("Hugging Face", hub_cache_folder())):
         there = folder
         while not there.exists():
             there = there.parent
         writable = os.access(there, os.W_OK) and there.is_dir()
         free = f"{bytes_text(shutil.disk_usage(there).free)} free"
-        findings.append(Finding("cache", f"{folder} ({what}), {free}" + ("" if writable else ", NOT writable")))
-    return findings
+        lines.append(ReportLine("cache", f"{folder} ({what}), {free}" + ("" if writable else ", NOT writable")))
+    return lines
 
 
-def _weights() -> list[Finding]:
+def _weights() -> list[ReportLine]:
     from ..errors import WeightsError
     from ..weights import candidates, find, is_offline, lock_path, read_lock, require_storage
 
-    findings = [Finding("weights", f"named by {lock_path()}")]
+    lines = [ReportLine("weights", f"named by {lock_path()}")]
     for entry in read_lock().values():
         problem = note = ""
         size = bytes_text(entry.size or None)
@@ -194,5 +194,5 @@ def _weights() -> list[Finding]:
                 note = f"the first film downloads the weights 'colormnet', {size}, for which there is room"
             except WeightsError as error:
                 problem = str(error)
-        findings.append(Finding("weights", f"{entry.name}: {what}", problem, note))
-    return findings
+        lines.append(ReportLine("weights", f"{entry.name}: {what}", problem, note))
+    return lines

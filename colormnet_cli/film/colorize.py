@@ -29,9 +29,9 @@ from .run import Run
 if TYPE_CHECKING:
     from ..networks.state_dict import Network
 
-__all__ = ["check_references", "colorize", "colorize_pictures", "colorize_video", "for_network", "prepare_fill"]
+__all__ = ["check_exemplars", "colorize", "colorize_pictures", "colorize_video", "for_network", "prepare_fill"]
 
-Plan = TypeVar("Plan", FilmPlan, PicturesPlan, FilmPlan | PicturesPlan)
+AnyPlan = TypeVar("AnyPlan", FilmPlan, PicturesPlan, FilmPlan | PicturesPlan)
 
 
 def colorize(
@@ -58,7 +58,7 @@ def colorize(
         ColormnetError: MediaError, OutputError, UsageError, DeviceError, each with a sentence.
         Interrupted: Ctrl-C.
     """
-    check_references(plan, model)
+    check_exemplars(plan, model)
     if plan.fill is not None:
         check_fills(engine_of(model))
     plan, where = for_network(plan, model), device_for(device, model.device)
@@ -69,13 +69,13 @@ def colorize(
     return kind(plan, model, memory, **how).run()
 
 
-def check_references(plan: FilmPlan | PicturesPlan, model: Network) -> None:
+def check_exemplars(plan: FilmPlan | PicturesPlan, model: Network) -> None:
     """Raise a UsageError where the network needs exemplars, and the plan has none."""
     if engine_of(model).takes_exemplars and not plan.references:
         raise UsageError("This network takes its colors from exemplars, and there are none: give some (`references`).")
 
 
-def for_network(plan: Plan, network: Network) -> Plan:
+def for_network(plan: AnyPlan, network: Network) -> AnyPlan:
     """The plan at the network's own working size where it was given none. The network may be on the meta device."""
     engine, settings = engine_of(network), plan.settings
     sized = replace(settings, size=settings.size or engine.default_size)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import Interrupted, MediaError, NotFiniteError
 from ..files import cannot_write, place_output, write_whole
-from ..film.colorize import check_references, for_network
+from ..film.colorize import check_exemplars, for_network
 from ..film.fingerprint import model_sha256
 from ..film.prefetch import Prefetch
 from ..film.progress import ProgressMeter
@@ -74,7 +74,7 @@ def recolor(
 
     Raises MediaError, OutputError, UsageError, DeviceError or Interrupted.
     """
-    check_references(plan.film, model)
+    check_exemplars(plan.film, model)
     where = device_for(device, model.device)
     plan = replace(plan, film=for_network(plan.film, model))
     memory = (memory or MemoryConfig()).completed(engine_of(model).own_memory)

@@ -24,7 +24,6 @@ from ...settings import ColorizeSettings, ProgressCallback
 from ...shots.find import find_shots
 from ...shots.folder import read_plan
 from ...video.encode import EncoderSpec
-from ...video.pixel_formats import Plane
 from ...video.probe import VideoInfo, probe
 from ...video.reader import Frame, Reader
 from ...wording import many
@@ -34,7 +33,7 @@ from ..receipt import Receipt
 from ..same_film import MIN_CORRELATION, correlation
 from ..transfer import download_chroma, upload_luma
 from .chroma_run import ChromaPlan, ChromaRun
-from .chroma_source import ChromaSource, SteadyChroma
+from .chroma_source import ChromaPair, ChromaSource, SteadyChroma
 from .color_file import ColorFile
 from .steadier import check_side
 
@@ -87,18 +86,16 @@ class FileColor:
         for frame, stored in zip_longest(frames, self.file.frames(first)):
             if frame is None or stored is None:
                 raise MediaError(_lengths(self.film, self.file))
-            _check_time(self.film, self.file, frame, stored[0])
+            seconds, _, ab = stored
+            _check_time(self.film, self.file, frame, seconds)
             L = upload_luma(frame.luma, source, _CPU)
             with torch.inference_mode():
                 working = resize(orientation.upright(L), self.file.size)[None]
-            full = resampler.up(stored[2][None], working, [L])
+            full = resampler.up(ab[None], working, [L])
             if self.protect:
                 full = protection.neutral(full, [frame.number])
             cb, cr = download_chroma([L], full, fmt).numpy()[0]
             yield frame, (cb, cr)
-
-
-ChromaPair = tuple[Plane, Plane]
 
 
 def color_source(
@@ -193,10 +190,11 @@ def _check_same_film(info: VideoInfo, file: ColorFile, settings: ColorizeSetting
     for frame, stored in zip_longest(Reader(info, *settings.timecodes).frames(), file.frames()):
         if frame is None or stored is None:
             raise MediaError(_lengths(info, file))
-        _check_time(info, file, frame, stored[0])
+        seconds, lightness, _ = stored
+        _check_time(info, file, frame, seconds)
         if frame.number % _CHECK_EVERY == 0:
             L = info.orientation.upright(upload_luma(frame.luma, source_format(info), _CPU))
-            found = correlation(resize(L, file.size).numpy(), stored[1].numpy())
+            found = correlation(resize(L, file.size).numpy(), lightness.numpy())
             likeness += [] if found is None else [found]
     if likeness and np.median(likeness) < MIN_CORRELATION:
         raise MediaError(
