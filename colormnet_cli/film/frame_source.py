@@ -82,6 +82,6 @@ class FrameSource:
         return begin, checksums, statistics, self.first_pts
 
     def _new_reader(self, strict: bool | None = None) -> Reader:
-        plan = self.plan
-        strict = plan.settings.strict if strict is None else strict
-        return Reader(plan.info, plan.start, plan.end, plan.duration, strict, self.on_skip)
+        settings = self.plan.settings
+        strict = settings.strict if strict is None else strict
+        return Reader(self.plan.info, *settings.timecodes, strict, self.on_skip)

@@ -85,18 +85,6 @@ class FilmPlan:
         return borrowing_shots(self.schedule)
 
     @property
-    def start(self) -> Timecode | None:
-        return self.settings.timecodes[0]
-
-    @property
-    def end(self) -> Timecode | None:
-        return self.settings.timecodes[1]
-
-    @property
-    def duration(self) -> Timecode | None:
-        return self.settings.timecodes[2]
-
-    @property
     def orientation(self) -> Orientation:
         """From stored frames to upright ones, which the network sees."""
         return self.info.orientation
