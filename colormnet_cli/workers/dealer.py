@@ -15,20 +15,13 @@ ATTEMPTS = 3  # workers that a task is given to before the run ends
 
 
 class Dealer:
-    """Tasks that are to be colored, by any worker.
+    """Tasks that are to be colored, by any worker; each can be dealt once it is added by `add`."""
 
-    Args:
-        tasks: all of them.
-        ready: numbers of those that can be begun; others follow by `add`.
-    """
-
-    def __init__(self, tasks: Iterable[Task], ready: Iterable[int] | None = None) -> None:
+    def __init__(self, tasks: Iterable[Task]) -> None:
         self._tasks = {task.number: task for task in tasks}
         self._left = set(self._tasks)
         self._lost: dict[int, list[str]] = {}
         self._heap: list[tuple[int, int]] = []
-        for number in self._tasks if ready is None else ready:
-            self.add(number)
 
     @property
     def is_done(self) -> bool:

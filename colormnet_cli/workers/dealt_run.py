@@ -137,7 +137,7 @@ class DealtRun(FilmRun):
 
     def _work(self, tasks: Sequence[Task], places: PlaceFinder, team: Team) -> None:
         """Give the team one task after the other, as their places are found."""
-        dealer = Dealer(tasks, ())
+        dealer = Dealer(tasks)
         while not dealer.is_done:
             found = set(places.found())
             for number in (task.number for task in tasks if task.start in found):

@@ -67,9 +67,19 @@ def task(number: int, frames: int) -> Task:
     return Task(number, 0, 0, 1, 0, 0, frames, (number,))
 
 
+def dealer_of(*tasks: Task) -> Dealer:
+    """With all of these tasks, which can be begun."""
+    dealer = Dealer(tasks)
+    for one in tasks:
+        dealer.add(one.number)
+    return dealer
+
+
 def test_the_longest_task_comes_first() -> None:
     """A long shot that begins last keeps all others waiting."""
-    dealer = Dealer([task(0, 5), task(1, 50), task(2, 20)], ready=[0, 2])
+    dealer = Dealer([task(0, 5), task(1, 50), task(2, 20)])
+    dealer.add(0)
+    dealer.add(2)
     assert dealer.next() == task(2, 20)
     dealer.add(1)
     assert [dealer.next(), dealer.next(), dealer.next()] == [task(1, 50), task(0, 5), None]
@@ -81,7 +91,7 @@ def test_the_longest_task_comes_first() -> None:
 
 def test_a_lost_task_is_given_again_three_times_at_most() -> None:
     """A shot that ends every worker would keep a film busy for ever; one that ended once would be missing."""
-    dealer, one = Dealer([task(7, 5)]), task(7, 5)
+    dealer, one = dealer_of(task(7, 5)), task(7, 5)
     for attempt in range(ATTEMPTS - 1):
         assert dealer.next() == one
         assert dealer.attempt(one) == attempt
@@ -93,7 +103,7 @@ def test_a_lost_task_is_given_again_three_times_at_most() -> None:
 
 def test_a_task_that_two_workers_finished_is_done_once() -> None:
     """A worker that was believed lost and comes back would end the run, or have its shot colored again."""
-    dealer = Dealer([task(0, 5), task(1, 3)])
+    dealer = dealer_of(task(0, 5), task(1, 3))
     first = dealer.next()
     assert first is not None
     dealer.lost(first, "silent")
