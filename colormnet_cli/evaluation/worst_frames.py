@@ -118,9 +118,9 @@ def _decoded(jpeg: bytes) -> Frame:
     return np.ascontiguousarray(np.asarray(bgr, np.uint8)[..., ::-1])
 
 
-def error_colors(steps: int = 9) -> list[str]:
-    """The colors of an error map from no error to ERROR_MAP_MAXIMUM, in CSS notation."""
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in _inferno(np.linspace(0, 1, steps)[None])[0]]
+def error_colors() -> list[str]:
+    """Nine colors of an error map from no error to ERROR_MAP_MAXIMUM, in CSS notation."""
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in _inferno(np.linspace(0, 1, 9)[None])[0]]
 
 
 def _inferno(share: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Frame:

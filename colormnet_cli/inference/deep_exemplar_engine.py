@@ -63,7 +63,7 @@ class DeepExemplarEngine(Engine):
 
     def set_first(self, lab: Tensor) -> None:
         super().set_first(lab)
-        self.add_exemplar(lab)
+        self.add_encoded(self.encode(lab, None))
 
     def steps(self, L: Tensor, batch: int) -> Tensor:
         height, width = L.shape[-2:]

@@ -83,10 +83,6 @@ class Engine(ABC):
     def add_encoded(self, encoded: Any) -> None:
         """Remember it, before the first frame; the same may be given for several films."""
 
-    def add_exemplar(self, lab: Tensor, shown: Tensor | None = None) -> None:
-        """An exemplar, before the first frame."""
-        self.add_encoded(self.encode(lab, shown))
-
     def set_first(self, lab: Tensor) -> None:
         """An exemplar [3, H, W] that is the film's first frame, whose answer is its ab."""
         self.first = lab[1:]

@@ -115,5 +115,5 @@ def _require_fit(state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) 
         )
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
