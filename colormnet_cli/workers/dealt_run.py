@@ -43,11 +43,17 @@ def check_dealable(plan: FilmPlan) -> None:
             f"{plan.info.path} is colored as one shot, which cannot be divided between workers: find its shots with "
             "`colormnet shots`, color their pictures, and give the plan (`plan`)."
         )
-    if len(_tasks(plan, plan.schedule)) == 1:
+    if len(_tasks(plan, plan.schedule)) > 1:
+        return
+    if (count := len(plan.shots.shots)) > 1:
         raise UsageError(
-            f"{plan.info.path} has one shot, which cannot be divided between workers: use one device, or cut the shot "
-            "into windows, which changes its colors (`split_long`)."
+            f"Workers cannot divide the film: all {count} shots of {plan.info.path} run into each other in dissolves "
+            "that color is propagated back into: use one device, or propagate forward only (`direction`)."
         )
+    raise UsageError(
+        f"{plan.info.path} has one shot, which cannot be divided between workers: use one device, or cut the shot "
+        "into windows, which changes its colors (`split_long`)."
+    )
 
 
 def _tasks(plan: FilmPlan, schedule: Schedule) -> list[Task]:

@@ -300,6 +300,10 @@ def test_what_cannot_be_dealt_is_reported(film: Any, studio: Any) -> None:
         colorize_with_workers(alone, film.model, film.weights, two)
     with pytest.raises(UsageError, match=r"has one shot, which cannot be divided .* \(`split_long`\)"):
         colorize_with_workers(studio((20,)).planned("x.mp4"), film.model, film.weights, two)
+    joined = studio((12, 20), {1: 6})
+    paint(joined.plan, 2, name="0002_f00030.png")
+    with pytest.raises(UsageError, match=r"all 2 shots of .* run into each other .* forward only \(`direction`\)"):
+        colorize_with_workers(joined.planned("x.mp4"), film.model, film.weights, two)
     with pytest.raises(UsageError, match="several kinds"):
         Workers(devices=("cpu", "cuda:0"))
     with pytest.raises(UsageError, match=r"`devices` is 'gpu': give names such as cuda:0,cuda:1"):
