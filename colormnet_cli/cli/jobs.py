@@ -25,7 +25,6 @@ __all__ = [
     "for_file",
     "named_after",
     "output_of",
-    "output_path",
 ]
 
 _CONTAINERS = (".mp4", ".mkv", ".mov", ".m4v", ".webm")  # kept as they are; others become .mkv
@@ -112,7 +111,7 @@ def for_file(colors: ColorSource, file: Path) -> ColorSource:
     )
 
 
-def output_path(film: Path, output: Path | None, *, archive: bool, several: bool) -> Path:
+def _output_path(film: Path, output: Path | None, *, archive: bool, several: bool) -> Path:
     """Where a film goes: to FILM-color next to it, to the file `output`, or into the folder `output`.
 
     several: `output` is also that of other films, and has to be a folder.
@@ -132,7 +131,7 @@ def output_of(film: Path, output: Path | None, settings: ColorizeSettings, *, se
     """The output by the settings: without a path, but with a file for the color, that file alone is written."""
     if output is None and settings.chroma_out is not None:
         return Path(settings.chroma_out)
-    path = output_path(film, output, archive=settings.archive, several=several)
+    path = _output_path(film, output, archive=settings.archive, several=several)
     if settings.chroma_out is not None and path.absolute() == Path(settings.chroma_out).absolute():
         raise UsageError(f"{path} cannot be both the film (-o) and its colors (`chroma_out`): name two files.")
     return path

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import CheckpointError
 from .state_dict import Network, load_state
 
-__all__ = ["blank", "blank_from_content", "network_from_content", "network_name", "save_network"]
+__all__ = ["blank", "blank_from_content", "network_from_content", "save_network"]
 
 MAX_SIZE, MAX_LENGTH = 16384, 64  # of a size, and of a list of sizes, in a weight file
 # Where a network is (imported when a file of it is loaded), and the first part of a name in its published checkpoint.
@@ -47,7 +47,7 @@ def network_from_content(content: Any) -> Network:
     return network
 
 
-def network_name(content: Any) -> str:
+def _network_name(content: Any) -> str:
     """The class of the network that a file's content is of; ColorMNet, which then says what is missing, if of none."""
     if _is_ours(content):
         sizes = content["config"]
@@ -70,10 +70,10 @@ def blank_from_content(content: Any) -> Network:
     state = content["state"] if ours else _published(content)
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(
-            f"The weights are no table of tensors by name; give a {network_name(content)} checkpoint."
+            f"The weights are no table of tensors by name; give a {_network_name(content)} checkpoint."
         )
     try:
-        kind = _class(network_name(content))
+        kind = _class(_network_name(content))
         if ours:
             _check_sizes(content["config"], len(state))
         with torch.device("meta"):  # its weights come from the file

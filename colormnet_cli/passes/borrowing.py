@@ -16,14 +16,14 @@ from ..media.image_file import read_image, to_rgb
 from ..shots.folder import Plan
 from .schedule import ScheduledShot, ShotReference
 
-__all__ = ["borrow", "lightness_of_still", "most_alike", "small", "with_borrowed"]
+__all__ = ["borrow", "lightness_of_still", "small", "with_borrowed"]
 
 _SIZE = 128  # shorter side at which pictures are compared
 
 
 def borrow(shots: Sequence[ScheduledShot], plan: Plan, colorizer: Colorizer) -> dict[int, int]:
     """For each shot without an exemplar, the one with exemplars whose still is most like its own, by numbers."""
-    return most_alike(
+    return _most_alike(
         list(dict.fromkeys(shot.number for shot in shots if not shot.references)),
         list(dict.fromkeys(shot.number for shot in shots if plan.references.get(shot.number))),
         lambda number: colorizer.compared(lightness_of_still(plan, number)),
@@ -31,7 +31,7 @@ def borrow(shots: Sequence[ScheduledShot], plan: Plan, colorizer: Colorizer) -> 
     )
 
 
-def most_alike(
+def _most_alike(
     wanting: Sequence[int],
     lending: Sequence[int],
     compared: Callable[[int], object],

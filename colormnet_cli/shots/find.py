@@ -16,7 +16,7 @@ from .samples import Samples
 from .shot import Shot, Transition
 from .source import GrayFrame, Source, open_source
 
-__all__ = ["FilmShots", "FilmTimes", "find_shots", "read_shots", "shots_between"]
+__all__ = ["FilmShots", "FilmTimes", "find_shots", "read_shots"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_shots(film: str | Path, progress: ProgressCallback | None = None) -> Fi
         boundaries.append(boundary)
     times = film_pass.times()
     stills.append(film_pass.samples.best(*_clear(boundaries[-1], Boundary(times.frames, Transition("cut")))))
-    shots = shots_between(boundaries, times)
+    shots = _shots_between(boundaries, times)
     return FilmShots(times, tuple(shots), tuple(stills))
 
 
@@ -85,10 +85,10 @@ def read_shots(film: str | Path, boundaries: Sequence[Boundary], progress: Progr
         )
     ends = [*boundaries[1:], Boundary(times.frames, Transition("cut"))]
     stills = [film_pass.samples.best(*_clear(one, other)) for one, other in zip(boundaries, ends, strict=True)]
-    return FilmShots(times, tuple(shots_between(boundaries, times)), tuple(stills))
+    return FilmShots(times, tuple(_shots_between(boundaries, times)), tuple(stills))
 
 
-def shots_between(boundaries: Sequence[Boundary], times: FilmTimes) -> Iterator[Shot]:
+def _shots_between(boundaries: Sequence[Boundary], times: FilmTimes) -> Iterator[Shot]:
     """Shots that fill the film, each from its boundary to the next."""
     ends = [boundary.frame for boundary in boundaries[1:]] + [times.frames]
     for boundary, end in zip(boundaries, ends, strict=True):

@@ -21,7 +21,6 @@ __all__ = [
     "PlannedShot",
     "note_automatic",
     "note_borrowed",
-    "parse_table",
     "read_table",
     "table_text",
 ]
@@ -89,7 +88,7 @@ def read_table(path: Path, frames: int | None = None) -> list[PlannedShot]:
         raise MediaError(f"{path} cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:
         raise MediaError(f"{path} is not UTF-8 text: save it again as CSV in UTF-8.") from error
-    rows = parse_table(text, path, frames)
+    rows = _parse_table(text, path, frames)
     for at, row in rows:
         for reference in row.references:
             if not (path.parent / reference).is_file():
@@ -100,7 +99,7 @@ def read_table(path: Path, frames: int | None = None) -> list[PlannedShot]:
     return [row for _, row in rows]
 
 
-def parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[int, PlannedShot]]:
+def _parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[int, PlannedShot]]:
     """(row in the file, shot); the first row is 1 and has the names of the columns. `path` is for error messages."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     table = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]

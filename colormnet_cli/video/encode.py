@@ -24,7 +24,6 @@ __all__ = [
     "EncoderSpec",
     "choose_encoder",
     "chroma_siting",
-    "container_of",
     "gray_frame",
     "gray_planes",
     "open_encoder",
@@ -98,7 +97,7 @@ class EncoderSpec:
     codec_tag: str | None = None
 
 
-def container_of(output: Path, settings: EncodingSettings) -> str:
+def _container_of(output: Path, settings: EncodingSettings) -> str:
     """FFmpeg's muxer for the output's file name."""
     suffix = output.suffix.lower()
     if suffix not in CONTAINERS:
@@ -110,7 +109,7 @@ def container_of(output: Path, settings: EncodingSettings) -> str:
 
 def choose_encoder(info: VideoInfo, output: Path, settings: EncodingSettings) -> tuple[EncoderSpec, list[str]]:
     """The encoder for a film, and warnings about what of its picture the encoder changes."""
-    container = container_of(output, settings)
+    container = _container_of(output, settings)
     asked = "ffv1" if settings.archive else settings.codec or ("libvpx-vp9" if container == "webm" else "libx264")
     encoder = ENCODERS.get(asked.lower(), asked)
     try:

@@ -20,7 +20,7 @@ from .download import FetchProgress, OnFetch, SourceError, fetch_url
 from .hub import cached_in_hub, fetch_hub, hub_cache_folder, is_offline
 from .lock import HubSource, LockEntry, Source, add_file, read_lock, user_lock_path
 
-__all__ = ["Notice", "cache_folder", "candidates", "ensure", "find", "has_hash", "require_storage"]
+__all__ = ["Notice", "cache_folder", "candidates", "ensure", "find", "require_storage"]
 
 _log = logging.getLogger(__name__)
 _SPARE_BYTES = 64 << 20  # to leave free on the disk
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 def find(entry: LockEntry, *, rehash: bool = False) -> Path | None:
     """The path of the right file if it is on disk; no request is made. `rehash` ignores the hash cache."""
-    right = (path for path in candidates(entry) if has_hash(path, entry.size, entry.sha256, rehash=rehash))
+    right = (path for path in candidates(entry) if _has_hash(path, entry.size, entry.sha256, rehash=rehash))
     return next(right, None)
 
 
@@ -62,7 +62,7 @@ def _id(entry: LockEntry) -> str:
     return entry.sha256[:16] or entry.name
 
 
-def has_hash(path: Path, size: int, sha256: str, *, rehash: bool = False) -> bool:
+def _has_hash(path: Path, size: int, sha256: str, *, rehash: bool = False) -> bool:
     """Whether `path` is a file of this size and SHA-256.
 
     Hashing half a gigabyte takes up to a second, so a match is cached by path, size and modification time.
@@ -200,7 +200,7 @@ def _download_from(source: Source, entry: LockEntry, progress: OnFetch | None, a
         else:
             path = _download_path(entry)
             fetch_url(source, path, entry.size, count)
-        if not entry.sha256 or has_hash(path, entry.size, entry.sha256, rehash=True):
+        if not entry.sha256 or _has_hash(path, entry.size, entry.sha256, rehash=True):
             return path
         for wrong in (path.resolve(), path):  # neither a later run nor another program must find it
             wrong.unlink(missing_ok=True)
