@@ -111,7 +111,7 @@ def plan_text(plan: FilmPlan | PicturesPlan, cost: Forecast) -> str:
     if "codec" in facts and color != facts["output"]:
         options = " ".join(f"{key} {value}" for key, value in facts["encoder_options"].items())
         lines.append(f"  encoder   {facts['codec']} {facts['pix_fmt']} {options}, in {facts['container']}")
-    lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts.get("streams", ())]
+        lines += [f"  {stream['stream']:<9} {stream['action']}" for stream in facts["streams"]]
     lines.append(f"  estimate  {cost}")
     lines += [f"  note      {note}" for note in facts.get("warnings", ())]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ import pytest
 
 from colormnet_cli.video.rgb import RgbFilm
 from support.commands import command, environment, run, world  # noqa: F401 - fixtures
+from support.films import make_film
 
 HOW = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu", "--size", "32"]
 
@@ -41,9 +42,11 @@ def test_grading_without_the_network(command):
     assert code == 0, err
     spread = [np.abs(chroma(name) - 128).mean() for name in ("new.mkv", "pale.mkv")]
     assert spread[1] == pytest.approx(spread[0] / 2, rel=0.2)
-    code, out, err = command("colorize", "old.mp4", *HOW, "--chroma-out", "new-color.mkv", "--dry-run")
+    make_film("sound.mkv", frames=3, codec="libx264", audio=[("aac", "deu")])
+    code, out, err = command("colorize", "sound.mkv", *HOW, "--chroma-out", "new-color.mkv", "--dry-run")
     assert code == 0, err
     assert "libx264" not in out
+    assert "audio stream" not in out
     assert [line.split() for line in out.splitlines() if "new-color" in line][1:] == [["color", "new-color.mkv"]]
 
 
