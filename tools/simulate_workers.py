@@ -82,7 +82,7 @@ def shots_of_film(seed: int = 0, hours: float = HOURS) -> list[ScheduledShot]:
 
 def simulate(tasks: Sequence[Task], workers: int, times: Times) -> tuple[float, Task]:
     """Seconds until the film is there, and the task that ended last. The dealing is that of `workers.dealer`."""
-    dealer = Dealer(tasks, ())
+    dealer = Dealer(tasks)
     # (when, order, what): a task can be begun, or a worker is free, with the task that it has finished
     events: list[tuple[float, int, Task | None, Task | None]] = []
     for task in tasks:
