@@ -224,19 +224,30 @@ def read_memory(query: Key, key: Tensor, shrinkage: Tensor, value: Tensor, exemp
     The first h·w elements are the exemplar's. In float32, as similarities are far below zero, where exp() underflows.
     """
     h, w = query.key.shape[-2:]
-    similarity = similarities(query, key, shrinkage)
-    bonus = torch.zeros(key.shape[2], 1, device=key.device)
+    bonus = torch.zeros(key.shape[2], device=key.device)
     bonus[: h * w] = math.log(exemplar_weight)
-    weights = (similarity + bonus).softmax(dim=1)
-    return (value.float() @ weights).unflatten(2, (h, w))
+    asked, known = _factors(query, key, shrinkage)
+    asked = torch.cat((asked, torch.ones_like(asked[..., :1])), dim=2)
+    known = torch.cat((known, bonus.expand(len(known), -1)[..., None]), dim=2)
+    # PyTorch's attention on a CPU is only without the N × hw weights where values are as wide as keys.
+    values = F.pad(value.float().transpose(1, 2), (0, max(0, known.shape[2] - value.shape[1])))
+    read = F.scaled_dot_product_attention(asked[:, None], known[:, None], values[:, None], scale=1.0)
+    return read[:, 0, :, : value.shape[1]].transpose(1, 2).unflatten(2, (h, w))
 
 
 def similarities(query: Key, key: Tensor, shrinkage: Tensor) -> Tensor:
     """The similarity of each element ([B, Ck, N], [B, 1, N]) to each pixel of a frame: [B, N, hw]."""
-    q, e = query.key.float().flatten(2), query.selection.float().flatten(2)  # (B, Ck, hw)
+    asked, known = _factors(query, key, shrinkage)
+    return known @ asked.transpose(1, 2)
+
+
+def _factors(query: Key, key: Tensor, shrinkage: Tensor) -> tuple[Tensor, Tensor]:
+    """Similarities −Σ e (k − q)² · shrinkage / √Ck as products of [B, hw, D] and [B, N, D], for one multiplication.
+
+    The term Σ e q² is the same for all elements, but is multiplied by their shrinkage.
+    """
+    q, e = (x.float().flatten(2).transpose(1, 2) for x in (query.key, query.selection))  # (B, hw, Ck)
     k = key.float().transpose(1, 2)  # (B, N, Ck)
-    # Σ e (k − q)² as one product. The term Σ e q² is the same for all elements, but is multiplied by their shrinkage.
-    distance = torch.cat((k.square(), -2 * k, torch.ones_like(k[..., :1])), dim=2) @ torch.cat(
-        (e, e * q, (e * q.square()).sum(1, keepdim=True)), dim=1
-    )  # (B, N, hw)
-    return -distance * shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
+    asked = torch.cat((e, e * q, (e * q.square()).sum(2, keepdim=True)), dim=2)
+    scale = -shrinkage.float().transpose(1, 2) / key.shape[1] ** 0.5
+    return asked, scale * torch.cat((k.square(), -2 * k, torch.ones_like(k[..., :1])), dim=2)
