@@ -25,6 +25,7 @@ _KINDS = {
     "sudden change": ("Color changes suddenly", "color changes while gray does not", "by {value:.0f} Lab units"),
     "pale": ("Pale", "far less color than in the reference", "{value:.0%} of the chroma of the reference"),
     "unlike": ("Little in common with the references", "colors may be wrong or missing", "match {value:.2f}"),
+    "uncertain": ("Uncertain colors", "the network expects them to be wrong", "by {value:.0f} Lab units on average"),
 }
 
 

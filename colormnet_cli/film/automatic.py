@@ -226,10 +226,10 @@ def _filled(colorizer: Colorizer, L: Tensor, pictures: list[Path], automatic: Te
     exemplars = [read_exemplar(str(picture), allow_gray=True) for picture in pictures]
     frames = FrameColorizer(colorizer, exemplars)
     working = frames.resampler.down([L.to(colorizer.device)])
-    own = frames.matched_steps(working, L.to(colorizer.device))
+    own = frames.described_steps(working, L.to(colorizer.device), matching=True)
     colorizer.reset()
     limits = check_fills(type(colorizer.engine))
-    share = filled_share(own[:, 2:], torch.ones_like(own[:, 2:]), working, limits)
+    share = filled_share(own[:, -1:], torch.ones_like(working), working, limits)
     size = (working.shape[-2], working.shape[-1])
     mixed = own[:, :2].lerp(resize(automatic.to(working), size)[None], share)
     return frames.resampler.up(mixed, working, [L.to(colorizer.device)])[0]

@@ -198,10 +198,10 @@ class FilmRun(Run):
         match = self._look(batch[0], Ls[0], sources)
         if numbers[0] == 0 and (first := colorizer.forward(0)) is not None:
             self.observer.started(first, Ls[0])
-        working, ab = colorizer.working_steps(Ls, numbers)
+        working, colors = colorizer.working_steps(Ls, numbers)
         seconds = [self._seconds(frame) for frame in batch]
-        self._notes.submit(numbers, seconds, working, ab, min(map(self._chroma_of, sources), default=0.0), match)
-        return self._planes(colorizer, working, ab, Ls, numbers)
+        self._notes.submit(numbers, seconds, working, colors, min(map(self._chroma_of, sources), default=0.0), match)
+        return self._planes(colorizer, working, colors[:, :2], Ls, numbers)
 
     def _planes(
         self,
@@ -211,7 +211,7 @@ class FilmRun(Run):
         Ls: Sequence[Tensor],
         numbers: Sequence[int],
     ) -> ChromaPlanes:
-        """What `working_steps` gave of frames, and their lightness [1, H, W], to what the encoder needs."""
+        """Lightness and ab of frames at the working size, and their lightness [1, H, W], to what the encoder needs."""
         return download_chroma(Ls, colorizer.full_size(working, ab, Ls, numbers), self.plan.output_planes)
 
     def _look(self, frame: Frame, L: Tensor, sources: Sequence[str]) -> float | None:

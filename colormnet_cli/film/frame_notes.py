@@ -43,7 +43,8 @@ class SegmentNotes:
     expected: NDArray[np.float64]  # that of the palest exemplar that colors the frame
     change: NDArray[np.float64]  # see `color_change`
     match: NDArray[np.float64]  # with the best exemplar: looked at once a second
-    first: NDArray[np.float32]  # Lab blocks [3, h, w] of the first and the last frame
+    error: NDArray[np.float64]  # mean error of a and b that the network expects, in Lab units
+    first: NDArray[np.float32]  # Lab blocks [C, h, w] of the first and the last frame
     last: NDArray[np.float32]
 
 
@@ -67,7 +68,7 @@ def color_change(before: NDArray[np.float32], now: NDArray[np.float32]) -> float
     """How much color changes where gray does not: Lab units, the mean of the tenth of the picture that changes most.
 
     Args:
-        before, now: Lab blocks [3, h, w] of two consecutive frames.
+        before, now: Lab blocks [C, h, w] of two consecutive frames; what follows Lab is not looked at.
 
     Returns:
         nan where gray changes in most of the picture, as at a cut.
@@ -94,7 +95,7 @@ class _Batch:
     """Frames of one segment, while their blocks are copied from the device."""
 
     seconds: Sequence[float]
-    blocks: Tensor  # [K, 3, h, w]
+    blocks: Tensor  # [K, C, h, w]
     expected: float
     match: float | None  # of the first frame
 
@@ -120,17 +121,19 @@ class FrameNotes:
         numbers: Sequence[int],
         seconds: Sequence[float],
         working: Tensor,
-        ab: Tensor,
+        colors: Tensor,
         expected: float,
         match: float | None,
     ) -> None:
-        """The next K frames of a segment: lightness [K, 1, h, w] and ab [K, 2, h, w] at the working size.
+        """The next K frames of a segment: lightness [K, 1, h, w] and colors at the working size.
+
+        These are [K, 2, h, w], ab, or [K, 3, h, w], with the expected error.
 
         Args:
             expected: the mean chroma of the palest exemplar that colors them.
             match: of the first of them; None where it was not looked at.
         """
-        self._coming[numbers[0]] = _Batch(seconds, _blocks(working, ab), expected, match)
+        self._coming[numbers[0]] = _Batch(seconds, _blocks(working, colors), expected, match)
 
     def note(self, numbers: Sequence[int]) -> None:
         """Note frames that were submitted together, once they have been copied from the device."""
@@ -140,7 +143,8 @@ class FrameNotes:
             change = color_change(rows[-1][0], blocks) if rows else np.nan
             chroma, match = np.hypot(blocks[1], blocks[2]).mean(), batch.match if i == 0 else None
             known = np.nan if match is None else match
-            row = (number, time, blocks[0].mean(), chroma, batch.expected, change, known)
+            error = blocks[3].mean() if len(blocks) > 3 else np.nan
+            row = (number, time, blocks[0].mean(), chroma, batch.expected, change, known, error)
             if len(rows) > 1:  # of the frames between the first and the last, no blocks are kept
                 rows[-1] = (_NONE, rows[-1][1])
             rows.append((blocks, row))
@@ -155,20 +159,22 @@ class FrameNotes:
     def _write(self, segment: int) -> None:
         rows = self._open.pop(segment)
         columns = np.array([row for _, row in rows], np.float64).T
-        names = ("numbers", "seconds", "lightness", "chroma", "expected", "change", "match")
+        names = ("numbers", "seconds", "lightness", "chroma", "expected", "change", "match", "error")
         buffer = io.BytesIO()
         np.savez(buffer, first=rows[0][0], last=rows[-1][0], **dict(zip(names, columns, strict=True)))
         write_whole(notes_path(self.folder, segment), buffer.getvalue())
 
 
 @torch.inference_mode()
-def _blocks(working: Tensor, ab: Tensor) -> Tensor:
-    """Lab of frames in blocks [K, 3, rows, columns] on the CPU; of each block some pixels are read, which is fast.
+def _blocks(working: Tensor, colors: Tensor) -> Tensor:
+    """Lab of frames, and what follows ab in `colors`, in blocks [K, C, rows, columns] on the CPU.
+
+    Of each block some pixels are read, which is fast.
 
     It does not wait for the device.
     """
     h, w = working.shape[-2:]
     size = (min(h, _ROWS), min(w, round(w * _ROWS / h))) if h <= w else (min(h, round(h * _ROWS / w)), min(w, _ROWS))
     step = max(1, min(h // size[0], w // size[1]) // 4)
-    lab = torch.cat((working[..., ::step, ::step], ab[..., ::step, ::step]), dim=1)
+    lab = torch.cat((working[..., ::step, ::step], colors[..., ::step, ::step]), dim=1)
     return to_cpu(F.adaptive_avg_pool2d(lab, size).float())

@@ -68,6 +68,7 @@ class Receipt:
     masks: tuple[FileRecord, ...] = ()  # images that say which parts stay neutral
     reused: int = 0  # frames of shots that are as an earlier run of the same plan made them
     match: float | None = None  # how well the references show what is in the frames: 1 for the same
+    expected_error: float | None = None  # mean error of a and b that the network expects, in Lab units
     shots: tuple[dict[str, Any], ...] = ()  # of a plan: frames, references, and from which shots they are borrowed
     findings: dict[str, Any] | None = None  # passages whose colors may be wrong; see `film.findings`
     undecodable: int = 0  # packets that could not be decoded

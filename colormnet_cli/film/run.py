@@ -166,6 +166,7 @@ class Run(ABC):
                 "borrowed_from": self._lenders.get(shot.number),
                 "mask": shot.mask,
                 "match": self.match(shot.start, shot.end),
+                "expected_error": None if self.findings is None else self.findings.expected_error(shot.start, shot.end),
             }
             for shot in self.schedule.shots
         )
@@ -329,6 +330,7 @@ class Run(ABC):
             reused=self.reused,
             shots=self.shots_done(),
             match=self.match(),
+            expected_error=None if self.findings is None else self.findings.expected_error(),
             findings=None if self.findings is None else self.findings.to_dict(),
             undecodable=self.undecodable,
             peak_memory=peak_memory(self.device),

@@ -176,6 +176,15 @@ class Colorizer:
         """
         return self.engine.exemplar_match()
 
+    @torch.inference_mode()
+    def expected_error(self) -> Tensor:
+        """The mean error of a and b that is expected at each place of the frames of the last `steps`: [K, 1, H, W].
+
+        In Lab units, float32; 0 in a first frame that has the color of its exemplar. Only a network that was trained to
+        say it does: see `engine.expects_errors`.
+        """
+        return self.engine.expected_error()
+
     # Resuming
 
     def state_dict(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class ColorMNetEngine(Engine):
         **dict.fromkeys(("features", "key"), "features"),
         **dict.fromkeys(("read", "read_and_match"), "read"),
         "local": "la",
-        **dict.fromkeys(("exemplar_detail", "decode"), "decoder"),
+        **dict.fromkeys(("exemplar_detail", "decode", "answer"), "decoder"),
         **dict.fromkeys(("value", "remember", "deep_update"), "remember"),
     }
 
@@ -82,11 +82,16 @@ class ColorMNetEngine(Engine):
         else:
             due = film.due(self.frame)
             readout = film.recall(L, f, q)  # MFP and LA
-            ab, film.hidden = self.net.decode(f, readout, film.hidden, update_hidden=not due)
+            ab, film.hidden = self._decode(f, readout, film.hidden, update_hidden=not due)
             if due:
                 film.remember(self.frame, L, ab, f, q)
         self.frame += 1
         return ab
+
+    def _decode(self, f: Features, readout: Any, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:
+        """ab/110 [1, 2, H, W], and the hidden state, renewed with `update_hidden`."""
+        decoded: tuple[Tensor, Tensor] = self.net.decode(f, readout, hidden, update_hidden=update_hidden)
+        return decoded
 
     def _begin(self, q: Key) -> FilmState:
         """The first frame's size is known: allocate the whole memory, and move the exemplars into it."""
@@ -125,13 +130,16 @@ class ColorMNetEngine(Engine):
 
     def exemplar_match(self) -> Tensor:
         assert self._asked is not None  # for the type checker: the film has begun
-        keys, (height, width) = self._asked
-        top, left = (padding(side, self.model.config.pad_multiple)[0] for side in (height, width))
+        keys, size = self._asked
         bank = self._begun.bank
         coarse = torch.stack([bank.exemplar_match(keys.frame(i)) for i in range(len(keys.key))])[:, None]
-        step = self.model.config.stride
+        return self._cropped(coarse, self.model.config.stride, size)
+
+    def _cropped(self, coarse: Tensor, step: int, size: tuple[int, int]) -> Tensor:
+        """A map [K, 1, h, w] of padded frames, whose elements are `step` pixels wide, at the frames' size (H, W)."""
         whole = bilinear(coarse, (step * coarse.shape[-2], step * coarse.shape[-1]))
-        return whole[..., top : top + height, left : left + width]
+        top, left = (padding(side, self.model.config.pad_multiple)[0] for side in size)
+        return whole[..., top : top + size[0], left : left + size[1]]
 
     # For estimates and benchmarks
 
@@ -152,7 +160,7 @@ class ColorMNetEngine(Engine):
 
         def decode_before_remembering() -> None:
             readout = film.recall(L, f, self.net.key(f.f16))
-            self.net.decode(f, readout, film.hidden, update_hidden=False)
+            self._decode(f, readout, film.hidden, update_hidden=False)
 
         return Rehearsal(color, remember, self.memory.gamma, decode_before_remembering)
 
@@ -177,6 +185,30 @@ class PreviewEngine(ColorMNetEngine):
 
     state_type = PreviewState
     own_memory = MemoryConfig(n_s=4, n_e=2, top_k=16, long_term=6_000)
+
+    def steps(self, L: Tensor, batch: int) -> Tensor:
+        self._errors: list[Tensor] = []  # of the frames that are decoded
+        return super().steps(L, batch)
+
+    def _decode(self, f: Features, readout: Any, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:
+        answer = self.net.answer(f, readout, hidden, update_hidden=update_hidden)
+        if answer.error is not None:
+            self._errors.append(answer.error)
+        return answer.ab, answer.hidden
+
+    @property
+    def expects_errors(self) -> bool:
+        return bool(self.model.config.guided)
+
+    def expected_error(self) -> Tensor:
+        assert self._asked is not None  # for the type checker: the film has begun
+        keys, (height, width) = self._asked
+        step = self.model.decoder.scale
+        coarse = [error.float() for error in self._errors]
+        if len(coarse) < len(keys.key):  # the first frame has an exemplar's color
+            h, w = (self.model.config.stride // step * side for side in keys.key.shape[-2:])
+            coarse.insert(0, keys.key.new_zeros(1, 1, h, w, dtype=torch.float32))
+        return _AB_SCALE * self._cropped(torch.cat(coarse), step, (height, width))
 
 
 def _fill(bank: MemoryBank, config: MemoryConfig) -> dict[str, int]:

@@ -112,9 +112,20 @@ class Engine(ABC):
     def exemplar_match(self) -> Tensor:
         """How well each place of the last `steps`' frames is found in the exemplars: [K, 1, H, W]; mean: `likeness`.
 
-        For engines that have `places`.
+        For engines that have `match_limits`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say where frames match")
+
+    @property
+    def expects_errors(self) -> bool:
+        """Whether the network says how wrong its colors may be."""
+        return False
+
+    def expected_error(self) -> Tensor:
+        """The mean error of a and b, in Lab units, that is expected at each place of the last `steps`' frames:
+        [K, 1, H, W]. For engines that have `expects_errors`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} expects no errors")
 
     # For estimates and benchmarks
 

@@ -113,7 +113,7 @@ class FrameColorizer:
             size or colorizer.engine.default_size, guided, orientation, colorizer.engine.side_multiple
         )
         self.ref_is_first, self.batch = ref_is_first, batch
-        self.match: Tensor | None = None  # [1, h, w] of the last frame: see `matched_steps`
+        self.match: Tensor | None = None  # [1, h, w] of the last frame: see `described_steps`
 
     def step(self, L: Tensor) -> Tensor:
         """The next frame: lightness [1, H, W] in 0..100 to ab [2, H, W] in Lab units."""
@@ -145,13 +145,21 @@ class FrameColorizer:
         return torch.cat((abs_[:given], engine.vividness * abs_[given:]))
 
     @torch.inference_mode()
-    def matched_steps(self, working: Tensor, first: Tensor | None = None) -> Tensor:
-        """`working_steps`, and how well the exemplars show each place, averaged over some frames: [K, 3, h, w]."""
-        abs_, steady = self.working_steps(working, first), []
-        for match in self.colorizer.exemplar_match():
-            self.match = match if self.match is None else _LAG * self.match + (1 - _LAG) * match
-            steady.append(self.match)
-        return torch.cat((abs_, torch.stack(steady)), dim=1)
+    def described_steps(self, working: Tensor, first: Tensor | None = None, *, matching: bool = False) -> Tensor:
+        """`working_steps`, and in further channels what is known of these colors: [K, C, h, w].
+
+        That is the expected error, from a network that says it; and with `matching` last how well the exemplars show
+        each place, averaged over some frames.
+        """
+        channels, steady = [self.working_steps(working, first)], []
+        if self.colorizer.engine.expects_errors:
+            channels.append(self.colorizer.expected_error())
+        if matching:
+            for match in self.colorizer.exemplar_match():
+                self.match = match if self.match is None else _LAG * self.match + (1 - _LAG) * match
+                steady.append(self.match)
+            channels.append(torch.stack(steady))
+        return torch.cat(channels, dim=1)
 
     def _set_exemplars(self, L: Tensor, size: tuple[int, int], rounded: int) -> None:
         multiple = self.colorizer.engine.side_multiple

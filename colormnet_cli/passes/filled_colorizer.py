@@ -35,15 +35,15 @@ class FilledColorizer:
 
     def steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
         """As `FilmColorizer.steps`; no pass or shot of either begins or ends between the frames."""
-        working, ab = self.working_steps(Ls, numbers)
-        return self.full_size(working, ab, Ls, numbers)
+        working, colors = self.working_steps(Ls, numbers)
+        return self.full_size(working, colors[:, :2], Ls, numbers)
 
     def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """As `FilmColorizer.working_steps`."""
         working = self.own.resampler.down(Ls)
         own, automatic = (one.colors(working, Ls[0], numbers) for one in (self.own, self.automatic))
-        share = filled_share(own[:, 2:], automatic[:, 2:], working, self.match_limits)
-        return working, own[:, :2].lerp(automatic[:, :2], share)
+        share = filled_share(own[:, -1:], automatic[:, -1:], working, self.match_limits)
+        return working, own[:, :-1].lerp(automatic[:, :-1], share)
 
     def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
         """As `FilmColorizer.full_size`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +71,26 @@ class FilmColorizer:
 
         No pass or shot begins or ends between them (`Schedule.next_change`).
         """
-        working, ab = self.working_steps(Ls, numbers)
-        return self.full_size(working, ab, Ls, numbers)
+        working, colors = self.working_steps(Ls, numbers)
+        return self.full_size(working, colors[:, :2], Ls, numbers)
 
     def full_size(self, working: Tensor, ab: Tensor, Ls: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
-        """The result of `working_steps` at full size, protected parts neutral: [2, H, W] each."""
+        """ab of `working_steps` [K, 2, h, w] at full size, protected parts neutral: [2, H, W] each."""
         return self._protection.neutral(self.resampler.up(ab, working, Ls), numbers)
 
     def working_steps(self, Ls: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The same at the working size, nothing protected: lightness [K, 1, h, w] and ab [K, 2, h, w]."""
+        """The same at the working size, nothing protected: lightness [K, 1, h, w], and ab with the expected error.
+
+        These are [K, 3, h, w], or [K, 2, h, w] where the network expects none.
+        """
         working = self.resampler.down(Ls)
-        return working, self.colors(working, Ls[0], numbers)[:, :2]
+        return working, self.colors(working, Ls[0], numbers)[:, : self._channels - self.matching]
 
     def colors(self, working: Tensor, first: Tensor, numbers: Sequence[int]) -> Tensor:
         """The next K frames at the working size [K, 1, h, w], and the first of them at full size [1, H, W], to ab.
 
         Returns:
-            [K, 2, h, w]; with `matching` [K, 3, h, w], as of `FrameColorizer.matched_steps`.
+            [K, C, h, w], as of `FrameColorizer.described_steps`.
         """
         passes = [one for one, _ in self.schedule.at(numbers[0])]
         self._release(passes, numbers[0])
@@ -135,7 +138,12 @@ class FilmColorizer:
         return stored.at(numbers, working.device)
 
     def _steps(self, frames: FrameColorizer) -> Callable[..., Tensor]:
-        return frames.matched_steps if self.matching else frames.working_steps
+        return partial(frames.described_steps, matching=self.matching)
+
+    @property
+    def _channels(self) -> int:
+        """What `colors` says of each place."""
+        return 2 + self._colorizer.engine.expects_errors + self.matching
 
     def _begun(self, one: Pass) -> FrameColorizer:
         if one not in self._live:
@@ -167,8 +175,8 @@ class FilmColorizer:
         last = one.end if one.anchor is not None else None if one.end is None else one.end - 1
         assert last is not None  # for the type checker: a backward pass has an end
         frames = self._start(one)
-        working, channels = self._working(one, begin, last), 3 if self.matching else 2
-        colors = color_backward(path, working, self._steps(frames), self.batch, self._report, channels)
+        working = self._working(one, begin, last)
+        colors = color_backward(path, working, self._steps(frames), self.batch, self._report, self._channels)
         self._give_back(frames)
         return colors
 

@@ -19,7 +19,7 @@ import colormnet_cli as cm
 from colormnet_cli.errors import Interrupted
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
-from colormnet_cli.film.findings import MOST, Finding, find
+from colormnet_cli.film.findings import MOST, UNCERTAIN, Finding, find
 from colormnet_cli.film.frame_notes import FrameNotes, SegmentNotes, notes_path, read_notes
 from colormnet_cli.film.segment_table import SegmentTable
 from colormnet_cli.passes.schedule import ScheduledShot, Unit
@@ -117,6 +117,19 @@ def test_a_poor_match_is_one_passage(tmp_path: Path) -> None:
     assert found(tmp_path, (Ls, abs_, 14.0), match=0.8) == []
 
 
+def test_uncertain_frames_are_one_passage(tmp_path: Path) -> None:
+    """The network says where it guesses, and nobody would hear of it."""
+    Ls, ab = [torch.full((1, 20, 30), 50.0)] * FRAMES, torch.full((2, 20, 30), 10.0)
+    errors = [UNCERTAIN + (2 if number == 7 else 1 if 4 <= number < 9 else -1) for number in range(FRAMES)]
+    colors = [torch.cat((ab, torch.full((1, 20, 30), error))) for error in errors]
+    findings = find(noted(tmp_path, (Ls, colors, 14.0)), 0.79, 24)
+    (uncertain,) = findings.found
+    assert (uncertain.kind, uncertain.first, uncertain.last, uncertain.worst) == ("uncertain", 4, 8, 7)
+    assert findings.expected_error() == pytest.approx(np.mean(errors), abs=0.01)
+    assert findings.expected_error(4, 7) == pytest.approx(UNCERTAIN + 1, abs=0.01)
+    assert find(noted(tmp_path, (Ls, [ab] * FRAMES, 14.0)), 0.79, 24).expected_error() is None
+
+
 def test_cuts_are_no_sudden_changes(tmp_path: Path) -> None:
     """Every cut would be listed."""
     noise = torch.Generator().manual_seed(0)
@@ -134,7 +147,8 @@ def test_the_list_is_bounded_and_keeps_the_worst() -> None:
         change = np.where(numbers % 20 == 10, 10 + numbers / 100, 0.5)
         same = np.full(20, 50.0)
         nothing = np.zeros((3, 2, 2), np.float32)
-        return SegmentNotes(numbers, numbers / 24, same, same, same, change, same * np.nan, nothing, nothing)
+        unknown = np.full(20, np.nan)
+        return SegmentNotes(numbers, numbers / 24, same, same, same, change, unknown, unknown, nothing, nothing)
 
     findings = find((part(20 * k) for k in range(5 * MOST)), 0.79, 24)
     assert (len(findings.found), findings.left_out, findings.frames) == (MOST, 4 * MOST, 100 * MOST)

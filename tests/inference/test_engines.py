@@ -91,6 +91,28 @@ def test_likeness_is_the_mean_match_of_places(kind: str) -> None:
     assert float(partly[:, 48:].max()) < 0.98
 
 
+@pytest.mark.parametrize("first_frame", [True, False])
+def test_the_expected_error_is_that_of_the_decoder(first_frame: bool) -> None:
+    """A report would name other frames than those whose colors the network doubts, or other places of them."""
+    network = make_small_model(preview=True, detail_dim=8, guided=True)
+    heard, answer = [], network.answer
+    network.answer = lambda *args, **more: heard.append(answer(*args, **more)) or heard[-1]  # type: ignore[method-assign]
+    colorizer = cm.Colorizer(network, MEMORY, device="cpu")
+    colorizer.set_exemplar(random_lab(35, 56, seed=7), first_frame=first_frame)
+    colorizer.steps(film(3, 35))
+    errors = colorizer.expected_error()
+    assert errors.shape == (3, 1, 35, 56)
+    if first_frame:
+        assert float(errors[0].abs().max()) == 0
+    for said, error in zip(heard[::-1], errors.flip(0), strict=False):
+        assert said.error is not None
+        whole = 110 * resize(said.error[0], (48, 64))  # padded by 6 rows above and 4 columns at the left
+        assert torch.allclose(whole[:, 6:41, 4:60], error, atol=1e-4)
+    assert len(heard) == (2 if first_frame else 3)
+    with pytest.raises(NotImplementedError, match="ColorMNetEngine expects no errors"):
+        cm.Colorizer(make_small_model(), MEMORY).expected_error()
+
+
 @pytest.mark.parametrize("size", [(40, 56), (35, 51), (20, 17)])
 def test_a_film_of_any_size(network: Network, size: tuple[int, int]) -> None:
     """Fails where a network colorizes only films whose sides it likes, or gives colors of another size."""

@@ -16,6 +16,7 @@ from colormnet_cli.inference.frame_colorizer import FrameColorizer, Resampler
 from colormnet_cli.passes.film_colorizer import FilmColorizer
 from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.shots.shot import Transition
+from support.networks import make_small_model
 
 SIZE, FRAMES = (32, 48), 16
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,6 +88,22 @@ def test_a_backward_pass_is_a_forward_pass_over_the_reversed_frames(film: Film) 
     for i in reversed(range(FRAMES)):
         expected = backward.step(film.Ls[i])
         assert (colors[i] - expected).abs().max() < (0.05 if i < FRAMES - 1 else 1e-6)  # kept in half precision
+
+
+def test_expected_errors_are_kept_with_the_color_of_a_backward_pass(tmp_path: Path) -> None:
+    """Frames before an exemplar would have the errors of other frames, or none, and the report would not name them."""
+    film = Film(make_small_model(preview=True, guided=True), tmp_path)
+    middle = film.reference(8, 40, 20)
+    colorizer = film.colorizer(ScheduledShot(1, 0, FRAMES, (middle,)))
+    errors = [colorizer.working_steps([film.Ls[i]], [i])[1][0, 2:] for i in range(FRAMES)]
+    frames = FrameColorizer(
+        Colorizer(film.model, device="cpu"), [film.exemplars[middle.source]], size=32, guided=False, ref_is_first=True
+    )
+    for i in range(8, -1, -1):
+        frames.step(film.Ls[i])
+        assert torch.allclose(errors[i], frames.colorizer.expected_error()[0], rtol=0.01)
+    assert float(errors[8].max()) == 0
+    assert min(float(error.min()) for error in errors[:8] + errors[9:]) > 0
 
 
 def test_an_exemplar_is_met_exactly_at_its_frame(film: Film) -> None:
