@@ -19,7 +19,7 @@ from ..errors import MediaError
 from ..files import write_whole
 from ..inference.colorizer import Colorizer
 from ..inference.frame_colorizer import FrameColorizer
-from ..media.image_file import read_image, to_pixels, to_rgb, write_png
+from ..media.image_file import encode_png, read_image, to_pixels, to_rgb, write_picture
 from ..media.reference import read_exemplar
 from ..passes.borrowing import lightness_of_still
 from ..passes.filled_colorizer import filled_share
@@ -46,10 +46,11 @@ _RECORD = "automatic.json"  # in the plan folder: the pictures made here, with t
 def automatic_pictures(folder: Path) -> set[str]:
     """Names in colored/ of the pictures that were made here, and that nobody has changed since."""
     try:
-        made: Mapping[str, int] = json.loads((folder / _RECORD).read_text())
+        made: Mapping[str, int | list[int]] = json.loads((folder / _RECORD).read_text())
     except (OSError, ValueError):
         return set()
-    return {name for name, checksum in made.items() if _checksum(folder / "colored" / name) == checksum}
+    known = ((name, [one] if isinstance(one, int) else one) for name, one in made.items())
+    return {name for name, checksums in known if _checksum(folder / "colored" / name) in checksums}
 
 
 def needs_color(folder: Path) -> bool:
@@ -89,10 +90,10 @@ def color_stills(
     known = {
         row.number: _picture(plan, row) for row in plan.shots if row not in due and plan.references.get(row.number)
     }
-    made = {name: _checksum(folder / "colored" / name) for name in own}
+    made = {name: [_checksum(folder / "colored" / name)] for name in own}
 
-    def note(row: PlannedShot, path: Path) -> None:
-        made[path.name] = _checksum(path)
+    def note(row: PlannedShot, path: Path, checksum: int) -> None:
+        made[path.name] = [*made.get(path.name, []), checksum]  # the file is the old one, or none, until it is replaced
         write_whole(folder / _RECORD, json.dumps(made, indent=1).encode())
 
     def color(L: Tensor, pictures: list[Path]) -> Tensor:
@@ -157,8 +158,9 @@ def color_fill_stills(
         made = json.loads((target / _RECORD).read_text())
     known = {row.number: fill_still(folder, row) for row in plan.shots if row.number not in numbers}
 
-    def note(row: PlannedShot, path: Path) -> None:
-        made[path.name] = [_checksum(path), _checksum(plan.still(row.number)), weights]
+    def note(row: PlannedShot, path: Path, checksum: int) -> None:
+        path.unlink(missing_ok=True)  # otherwise it would count as one that a person corrected until it is replaced
+        made[path.name] = [checksum, _checksum(plan.still(row.number)), weights]
         write_whole(target / _RECORD, json.dumps(made, indent=1).encode())
 
     def color(L: Tensor, pictures: list[Path]) -> Tensor:
@@ -176,12 +178,15 @@ def _color_each(
     target: Path,
     color: Callable[[Tensor, list[Path]], Tensor],
     colorizer: Colorizer,
-    note: Callable[[PlannedShot, Path], None],
+    note: Callable[[PlannedShot, Path, int], None],
     progress: Callable[[Progress], None] | None,
 ) -> None:
     """Color the stills of these shots into `target`, by the pictures of alike shots (`known`, by number) if any.
 
-    color: of lightness [1, H, W] and the pictures to ab [2, H, W].
+    Args:
+        color: of lightness [1, H, W] and the pictures to ab [2, H, W].
+        note: records a picture and its checksum before it is written: killed between, the program would otherwise find
+            a picture that somebody else made.
     """
     missing = next((row.number for row in due if not plan.still(row.number).exists()), None)
     if missing is not None:
@@ -196,9 +201,10 @@ def _color_each(
         L = rgb_to_lab(to_rgb(read_image(plan.still(row.number))))[:1].clamp(0, 100)
         ab = color(L, exemplars)
         path = target / f"{row.name}.png"
-        write_png(path, to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
+        picture = encode_png(to_pixels(lab_to_rgb_keeping_lightness(torch.cat((L, ab.cpu()))), 8))
+        note(row, path, crc32(picture))
+        write_picture(path, picture)
         known[row.number], compared[row.number] = path, mine
-        note(row, path)
         if progress is not None:
             progress(_progress(done, len(due), time.monotonic() - began))
 

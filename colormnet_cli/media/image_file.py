@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["read_image", "read_opacity", "to_pixels", "to_rgb", "write_png"]
+__all__ = ["encode_png", "read_image", "read_opacity", "to_pixels", "to_rgb", "write_picture", "write_png"]
 
 
 class _NativeStderr:
@@ -178,14 +178,23 @@ def to_pixels(rgb: Tensor, bits: int) -> NDArray[Any]:
 
 
 def write_png(path: str | Path, pixels: NDArray[Any]) -> None:
-    """Write [H,W,3] RGB, uint8 or uint16: whole under its name, or not at all.
+    """Write [H,W,3] RGB, uint8 or uint16, as `write_picture` does."""
+    write_picture(Path(path), encode_png(pixels))
+
+
+def encode_png(pixels: NDArray[Any]) -> bytes:
+    """[H,W,3] RGB, uint8 or uint16, as a PNG file."""
+    _, data = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
+    return data.tobytes()
+
+
+def write_picture(path: Path, data: bytes) -> None:
+    """Write an encoded picture: whole under its name, or not at all.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
     """
-    path = Path(path)
-    _, data = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
     try:
-        write_whole(path, data.tobytes())
+        write_whole(path, data)
     except OSError as error:
         raise cannot_write(path, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 import colormnet_cli as cm
-from colormnet_cli.film.automatic import automatic_pictures, color_stills
+from colormnet_cli.film import automatic
+from colormnet_cli.film.automatic import automatic_pictures, color_fill_stills, color_stills
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.folder import read_plan
 from colormnet_cli.shots.make_plan import make_plan
@@ -137,3 +139,34 @@ def test_a_stopped_run_is_resumed(
         color_stills(plan, *networks, progress=stop)
     assert color_stills(plan, *networks) == [3, 4, 5]
     assert automatic_pictures(plan) == {f"000{n}.png" for n in range(1, 6)}
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_before_it_writes_a_picture(
+    plan: Path, networks: tuple[cm.Colorizer, cm.Colorizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of the program would count as one that a person made: `--overwrite` would never color it again."""
+    write, written = automatic.write_picture, []
+
+    def killed(path: Path, data: bytes) -> None:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, data)
+
+    def kill(color: Callable[..., list[int]], *args: cm.Colorizer, **more: bool) -> None:
+        written.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(automatic, "write_picture", killed)
+            with pytest.raises(KeyboardInterrupt):
+                color(plan, *args, **more)
+
+    kill(color_stills, *networks)
+    assert automatic_pictures(plan) == {"0001.png"}
+    assert color_stills(plan, *networks) == [2, 3, 4, 5]
+    other = ExposureDependent(make_small_ddcolor(seed=1), device="cpu")
+    kill(color_stills, other, networks[1], overwrite=True)
+    assert automatic_pictures(plan) == {f"000{number}.png" for number in range(1, 6)}
+    color_fill_stills(plan, *networks)
+    kill(color_fill_stills, other, networks[1])
+    assert color_fill_stills(plan, other, networks[1]) == [2, 3, 4, 5]
