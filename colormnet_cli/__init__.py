@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .settings import Progress as Progress
     from .weights import load_model as load_model
     from .workers.choice import Workers as Workers
-    from .workers.front import colorize_with_workers as colorize_with_workers
+    from .workers.colorize import colorize_with_workers as colorize_with_workers
 
 # Public name -> module. Resolved on first use, so that `colormnet --help` does not wait for torch.
 _EXPORTS = {
@@ -102,7 +102,7 @@ _EXPORTS = {
     "colorize_frames": "film.array_frames",
     "colorize_pictures": "film.colorize",
     "colorize_video": "film.colorize",
-    "colorize_with_workers": "workers.front",
+    "colorize_with_workers": "workers.colorize",
     "lab_to_rgb": "color.lab",
     "load_model": "weights",
     "load_state": "networks.state_dict",

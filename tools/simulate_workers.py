@@ -1,4 +1,4 @@
-"""How much faster a two-hour film gets with more workers: shots are dealt as `colorize --devices` deals them.
+"""How much faster a two-hour film gets with more workers, its shots distributed as by `colorize --devices`.
 
     python tools/simulate_workers.py                 # with the times that docs/many-devices.md names
     python tools/simulate_workers.py --frame 0.1667  # of a worker that colors six frames a second
@@ -32,11 +32,11 @@ from colormnet_cli.passes.schedule import Schedule, ScheduledShot
 from colormnet_cli.passes.windows import cut_into_windows
 from colormnet_cli.settings import ColorSource
 from colormnet_cli.video.reader import MIN_SEEK_FRAMES, Reader
-from colormnet_cli.workers.dealer import Dealer
-from colormnet_cli.workers.dealt_run import DealtRun
+from colormnet_cli.workers.distributed_run import DistributedRun
+from colormnet_cli.workers.task_queue import TaskQueue
 from colormnet_cli.workers.tasks import Task, tasks_of
 from colormnet_cli.workers.team import Done, Event
-from colormnet_cli.workers.unit_run import Order
+from colormnet_cli.workers.unit_run import Assignment
 from colormnet_cli.workers.unit_worker import Setup, UnitWorker
 
 RATE = 24  # frames a second
@@ -81,8 +81,8 @@ def shots_of_film(seed: int = 0, hours: float = HOURS) -> list[ScheduledShot]:
 
 
 def simulate(tasks: Sequence[Task], workers: int, times: Times) -> tuple[float, Task]:
-    """Seconds until the film is there, and the task that ended last. The dealing is that of `workers.dealer`."""
-    dealer = Dealer(tasks)
+    """Seconds until the film is there, and the task that ended last. The order is that of `workers.task_queue`."""
+    queue = TaskQueue(tasks)
     # (when, order, what): a task can be begun, or a worker is free, with the task that it has finished
     events: list[tuple[float, int, Task | None, Task | None]] = []
     for task in tasks:
@@ -92,18 +92,18 @@ def simulate(tasks: Sequence[Task], workers: int, times: Times) -> tuple[float, 
         events.append((times.start, len(events), None, None))
     heapq.heapify(events)
     count, idle, now, last = len(events), 0, 0.0, tasks[0]
-    while not dealer.is_done:
+    while not queue.is_done:
         now, _, begun, done = heapq.heappop(events)
         if begun is not None:
-            dealer.add(begun.number)
+            queue.add(begun.number)
         else:
             idle += 1
         if done is not None:
-            dealer.done(done)
+            queue.done(done)
             last = done
         if events and events[0][0] == now:
             continue  # everything that happens at once, before somebody gets the longest
-        while idle and (task := dealer.next()) is not None:
+        while idle and (task := queue.next()) is not None:
             idle -= 1
             count += 1
             heapq.heappush(events, (now + times.shot + task.frames * times.frame, count, None, task))
@@ -143,7 +143,7 @@ class _TimedTeam:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def give(self, order: Order) -> None:
+    def give(self, order: Assignment) -> None:
         began = time.process_time()
         outcome = self.worker.color(order, lambda _: None)
         self.seconds.append((order.task.frames, time.process_time() - began))
@@ -154,7 +154,7 @@ class _TimedTeam:
         return done
 
 
-class _TimedRun(DealtRun):
+class _TimedRun(DistributedRun):
     """Takes the CPU time of joining its segments."""
 
     join = 0.0

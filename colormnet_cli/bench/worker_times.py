@@ -23,7 +23,7 @@ from ..shots.shot import Transition
 from ..video.encode import write_grayscale_video
 from ..wording import many
 from ..workers.choice import Workers
-from ..workers.front import colorize_with_workers
+from ..workers.colorize import colorize_with_workers
 from .synthetic_film import synthetic_exemplar, synthetic_luma
 
 __all__ = ["WorkerFigures", "make_shots", "time_workers"]

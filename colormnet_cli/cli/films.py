@@ -14,7 +14,7 @@ from .reporter import Reporter
 from .running import Ready, make_ready, named, suggest_fitting_size, summary
 from .session import Session
 from .stills import color_fill, color_missing
-from .with_workers import check_for_workers, color_dealt
+from .with_workers import check_for_workers, color_distributed
 
 if TYPE_CHECKING:
     from ..film.pictures_plan import PicturesPlan
@@ -35,7 +35,7 @@ class Request:
     network: NetworkChoice
     as_json: bool
     auto_model: str = ""  # for films whose stills are colored without a reference
-    workers: Workers | None = None  # to which the shots are dealt
+    workers: Workers | None = None  # to which the shots are distributed
     report: Path | None = None  # a page that says where to look, for each film
 
 
@@ -138,7 +138,7 @@ def _colorize_one(
     reporter: Reporter, request: Request, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan
 ) -> Receipt:
     if request.workers is not None:
-        return color_dealt(reporter, request.workers, request.network.precision, job, ready, plan)
+        return color_distributed(reporter, request.workers, request.network.precision, job, ready, plan)
     from ..film.colorize import colorize, for_network
 
     plan = for_network(plan, ready.model)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..film.plan import FilmPlan
     from ..film.receipt import Receipt
 
-__all__ = ["check_for_workers", "color_dealt", "network_of"]
+__all__ = ["check_for_workers", "color_distributed", "network_of"]
 
 
 def network_of(network: NetworkChoice, workers: Workers) -> NetworkChoice:
@@ -29,7 +29,7 @@ def network_of(network: NetworkChoice, workers: Workers) -> NetworkChoice:
 
 
 def check_for_workers(job: Job, workers: Workers | None) -> None:
-    """Check, before anything is loaded, that a film has shots to deal."""
+    """Check, before anything is loaded, that a film has shots to distribute."""
     if workers is not None and not job.prepares_plan and job.colors.plan is None:
         raise UsageError(
             f"{job.source} is colored as one shot, which cannot be divided between workers: find its shots with "
@@ -37,12 +37,12 @@ def check_for_workers(job: Job, workers: Workers | None) -> None:
         )
 
 
-def color_dealt(
+def color_distributed(
     reporter: Reporter, workers: Workers, precision: str, job: Job, ready: Ready, plan: FilmPlan | PicturesPlan
 ) -> Receipt:
-    """One film, its shots dealt to workers; the precision as it was given."""
+    """One film, its shots distributed to workers; the precision as it was given."""
     from ..film.plan import FilmPlan
-    from ..workers.front import colorize_with_workers
+    from ..workers.colorize import colorize_with_workers
 
     assert isinstance(plan, FilmPlan)  # folders of images take no such options
     return colorize_with_workers(

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import DeviceError
 from .process_worker import PATIENCE, work
 from .team import Done, Event, Failed, GivenUp, Lost, Progressed
-from .unit_run import Order
+from .unit_run import Assignment
 from .unit_worker import Setup
 
 __all__ = ["ProcessTeam"]
@@ -28,7 +28,7 @@ class _Member:
     def __init__(self, device: str, setup: Setup) -> None:
         self.device, self.setup = device, setup
         self.failures = 0  # starts in a row that led to nothing
-        self.order: Order | None = None
+        self.assignment: Assignment | None = None
         self.start()
 
     def start(self) -> None:
@@ -44,8 +44,8 @@ class _Member:
 
     @property
     def is_free(self) -> bool:
-        """Whether it waits for an order."""
-        return self.is_ready and self.order is None
+        """Whether it waits for an assignment."""
+        return self.is_ready and self.assignment is None
 
     def messages(self) -> list[tuple[str, Any]]:
         """What it has sent."""
@@ -104,11 +104,11 @@ class ProcessTeam:
     def idle(self) -> int:
         return sum(member.is_free for member in self._members)
 
-    def give(self, order: Order) -> None:
+    def give(self, assignment: Assignment) -> None:
         member = next(member for member in self._members if member.is_free)
-        member.order = order
+        member.assignment = assignment
         with suppress(OSError):  # it has ended: `poll` will say so
-            member.pipe.send(order)
+            member.pipe.send(assignment)
 
     def poll(self, seconds: float) -> list[Event]:
         waiting: list[Connection | int] = [member.pipe for member in self._members]
@@ -123,18 +123,18 @@ class ProcessTeam:
                     events.append(Failed(content))
                 elif kind == "lost":
                     member.reason = content
-                elif member.order is not None and kind == "progress":
-                    events.append(Progressed(member.order, content))
-                elif member.order is not None:
-                    events.append(Done(member.order, content))
-                    member.order, member.failures = None, 0
+                elif member.assignment is not None and kind == "progress":
+                    events.append(Progressed(member.assignment, content))
+                elif member.assignment is not None:
+                    events.append(Done(member.assignment, content))
+                    member.assignment, member.failures = None, 0
             if ended:
                 events += self._replace(member)
         return events
 
     def _replace(self, member: _Member) -> list[Event]:
         """Start another process where one has ended."""
-        order, member.order, reason = member.order, None, member.ending()
+        assignment, member.assignment, reason = member.assignment, None, member.ending()
         member.failures += not member.is_ready
         member.pipe.close()
         member.process.join()
@@ -143,7 +143,7 @@ class ProcessTeam:
         else:
             self._members.remove(member)
             self._reasons[member.device] = reason
-        events: list[Event] = [] if order is None else [Lost(order, reason)]
+        events: list[Event] = [] if assignment is None else [Lost(assignment, reason)]
         if self._members and member not in self._members:
             events.append(GivenUp(f"{member.device}: {reason}"))
         if not self._members:

@@ -21,7 +21,7 @@ PATIENCE = 8.0  # seconds for saving what was begun, after which a worker is kil
 
 
 def work(pipe: Connection, device: str) -> None:
-    """What the process does: "ready", then for each order "progress" and in the end "done", "failed" or "lost".
+    """What the process does: "ready", then for each assignment "progress" and in the end "done", "failed" or "lost".
 
     The first thing that it gets is its `Setup`. As an argument it would be unpickled, and PyTorch imported for it,
     before anything here looks whether the parent still runs. Ctrl-C of a terminal reaches all processes; only the
@@ -47,8 +47,8 @@ def _answer(pipe: Connection, device: str) -> None:
         worker = UnitWorker(pickle.loads(setup), device)
         pipe.send(("ready", None))
         while True:
-            order = pipe.recv()
-            pipe.send(("done", worker.color(order, lambda frames: pipe.send(("progress", frames)))))
+            assignment = pipe.recv()
+            pipe.send(("done", worker.color(assignment, lambda frames: pipe.send(("progress", frames)))))
     except ColormnetError as error:
         pipe.send(("failed", error))
     except (BrokenPipeError, EOFError):

@@ -1,8 +1,8 @@
-"""Workers in a Ray cluster: one actor for each GPU, or for some CPUs. Frames never travel through Ray, only orders.
+"""Workers in a Ray cluster: one actor for each GPU, or for some CPUs. Only assignments travel through Ray, no frames.
 
 Ray starts an actor again on a node that has room (`max_restarts`), and gives it the calls that only ask for something
 again (`max_task_retries`). A shot whose actor was lost is not given to the same actor again, which may have to wait for
-a new machine, but dealt to another one.
+a new machine, but distributed to another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..files import file_identity
 from .process_worker import PATIENCE
 from .ray_worker import SHARED, RayWorker, Token
 from .team import Done, Event, Failed, GivenUp, Lost, Progressed
-from .unit_run import Order
+from .unit_run import Assignment
 from .unit_worker import Setup
 
 __all__ = ["RayCluster", "RayTeam"]
@@ -108,14 +108,14 @@ class _Member:
     def __init__(self, name: str, actor: Any) -> None:
         self.name, self.actor = name, actor
         self.is_ready, self.failures = False, 0
-        self.order: Order | None = None
+        self.assignment: Assignment | None = None
         self.calls: dict[str, Any] = {}  # references to answers, by what was asked
         self.asked = self.heard = time.monotonic()
 
     @property
     def is_free(self) -> bool:
-        """Whether it waits for an order; not while it is still at one that was believed lost."""
-        return self.is_ready and self.order is None and "color" not in self.calls
+        """Whether it waits for an assignment; not while it is still at one that was believed lost."""
+        return self.is_ready and self.assignment is None and "color" not in self.calls
 
     def ask(self, what: str, *arguments: Any, retries: int = 2) -> None:
         self.calls[what] = getattr(self.actor, what).options(max_task_retries=retries).remote(*arguments)
@@ -128,7 +128,7 @@ class RayTeam:
     certain = False  # a node that does not answer may still be at work
 
     def __init__(self, cluster: RayCluster, setup: Setup) -> None:
-        assert setup.plan.shots is not None  # for the type checker: only films with a plan are dealt
+        assert setup.plan.shots is not None  # for the type checker: only films with a plan are distributed
         self._cluster, self._setup, self._ray = cluster, setup, _ray()
         self._folder = setup.plan.shots.folder / "segments"
         self._members: list[_Member] = []
@@ -176,15 +176,15 @@ class RayTeam:
     def idle(self) -> int:
         return sum(member.is_free for member in self._members)
 
-    def give(self, order: Order) -> None:
+    def give(self, assignment: Assignment) -> None:
         member = next(member for member in self._members if member.is_free)
-        member.order, member.heard = order, time.monotonic()
-        member.ask("color", order, retries=0)
+        member.assignment, member.heard = assignment, time.monotonic()
+        member.ask("color", assignment, retries=0)
 
     def poll(self, seconds: float) -> list[Event]:
         now = time.monotonic()
         for member in self._members:
-            if member.order is not None and "progress" not in member.calls and now - member.asked > _ASK:
+            if member.assignment is not None and "progress" not in member.calls and now - member.asked > _ASK:
                 member.ask("progress")
         asked = {ref: (member, what) for member in self._members for what, ref in member.calls.items()}
         answered, _ = self._ray.wait(list(asked), num_returns=1, timeout=seconds)
@@ -216,23 +216,23 @@ class RayTeam:
 
     def _color(self, member: _Member, answer: tuple[str, Any]) -> list[Event]:
         kind, content = answer
-        order, member.order = member.order, None
+        assignment, member.assignment = member.assignment, None
         if kind == "failed":
             return [Failed(content)]
-        if order is None:  # it was believed lost
+        if assignment is None:  # it was believed lost
             return []
-        return [Done(order, content)] if kind == "done" else [Lost(order, content or kind)]
+        return [Done(assignment, content)] if kind == "done" else [Lost(assignment, content or kind)]
 
     def _progress(self, member: _Member, frames: int) -> list[Event]:
-        return [] if member.order is None else [Progressed(member.order, frames)]
+        return [] if member.assignment is None else [Progressed(member.assignment, frames)]
 
     def _lost(self, member: _Member, what: str, reason: str) -> list[Event]:
         """An answer that does not come: the actor is started again by Ray, and is asked whether it is ready."""
-        if what == "progress":  # the answer of the order says more
+        if what == "progress":  # the answer of the assignment says more
             return []
         self._reason = reason
-        order, member.order = member.order, None
-        events: list[Event] = [] if order is None else [Lost(order, reason)]
+        assignment, member.assignment = member.assignment, None
+        events: list[Event] = [] if assignment is None else [Lost(assignment, reason)]
         member.failures += what == "ready"
         member.is_ready = False
         if member.failures < _STARTS:
@@ -246,9 +246,9 @@ class RayTeam:
         """Workers that have not answered for long, and a cluster without any."""
         now, events = time.monotonic(), list[Event]()
         for member in self._members:
-            if member.order is not None and "progress" in member.calls and now - member.heard > SILENCE:
-                events.append(Lost(member.order, f"no answer for {SILENCE:.0f} s"))
-                member.order, member.is_ready = None, False
+            if member.assignment is not None and "progress" in member.calls and now - member.heard > SILENCE:
+                events.append(Lost(member.assignment, f"no answer for {SILENCE:.0f} s"))
+                member.assignment, member.is_ready = None, False
                 member.ask("ready")
         if any(member.is_ready for member in self._members):
             self._present = now

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ColormnetError, WorkerError
 from ..files import file_identity, write_whole
-from .unit_run import Order
+from .unit_run import Assignment
 from .unit_worker import Setup, UnitWorker
 
 __all__ = ["SHARED", "RayWorker", "Token"]
@@ -66,7 +66,7 @@ def _digest(content: bytes) -> bytes:
 
 
 class RayWorker:
-    """Loads the weights once, in its constructor; each call of `color` is one order.
+    """Loads the weights once, in its constructor; each call of `color` is one assignment.
 
     `progress` and `stop` are called while `color` runs. Nothing is raised that another worker would raise as well: it
     is returned, as ("failed", error).
@@ -102,13 +102,13 @@ class RayWorker:
         except ColormnetError as error:
             return "failed", error
 
-    def color(self, order: Order) -> tuple[str, Any]:
+    def color(self, assignment: Assignment) -> tuple[str, Any]:
         """("done", Outcome), ("stopped", None), ("failed", error) or ("lost", reason)."""
-        assert self._worker is not None  # for the type checker: only a worker that is ready gets an order
+        assert self._worker is not None  # for the type checker: only a worker that is ready gets an assignment
         with self._busy:
             self._frames = 0
             try:
-                return "done", self._worker.color(order, self._report)
+                return "done", self._worker.color(assignment, self._report)
             except KeyboardInterrupt:
                 return "stopped", None
             except ColormnetError as error:
@@ -122,7 +122,7 @@ class RayWorker:
         self._frames = frames
 
     def progress(self) -> int:
-        """Frames of the order that are done."""
+        """Frames of the assignment that are done."""
         return self._frames
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What the dealing of shots needs to know of workers, whether they are processes or Ray actors."""
+"""What the distribution of shots needs to know of workers, whether they are processes or Ray actors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import ColormnetError
-from .unit_run import Order
+from .unit_run import Assignment
 from .unit_worker import Outcome, Setup
 
 __all__ = ["Done", "Event", "Failed", "GivenUp", "Lost", "Progressed", "Team", "TeamMaker"]
@@ -16,25 +16,25 @@ __all__ = ["Done", "Event", "Failed", "GivenUp", "Lost", "Progressed", "Team", "
 
 @dataclass(frozen=True)
 class Progressed:
-    """How many frames of an order are done."""
+    """How many frames of an assignment are done."""
 
-    order: Order
+    assignment: Assignment
     frames: int
 
 
 @dataclass(frozen=True)
 class Done:
-    """The units of an order are in the plan folder."""
+    """The units of an assignment are in the plan folder."""
 
-    order: Order
+    assignment: Assignment
     outcome: Outcome
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker that had an order has ended."""
+    """The worker that had an assignment has ended."""
 
-    order: Order
+    assignment: Assignment
     reason: str
 
 
@@ -66,10 +66,10 @@ class Team(AbstractContextManager["Team"], Protocol):
 
     @property
     def idle(self) -> int:
-        """How many of them wait for an order."""
+        """How many of them wait for an assignment."""
 
-    def give(self, order: Order) -> None:
-        """Give an order to one of these."""
+    def give(self, assignment: Assignment) -> None:
+        """Give an assignment to one of these."""
 
     def poll(self, seconds: float) -> list[Event]:
         """What has happened since the last call; waits so long for something."""

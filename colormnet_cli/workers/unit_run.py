@@ -17,11 +17,11 @@ from ..film.shot_cache import UnitEnd
 from ..passes.schedule import Schedule, Unit
 from .tasks import Task
 
-__all__ = ["Order", "UnitColorRun", "UnitRun"]
+__all__ = ["Assignment", "UnitColorRun", "UnitRun"]
 
 
 @dataclass(frozen=True)
-class Order:
+class Assignment:
     """A task as it is given to a worker."""
 
     task: Task
@@ -32,27 +32,27 @@ class Order:
 
 
 class UnitRun(FilmRun):
-    """Colors the units of an order.
+    """Colors the units of an assignment.
 
     Args:
         plan: of the film; its schedule is taken as it is.
-        order: what is to be colored.
+        assignment: what is to be colored.
     """
 
-    def __init__(self, plan: FilmPlan, order: Order, *args: Any, **keywords: Any) -> None:
+    def __init__(self, plan: FilmPlan, assignment: Assignment, *args: Any, **keywords: Any) -> None:
         assert plan.shots is not None  # for the type checker: only films with a plan have several units
-        self.order, self.task = order, order.task
+        self.assignment, self.task = assignment, assignment.task
         units = plan.schedule.units[self.task.lead : self.task.stop]
         passes = [one for unit in units for shot in unit.shots for one in plan.schedule.passes_of(shot)]
         own = replace(
             plan,
-            output=plan.shots.folder / "segments" / f".{order.folder}",
+            output=plan.shots.folder / "segments" / f".{assignment.folder}",
             references=tuple(dict.fromkeys(source for one in passes for source in one.references)),
-            settings=replace(plan.settings, resume=order.resume),
+            settings=replace(plan.settings, resume=assignment.resume),
             only_shots=(),
         )
         super().__init__(own, *args, **keywords)
-        self.known_places = order.places
+        self.known_places = assignment.places
 
     def scheduled(self) -> Schedule:
         return self.plan.schedule
@@ -79,7 +79,7 @@ class UnitRun(FilmRun):
         assert self.finished is not None  # for the type checker: there is a plan
         keys = self.finished.keys()
         own = [unit for unit in self.units if unit.begin >= self.task.begin]
-        if tuple(keys[unit.begin] for unit in own) != self.order.keys:
+        if tuple(keys[unit.begin] for unit in own) != self.assignment.keys:
             raise WorkerError(
                 f"A worker does not see the same as the run that gives it shots ({self.plan.info.path}, its plan, the "
                 "weights, or the versions of the programs differ): make them the same everywhere."

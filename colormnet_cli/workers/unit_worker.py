@@ -19,7 +19,7 @@ from ..inference.exemplar import Exemplar
 from ..media.reference import read_exemplar
 from ..settings import MemoryConfig
 from ..weights import network_from_file
-from .unit_run import Order, UnitColorRun, UnitRun
+from .unit_run import Assignment, UnitColorRun, UnitRun
 
 __all__ = ["Outcome", "Setup", "UnitWorker"]
 
@@ -68,7 +68,7 @@ class _Report(RunObserver):
 
 
 class UnitWorker:
-    """A network on a device, loaded once; `color` colors the units of one order after the other."""
+    """A network on a device, loaded once; `color` colors the units of one assignment after the other."""
 
     def __init__(self, setup: Setup, device: str) -> None:
         self.setup, self.device = setup, resolve_device(device)
@@ -83,8 +83,8 @@ class UnitWorker:
         self.plan = _reading(setup.plan, lru_cache(_EXEMPLARS)(partial(read_exemplar, allow_gray=True)))
         self._colorizer: Colorizer | None = None
 
-    def color(self, order: Order, report: Callable[[int], None]) -> Outcome:
-        """Color the units of an order into the plan folder.
+    def color(self, assignment: Assignment, report: Callable[[int], None]) -> Outcome:
+        """Color the units of an assignment into the plan folder.
 
         Args:
             report: called with the number of frames that are done.
@@ -94,12 +94,12 @@ class UnitWorker:
         kind = UnitColorRun if self.setup.color_alone else UnitRun
         run = kind(
             self.plan,
-            order,
+            assignment,
             self.model,
             self.setup.memory,
             device=self.device,
             precision=self.setup.precision,
-            observer=_Report(order.task.begin, report),
+            observer=_Report(assignment.task.begin, report),
             colorizer=self._colorizer,
         )
         self._colorizer = run.colorizer

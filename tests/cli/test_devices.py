@@ -77,14 +77,14 @@ def test_ctrl_c_ends_all_workers_and_another_number_of_them_resumes(folder: Path
     assert process.returncode == 0, err
     receipt: dict[str, Any] = json.loads(out)
     assert receipt["frames"] == sum(LENGTHS)
-    dealt = (folder / "out.mp4").read_bytes()
+    distributed = (folder / "out.mp4").read_bytes()
     for unit in (folder / "old-plan/segments").iterdir():
         if unit.is_dir():
             (unit / "end.json").unlink()
     process = start_python([*COLORIZE, "--device", "cpu", "--overwrite"], folder)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert (folder / "out.mp4").read_bytes() == dealt
+    assert (folder / "out.mp4").read_bytes() == distributed
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A worker process that ends at its first order, or before it is ready. It imports nothing heavy."""
+"""A worker process that ends at its first assignment, or before it is ready. It imports nothing heavy."""
 
 from __future__ import annotations
 

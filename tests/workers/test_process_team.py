@@ -15,7 +15,7 @@ import pytest
 from colormnet_cli.errors import DeviceError, LostError
 from colormnet_cli.workers import process_team
 from colormnet_cli.workers.choice import Workers
-from colormnet_cli.workers.front import colorize_with_workers
+from colormnet_cli.workers.colorize import colorize_with_workers
 from colormnet_cli.workers.process_team import ProcessTeam
 from colormnet_cli.workers.team import Event, GivenUp, Lost
 from support import ending_worker
@@ -59,7 +59,7 @@ class Killer:
     def _work(self, team: ProcessTeam) -> None:
         while self.left and team._members:
             time.sleep(self._chance.uniform(0, self._longest))
-            busy = [member for member in team._members if member.order is not None and member.process.is_alive()]
+            busy = [member for member in team._members if member.assignment is not None and member.process.is_alive()]
             if busy:
                 with suppress(ValueError, OSError):  # it has just been replaced
                     self._chance.choice(busy).process.kill()
@@ -68,7 +68,7 @@ class Killer:
 
 def test_workers_killed_at_random_moments_lose_nothing(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """One process that runs out of memory would cost the film, or leave a shot half-written in it."""
-    monkeypatch.setattr("colormnet_cli.workers.dealer.ATTEMPTS", 20)  # chance may choose one shot often
+    monkeypatch.setattr("colormnet_cli.workers.task_queue.ATTEMPTS", 20)  # chance may choose one shot often
     killer, warnings = Killer(monkeypatch, 10, longest=1.0), list[str]()
     while killer.left:
         film.forget()
@@ -104,12 +104,12 @@ def events_of(team: ProcessTeam) -> list[Event]:
 @pytest.mark.usefixtures("ending_workers")
 def test_what_a_worker_says_before_it_ends_is_reported() -> None:
     """A warning about a GPU whose memory is full would say "exit code 0"."""
-    order: Any = "an order"
+    assignment: Any = "an assignment"
     with ProcessTeam(["cpu"], cast("Any", None)) as team:
         while not team.idle:
             team.poll(0.5)
-        team.give(order)
-        assert events_of(team) == [Lost(order, ending_worker.REASON)]
+        team.give(assignment)
+        assert events_of(team) == [Lost(assignment, ending_worker.REASON)]
 
 
 @pytest.mark.usefixtures("ending_workers")

@@ -14,7 +14,7 @@ import pytest
 from colormnet_cli.errors import DeviceError, InstallationError, WorkerError
 from colormnet_cli.workers import ray_team
 from colormnet_cli.workers.choice import Workers
-from colormnet_cli.workers.front import colorize_with_workers
+from colormnet_cli.workers.colorize import colorize_with_workers
 from colormnet_cli.workers.ray_team import RayCluster
 from colormnet_cli.workers.ray_worker import Token
 
@@ -116,7 +116,7 @@ def test_a_worker_that_is_still_at_a_lost_order_gets_no_other() -> None:
     member = ray_team._Member("0", None)
     member.is_ready = True
     assert member.is_free
-    member.calls["color"] = "the answer to the lost order"
+    member.calls["color"] = "the answer to the lost assignment"
     assert not member.is_free
 
 

@@ -8,7 +8,7 @@ from colormnet_cli.errors import LostError
 from colormnet_cli.passes.schedule import Schedule, ScheduledShot, ShotReference
 from colormnet_cli.passes.windows import OVERLAP, cut_into_windows
 from colormnet_cli.shots.shot import Transition
-from colormnet_cli.workers.dealer import ATTEMPTS, Dealer
+from colormnet_cli.workers.task_queue import ATTEMPTS, TaskQueue
 from colormnet_cli.workers.tasks import Task, due_tasks, tasks_of
 
 
@@ -51,7 +51,7 @@ def test_only_what_is_not_there_is_due() -> None:
     assert due_tasks(tasks, schedule, {0, 20, 40}) == tasks[:1]  # the dissolve is missing
 
 
-def test_windows_of_a_long_shot_overlap_and_can_be_dealt() -> None:
+def test_windows_of_a_long_shot_overlap_and_can_be_distributed() -> None:
     """--split-long would leave gaps, or windows that depend on each other."""
     shots = [shot(1, 0, 100), shot(2, 92, 400, dissolve=(92, 100)), shot(3, 390, 430, dissolve=(390, 400))]
     cut = cut_into_windows(shots, 120)
@@ -67,47 +67,47 @@ def task(number: int, frames: int) -> Task:
     return Task(number, 0, 0, 1, 0, 0, frames, (number,))
 
 
-def dealer_of(*tasks: Task) -> Dealer:
+def queue_of(*tasks: Task) -> TaskQueue:
     """With all of these tasks, which can be begun."""
-    dealer = Dealer(tasks)
+    queue = TaskQueue(tasks)
     for one in tasks:
-        dealer.add(one.number)
-    return dealer
+        queue.add(one.number)
+    return queue
 
 
 def test_the_longest_task_comes_first() -> None:
     """A long shot that begins last keeps all others waiting."""
-    dealer = Dealer([task(0, 5), task(1, 50), task(2, 20)])
-    dealer.add(0)
-    dealer.add(2)
-    assert dealer.next() == task(2, 20)
-    dealer.add(1)
-    assert [dealer.next(), dealer.next(), dealer.next()] == [task(1, 50), task(0, 5), None]
+    queue = TaskQueue([task(0, 5), task(1, 50), task(2, 20)])
+    queue.add(0)
+    queue.add(2)
+    assert queue.next() == task(2, 20)
+    queue.add(1)
+    assert [queue.next(), queue.next(), queue.next()] == [task(1, 50), task(0, 5), None]
     for number, frames in enumerate((5, 50, 20)):
-        assert not dealer.is_done
-        dealer.done(task(number, frames))
-    assert dealer.is_done
+        assert not queue.is_done
+        queue.done(task(number, frames))
+    assert queue.is_done
 
 
 def test_a_lost_task_is_given_again_three_times_at_most() -> None:
     """A shot that ends every worker would keep a film busy for ever; one that ended once would be missing."""
-    dealer, one = dealer_of(task(7, 5)), task(7, 5)
+    queue, one = queue_of(task(7, 5)), task(7, 5)
     for attempt in range(ATTEMPTS - 1):
-        assert dealer.next() == one
-        assert dealer.attempt(one) == attempt
-        dealer.lost(one, "SIGKILL")
-    assert dealer.next() == one
+        assert queue.next() == one
+        assert queue.attempt(one) == attempt
+        queue.lost(one, "SIGKILL")
+    assert queue.next() == one
     with pytest.raises(LostError, match=r"Shot 7 \(frames 0 to 4\) could not be colored: 3 workers .*\(SIGKILL\)"):
-        dealer.lost(one, "SIGKILL")
+        queue.lost(one, "SIGKILL")
 
 
 def test_a_task_that_two_workers_finished_is_done_once() -> None:
     """A worker that was believed lost and comes back would end the run, or have its shot colored again."""
-    dealer = dealer_of(task(0, 5), task(1, 3))
-    first = dealer.next()
+    queue = queue_of(task(0, 5), task(1, 3))
+    first = queue.next()
     assert first is not None
-    dealer.lost(first, "silent")
-    dealer.done(first)
-    dealer.lost(first, "silent")
-    assert dealer.next() == task(1, 3)
-    assert dealer.next() is None
+    queue.lost(first, "silent")
+    queue.done(first)
+    queue.lost(first, "silent")
+    assert queue.next() == task(1, 3)
+    assert queue.next() is None

@@ -19,20 +19,20 @@ from ..film.plan import FilmPlan
 from ..film.shot_cache import UnitEnd
 from ..inference.colorizer import Colorizer
 from ..passes.schedule import Schedule
-from .dealer import Dealer
 from .places import PlaceFinder
+from .task_queue import TaskQueue
 from .tasks import Task, due_tasks, tasks_of
 from .team import Done, Failed, GivenUp, Lost, Progressed, Team, TeamMaker
-from .unit_run import Order
+from .unit_run import Assignment
 from .unit_worker import Setup
 
-__all__ = ["DealtColorRun", "DealtRun", "check_dealable"]
+__all__ = ["DistributedColorRun", "DistributedRun", "check_distributable"]
 
 _WAIT = 0.2  # seconds for which the team is asked at once
 _LATE = 90.0  # seconds after which what others have written is seen on any drive
 
 
-def check_dealable(plan: FilmPlan) -> None:
+def check_distributable(plan: FilmPlan) -> None:
     """Check that a film has several parts that can be colored independently.
 
     Raises:
@@ -60,7 +60,7 @@ def _tasks(plan: FilmPlan, schedule: Schedule) -> list[Task]:
     return tasks_of(schedule, None if plan.fill is None else plan.fill.schedule)
 
 
-class DealtRun(FilmRun):
+class DistributedRun(FilmRun):
     """One film with a plan, by workers.
 
     Args:
@@ -71,11 +71,11 @@ class DealtRun(FilmRun):
     """
 
     def __init__(self, plan: FilmPlan, *args: Any, team: TeamMaker, weights: Path, threads: int, **more: Any) -> None:
-        check_dealable(plan)
+        check_distributable(plan)
         self._team, self._weights, self._worker_threads = team, weights, threads
         self._done: dict[int, int] = {}  # frames of each task that are colored, by its number
         self._found = 0  # frames that an earlier run has colored
-        self._dealing = False
+        self._distributing = False
         super().__init__(plan, *args, **more)
 
     def new_colorizer(self) -> Colorizer:
@@ -86,9 +86,9 @@ class DealtRun(FilmRun):
 
     def color_frames(self) -> None:
         if self.folder.checkpoint is None or not self.folder.checkpoint.complete:
-            self._dealing = True
-            self._deal()
-            self._dealing = False
+            self._distributing = True
+            self._distribute()
+            self._distributing = False
         super().color_frames()
 
     def finished_units(self, position: int) -> dict[int, UnitEnd]:
@@ -96,7 +96,7 @@ class DealtRun(FilmRun):
         return self.finished.take(position, self.folder.path, ()) if self.finished else {}
 
     def resume_hint(self) -> str:
-        if not self._dealing:
+        if not self._distributing:
             return super().resume_hint()
         return "resumes with any number of workers, and finished shots are kept"
 
@@ -105,7 +105,7 @@ class DealtRun(FilmRun):
         assert self.finished is not None  # for the type checker: there is a plan
         return self.finished.keys()
 
-    def _deal(self) -> None:
+    def _distribute(self) -> None:
         """Have everything colored that is not there."""
         assert self.finished is not None  # for the type checker: there is a plan
         self.folder.discard()  # the finished shots of a run by one device are kept; the one that it began is not
@@ -143,14 +143,14 @@ class DealtRun(FilmRun):
 
     def _work(self, tasks: Sequence[Task], places: PlaceFinder, team: Team) -> None:
         """Give the team one task after the other, as their places are found."""
-        dealer = Dealer(tasks)
-        while not dealer.is_done:
+        queue = TaskQueue(tasks)
+        while not queue.is_done:
             found = set(places.found())
             for number in (task.number for task in tasks if task.start in found):
-                dealer.add(number)
-            while team.idle and (due := dealer.next()) is not None:
-                team.give(self._order(due, places, dealer.attempt(due), team.certain))
-            self._take_in(team, dealer)
+                queue.add(number)
+            while team.idle and (due := queue.next()) is not None:
+                team.give(self._assignment(due, places, queue.attempt(due), team.certain))
+            self._take_in(team, queue)
 
     def _setup(self) -> Setup:
         plan = replace(self.plan, schedule=self.schedule)
@@ -159,30 +159,30 @@ class DealtRun(FilmRun):
             plan, self.memory, self._weights, self.weights, self.precision, self._worker_threads, color_alone=alone
         )
 
-    def _order(self, task: Task, places: PlaceFinder, attempt: int, certain: bool) -> Order:
+    def _assignment(self, task: Task, places: PlaceFinder, attempt: int, certain: bool) -> Assignment:
         keys = tuple(self._keys[unit.begin] for unit in self.schedule.units[task.first : task.stop])
         resume = self.plan.settings.resume or attempt > 0
         again = "" if certain or not attempt else f"-{attempt}"  # not beside one who may still write there
-        return Order(task, keys, places.place(task.start), keys[0] + again, resume)
+        return Assignment(task, keys, places.place(task.start), keys[0] + again, resume)
 
-    def _take_in(self, team: Team, dealer: Dealer) -> None:
+    def _take_in(self, team: Team, queue: TaskQueue) -> None:
         """Handle what the team reports."""
         for event in team.poll(_WAIT):
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Done):
                 self.monitor.seen = sorted({*self.monitor.seen, *event.outcome.seen})
-                dealer.done(event.order.task)
-                self._done[event.order.task.number] = event.order.task.end - event.order.task.begin
+                queue.done(event.assignment.task)
+                self._done[event.assignment.task.number] = event.assignment.task.end - event.assignment.task.begin
             elif isinstance(event, Progressed):
-                self._done[event.order.task.number] = event.frames
+                self._done[event.assignment.task.number] = event.frames
             elif isinstance(event, GivenUp):
                 self.meter.workers = team.size
                 self.warn(f"A worker could not be started ({event.reason}): the film is colored without it.")
-            elif isinstance(event, Lost) and not dealer.is_finished(event.order.task):
-                self._done[event.order.task.number] = 0
-                dealer.lost(event.order.task, event.reason)
-                self.warn(f"A worker ended ({event.reason}): another one colors {event.order.task.name}.")
+            elif isinstance(event, Lost) and not queue.is_finished(event.assignment.task):
+                self._done[event.assignment.task.number] = 0
+                queue.lost(event.assignment.task, event.reason)
+                self.warn(f"A worker ended ({event.reason}): another one colors {event.assignment.task.name}.")
         self._report()
 
     def _report(self) -> None:
@@ -190,5 +190,5 @@ class DealtRun(FilmRun):
         self.meter.report("color", self.frames)
 
 
-class DealtColorRun(DealtRun, ColorFileRun):
+class DistributedColorRun(DistributedRun, ColorFileRun):
     """The same for a file with the color alone."""

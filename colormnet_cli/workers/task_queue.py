@@ -1,4 +1,4 @@
-"""Deals tasks to workers: the longest first; a task whose worker was lost is dealt again, a few times."""
+"""Gives tasks to workers: the longest first; a task whose worker was lost is given again, a few times."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..errors import LostError
 from ..wording import listed
 from .tasks import Task
 
-__all__ = ["ATTEMPTS", "Dealer"]
+__all__ = ["ATTEMPTS", "TaskQueue"]
 
 ATTEMPTS = 3  # workers that a task is given to before the run ends
 
 
-class Dealer:
-    """Tasks that are to be colored, by any worker; each can be dealt once it is added by `add`."""
+class TaskQueue:
+    """Tasks that are to be colored, by any worker; each can be given out once it is added by `add`."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._tasks = {task.number: task for task in tasks}

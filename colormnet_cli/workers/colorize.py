@@ -16,7 +16,7 @@ from ..film.receipt import Receipt
 from ..inference.device import resolve_device, resolve_precision
 from ..settings import MemoryConfig, ProgressCallback
 from .choice import Workers
-from .dealt_run import DealtColorRun, DealtRun, check_dealable
+from .distributed_run import DistributedColorRun, DistributedRun, check_distributable
 from .process_team import ProcessTeam
 from .ray_team import RayCluster, RayTeam
 from .team import TeamMaker
@@ -37,7 +37,7 @@ def colorize_with_workers(
     precision: str = "auto",
     progress: ProgressCallback | None = None,
 ) -> Receipt:
-    """Color a film with a plan folder as `colorize` does, its shots dealt to workers, the longest first.
+    """Color a film with a plan folder as `colorize` does, its shots distributed to workers, the longest first.
 
     On CPUs the film is the same, bit for bit, as one worker's with as many threads.
 
@@ -50,7 +50,7 @@ def colorize_with_workers(
         ColormnetError: as `colorize`; LostError where a shot's workers ended three times.
         Interrupted: Ctrl-C; the same call goes on.
     """
-    check_dealable(plan)
+    check_distributable(plan)
     plan = for_network(plan, model)
     with ExitStack() as stack:
         if workers.ray is None:
@@ -63,5 +63,5 @@ def colorize_with_workers(
         how: dict[str, Any] = {"device": device, "precision": resolve_precision(precision, device)}
         how |= {"progress": progress, "team": team, "weights": weights, "threads": threads}
         if plan.settings.chroma_out is not None or plan.settings.steady:
-            return colorize_in_two_steps(plan, model, memory, kind=DealtColorRun, **how)
-        return DealtRun(plan, model, memory, **how).run()
+            return colorize_in_two_steps(plan, model, memory, kind=DistributedColorRun, **how)
+        return DistributedRun(plan, model, memory, **how).run()

@@ -1,4 +1,4 @@
-"""Films whose shots are dealt: what is colored, and from where it is decoded. The worker is in this process."""
+"""Films whose shots are distributed: what is colored, and from where it is decoded. The worker is in this process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from colormnet_cli.errors import MediaError, OutputError, UsageError, WorkerErro
 from colormnet_cli.film.checkpoint import SEGMENT_FRAMES
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.video import reader
-from colormnet_cli.workers import dealt_run, front, places
+from colormnet_cli.workers import colorize as workers_colorize
+from colormnet_cli.workers import distributed_run, places
 from colormnet_cli.workers.choice import Workers, parse_devices
-from colormnet_cli.workers.front import colorize_with_workers
+from colormnet_cli.workers.colorize import colorize_with_workers
 from colormnet_cli.workers.team import Done, Event, Failed, GivenUp, Lost
-from colormnet_cli.workers.unit_run import Order
+from colormnet_cli.workers.unit_run import Assignment
 from colormnet_cli.workers.unit_worker import Outcome, Setup, UnitWorker
 from support.networks import make_small_ddcolor
 from support.planned_film import paint
@@ -45,8 +46,8 @@ class LocalTeam:
     size, certain = 1, True
 
     def __init__(self, setup: Setup) -> None:
-        self.worker, self.orders = UnitWorker(setup, "cpu"), list[Order]()
-        self.due: Order | None = None
+        self.worker, self.assignments = UnitWorker(setup, "cpu"), list[Assignment]()
+        self.due: Assignment | None = None
 
     def __enter__(self) -> LocalTeam:
         return self
@@ -58,32 +59,32 @@ class LocalTeam:
     def idle(self) -> int:
         return int(self.due is None)
 
-    def give(self, order: Order) -> None:
-        self.orders.append(order)
-        self.due = order
+    def give(self, assignment: Assignment) -> None:
+        self.assignments.append(assignment)
+        self.due = assignment
 
     def poll(self, seconds: float) -> list[Event]:
-        order, self.due = self.due, None
-        if order is None:
+        assignment, self.due = self.due, None
+        if assignment is None:
             return []
         try:
-            return [Done(order, self.worker.color(order, lambda _: None))]
+            return [Done(assignment, self.worker.color(assignment, lambda _: None))]
         except WorkerError as error:
             return [Failed(error)]
 
 
-def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tuple[Any, list[Order]]:
-    """The receipt, and the orders that were given."""
+def color(film: Any, kind: type[LocalTeam] = LocalTeam, **settings: Any) -> tuple[Any, list[Assignment]]:
+    """The receipt, and the assignments that were given."""
     teams = list[LocalTeam]()
 
     def team(_: Any, setup: Setup) -> LocalTeam:
         teams.append(kind(setup))
         return teams[-1]
 
-    with mock.patch.object(front, "ProcessTeam", team):
-        plan, workers = film.planned("dealt.mp4", **settings), Workers(devices=("cpu",))
+    with mock.patch.object(workers_colorize, "ProcessTeam", team):
+        plan, workers = film.planned("distributed.mp4", **settings), Workers(devices=("cpu",))
         receipt = colorize_with_workers(plan, film.model, film.weights, workers)
-    return receipt, [order for one in teams for order in one.orders]
+    return receipt, [assignment for one in teams for assignment in one.assignments]
 
 
 @pytest.mark.slow
@@ -105,12 +106,13 @@ def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, m
         return found(self)
 
     monkeypatch.setattr(places.PlaceFinder, "found", all_found)
-    receipt, orders = color(film)
-    assert film.result("dealt.mp4") == film.expected
+    receipt, assignments = color(film)
+    assert film.result("distributed.mp4") == film.expected
     assert receipt.frames == receipt.reused == film.frames
-    assert sorted(order.task.begin for order in orders) == BEGINS
-    assert [order.task.frames for order in orders] == sorted((o.task.frames for o in orders), reverse=True)
-    assert [bool(order.places) for order in sorted(orders, key=lambda o: o.task.begin)] == [False] + 4 * [True]
+    assert sorted(one.task.begin for one in assignments) == BEGINS
+    frames = [one.task.frames for one in assignments]
+    assert frames == sorted(frames, reverse=True)
+    assert [bool(one.places) for one in sorted(assignments, key=lambda one: one.task.begin)] == [False] + 4 * [True]
     assert decoded.count(0) <= 3  # by the search for places, and by the passes of the first shot
     assert receipt.match is not None
     assert receipt.findings is not None
@@ -119,19 +121,19 @@ def test_the_film_is_the_same_and_every_shot_begins_where_it_should(film: Any, m
 
 
 @pytest.mark.slow
-def test_only_what_changed_is_dealt(film: Any) -> None:
+def test_only_what_changed_is_distributed(film: Any) -> None:
     """Hours would pass again for one corrected picture."""
     color(film)
     kept = (film.plan / "colored/0001.png").read_bytes()
     paint(film.plan, 1, (90, -60))
-    _, orders = color(film)
-    assert [order.task.begin for order in orders] == [0]
+    _, assignments = color(film)
+    assert [assignment.task.begin for assignment in assignments] == [0]
     (film.plan / "colored/0001.png").write_bytes(kept)
     with pytest.raises(UsageError, match="no finished segments of"):
         color(film, only_shots="3")
-    _, orders = color(film, only_shots="1")
-    assert [order.task.begin for order in orders] == [0]
-    assert film.result("dealt.mp4") == film.expected
+    _, assignments = color(film, only_shots="1")
+    assert [assignment.task.begin for assignment in assignments] == [0]
+    assert film.result("distributed.mp4") == film.expected
 
 
 @pytest.mark.slow
@@ -148,10 +150,10 @@ def test_a_film_that_one_device_has_begun_is_finished_by_workers(film: Any, monk
     expected = film.alone()
     film.forget()
     with pytest.raises(KeyboardInterrupt):
-        colorize(film.planned("dealt.mp4"), film.model, device="cpu", progress=stop)
-    _, orders = color(film)
-    assert sorted(order.task.begin for order in orders) == BEGINS[2:]
-    assert film.result("dealt.mp4") == expected
+        colorize(film.planned("distributed.mp4"), film.model, device="cpu", progress=stop)
+    _, assignments = color(film)
+    assert sorted(assignment.task.begin for assignment in assignments) == BEGINS[2:]
+    assert film.result("distributed.mp4") == expected
     film.forget()
 
 
@@ -160,9 +162,9 @@ def test_damaged_segments_are_colored_again(film: Any) -> None:
     """A file that is missing would end every later run."""
     color(film)
     next((film.plan / "segments").glob("*/segment-*")).unlink()
-    _, orders = color(film)
-    assert len(orders) == 1
-    assert film.result("dealt.mp4") == film.expected
+    _, assignments = color(film)
+    assert len(assignments) == 1
+    assert film.result("distributed.mp4") == film.expected
 
 
 @pytest.mark.slow
@@ -173,9 +175,9 @@ def test_windows_of_a_long_shot_are_the_same_by_one_and_by_several(studio: Any) 
     expected = film.alone(split_long=4)
     assert expected != film.alone()
     film.forget()
-    _, orders = color(film, split_long=4)
-    assert sorted((order.task.start, order.task.end) for order in orders) == [(0, 8), (8, 47), (23, 62)]
-    assert film.result("dealt.mp4") == expected
+    _, assignments = color(film, split_long=4)
+    assert sorted((one.task.start, one.task.end) for one in assignments) == [(0, 8), (8, 47), (23, 62)]
+    assert film.result("distributed.mp4") == expected
     with pytest.raises(UsageError, match=r"`split_long` is 1: give at least 4 seconds"):
         color(film, split_long=1)
 
@@ -187,9 +189,9 @@ def test_steady_colors_are_the_same_by_one_and_by_several(film: Any) -> None:
     expected = film.alone(steady=True)
     assert expected != film.expected
     film.forget()
-    _, orders = color(film, steady=True)
-    assert len(orders) == len(BEGINS)
-    assert film.result("dealt.mp4") == expected
+    _, assignments = color(film, steady=True)
+    assert len(assignments) == len(BEGINS)
+    assert film.result("distributed.mp4") == expected
     film.forget()
 
 
@@ -201,9 +203,9 @@ def test_colors_that_fill_in_are_the_same_by_one_and_by_several(film: Any) -> No
     expected = film.alone(fill="auto")
     assert expected != film.expected
     film.forget()
-    _, orders = color(film, fill="auto")
-    assert len(orders) > 1
-    assert film.result("dealt.mp4") == expected
+    _, assignments = color(film, fill="auto")
+    assert len(assignments) > 1
+    assert film.result("distributed.mp4") == expected
     film.forget()
 
 
@@ -233,31 +235,31 @@ def test_the_shot_of_a_killed_worker_is_colored_again(film: Any, monkeypatch: py
 
     class Killed(LocalTeam):
         def poll(self, seconds: float) -> list[Event]:
-            if self.due is None or self.orders[0] is not self.due:
+            if self.due is None or self.assignments[0] is not self.due:
                 return super().poll(seconds)
-            order, self.due = self.due, None
+            assignment, self.due = self.due, None
             with monkeypatch.context() as patch:
                 patch.setattr(FilmRun, "_keep", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
                 with pytest.raises(RuntimeError):
-                    self.worker.color(order, lambda _: None)
-            return [Lost(order, "SIGKILL")]
+                    self.worker.color(assignment, lambda _: None)
+            return [Lost(assignment, "SIGKILL")]
 
     film.forget()
-    _, orders = color(film, Killed)
-    assert [order.task for order in orders].count(orders[0].task) == 2
-    assert film.result("dealt.mp4") == film.expected
+    _, assignments = color(film, Killed)
+    assert [assignment.task for assignment in assignments].count(assignments[0].task) == 2
+    assert film.result("distributed.mp4") == film.expected
 
 
 def test_what_was_colored_and_is_not_there_ends_the_run(film: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that deals shots would color it itself, alone, without a word."""
+    """The process that distributes shots would color it itself, alone, without a word."""
 
     class Forgetful(LocalTeam):
         def poll(self, seconds: float) -> list[Event]:
-            order, self.due = self.due, None
-            return [] if order is None else [Done(order, Outcome([]))]
+            assignment, self.due = self.due, None
+            return [] if assignment is None else [Done(assignment, Outcome([]))]
 
     film.forget()
-    monkeypatch.setattr(dealt_run, "_LATE", 0.0)
+    monkeypatch.setattr(distributed_run, "_LATE", 0.0)
     with pytest.raises(OutputError, match=r"Shot \d .* was colored, but is not in .*segments: give the command again"):
         color(film, Forgetful)
 
@@ -277,21 +279,22 @@ def test_a_lost_worker_is_reported(film: Any) -> None:
 
     class Losing(LocalTeam):
         def poll(self, seconds: float) -> list[Event]:
-            if len(self.orders) == 1 and self.due is not None:
-                order, self.due = self.due, None
-                return [Lost(order, "SIGKILL"), GivenUp("cuda:1: SIGKILL")]
-            order = self.due
-            return [*super().poll(seconds), *([] if order is None else [Lost(order, "no answer")])]  # that of another
+            if len(self.assignments) == 1 and self.due is not None:
+                assignment, self.due = self.due, None
+                return [Lost(assignment, "SIGKILL"), GivenUp("cuda:1: SIGKILL")]
+            assignment = self.due
+            lost = [] if assignment is None else [Lost(assignment, "no answer")]  # that of another
+            return [*super().poll(seconds), *lost]
 
     film.forget()
     receipt, _ = color(film, Losing)
     assert any("A worker ended (SIGKILL): another one colors Shot" in warning for warning in receipt.warnings)
     assert "A worker could not be started (cuda:1: SIGKILL): the film is colored without it." in receipt.warnings
     assert not any("no answer" in warning for warning in receipt.warnings)  # about shots that are finished
-    assert film.result("dealt.mp4") == film.expected
+    assert film.result("distributed.mp4") == film.expected
 
 
-def test_what_cannot_be_dealt_is_reported(film: Any, studio: Any) -> None:
+def test_what_cannot_be_distributed_is_reported(film: Any, studio: Any) -> None:
     """Workers would start, and one of them do everything; or none would start, and nobody say why."""
     two = Workers(devices=("cpu", "cpu"))
     picture = str(film.plan / "colored/0001.png")
