@@ -12,7 +12,7 @@ from torch import Tensor
 from ..color.resize import bilinear
 from ..networks.colormnet import Features, Key, pad, padding
 from ..settings import MemoryConfig
-from .engine import Engine, Rehearsal, to_device
+from .engine import Engine, SampleCalls, to_device
 from .film_state import EncodedExemplar, FilmState
 from .memory import FAR, MemoryBank, elements, match, queries
 from .preview_state import PreviewState
@@ -143,7 +143,7 @@ class ColorMNetEngine(Engine):
 
     # For estimates and benchmarks
 
-    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+    def sample_calls(self, size: tuple[int, int], lookahead: int) -> SampleCalls:
         film = self._begun
         bank = film.bank
         bank.long, bank.recent = self.memory.long_term, (self.memory.n_s - 2) * bank.elements
@@ -162,7 +162,7 @@ class ColorMNetEngine(Engine):
             readout = film.recall(L, f, self.net.key(f.f16))
             self._decode(f, readout, film.hidden, update_hidden=False)
 
-        return Rehearsal(color, remember, self.memory.gamma, decode_before_remembering)
+        return SampleCalls(color, remember, self.memory.gamma, decode_before_remembering)
 
     @property
     def _begun(self) -> FilmState:

@@ -82,7 +82,7 @@ def frame_cost(
         graphs, net.enabled = net.enabled, False
         colorizer.set_exemplar(torch.empty(3, *size))
         colorizer.step(torch.empty(1, *size))
-        film = colorizer.engine.rehearse(size, lookahead)
+        film = colorizer.engine.sample_calls(size, lookahead)
 
         def counted(work: Callable[[], Any]) -> int:
             before = operations.get_total_flops()

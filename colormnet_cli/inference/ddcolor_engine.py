@@ -11,7 +11,7 @@ from torch import Tensor
 from ..color.lab import lab_to_rgb
 from ..color.resize import resize
 from ..errors import UsageError
-from .engine import Engine, Rehearsal
+from .engine import Engine, SampleCalls
 
 __all__ = ["DDColorEngine"]
 
@@ -59,6 +59,6 @@ class DDColorEngine(Engine):
     def likeness(self, one: Tensor, other: Tensor) -> float:
         raise ValueError("DDColor compares no pictures")
 
-    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+    def sample_calls(self, size: tuple[int, int], lookahead: int) -> SampleCalls:
         Ls = torch.empty(lookahead, 1, *size)
-        return Rehearsal(lambda: self.steps(Ls, lookahead))
+        return SampleCalls(lambda: self.steps(Ls, lookahead))

@@ -14,7 +14,7 @@ from ..networks.colormnet import padding
 from ..networks.deep_exemplar import Exemplar, Match
 from ..networks.state_dict import Network
 from ..settings import MemoryConfig
-from .engine import Engine, Rehearsal, to_device
+from .engine import Engine, SampleCalls, to_device
 
 __all__ = ["DeepExemplarEngine"]
 
@@ -108,9 +108,9 @@ class DeepExemplarEngine(Engine):
         super().time_stages(timed)
         self.uncaptured = timed(self.uncaptured, self.stages)
 
-    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+    def sample_calls(self, size: tuple[int, int], lookahead: int) -> SampleCalls:
         Ls = torch.empty(lookahead, 1, *size)
-        return Rehearsal(lambda: self.steps(Ls, lookahead))
+        return SampleCalls(lambda: self.steps(Ls, lookahead))
 
 
 def _gray(L: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ..networks.state_dict import Network
 from ..settings import DEFAULT_SIZE, MemoryConfig
 from .cuda_graphs import CudaGraphs
 
-__all__ = ["Engine", "Rehearsal", "check_colorizes_films", "engine_of", "to_device"]
+__all__ = ["Engine", "SampleCalls", "check_colorizes_films", "engine_of", "to_device"]
 
 # Networks that colorize films: the module and the class of their engine, imported when a film needs it.
 _ENGINES = {
@@ -27,7 +27,7 @@ _ENGINES = {
 }
 
 
-class Rehearsal(NamedTuple):
+class SampleCalls(NamedTuple):
     """Calls that stand for a film's frames, to estimate what they cost."""
 
     color: Callable[[], Any]  # one batch of frames of which none is remembered
@@ -130,7 +130,7 @@ class Engine(ABC):
     # For estimates and benchmarks
 
     @abstractmethod
-    def rehearse(self, size: tuple[int, int], lookahead: int) -> Rehearsal:
+    def sample_calls(self, size: tuple[int, int], lookahead: int) -> SampleCalls:
         """What frames of this size (H, W) cost, with a memory as full as it gets; the first one is done."""
 
     def fill_memory(self) -> dict[str, int] | None:

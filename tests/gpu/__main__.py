@@ -2,7 +2,7 @@
 
     python -m tests.gpu OUT/                    # from a checkout; all parts
     python -m tests.gpu OUT/ --parts colors,tests
-    python -m tests.gpu OUT/ --device cpu --tiny    # a rehearsal in miniature
+    python -m tests.gpu OUT/ --device cpu --tiny    # a trial with a small network
 
 Writes OUT/figures.json and OUT/report.txt after each step, and OUT/logs/. No network and no downloaded weights are
 needed. Exit code 1 if a step failed or ran into its time limit.
@@ -78,7 +78,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown := [part for part in options.parts if part not in PARTS]:
         parser.error(f"no part {unknown[0]!r}: {', '.join(PARTS)}")
     if options.device == "cpu" and not options.tiny:
-        parser.error("--device cpu is a rehearsal: give --tiny as well")
+        parser.error("--device cpu is a trial: give --tiny as well")
     if options.out is None and not options.list:
         parser.error("give a folder for the results")
     options.out = options.out or "."

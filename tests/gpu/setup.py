@@ -33,7 +33,7 @@ class Setup:
     """How a step runs.
 
     Args:
-        tiny: a rehearsal, with a small network and few frames.
+        tiny: a trial, with a small network and few frames.
         folder: for what several steps use.
     """
 
