@@ -21,6 +21,7 @@ from .exemplar import Exemplar, first_frame_among
 __all__ = ["Encoded", "FrameColorizer", "Resampler"]
 
 _LAG = 0.4  # share of the frames before in the match of a place: grain changes it from frame to frame
+_DOUBT = 0.01  # by so much a place is shown less well for each Lab unit that it is expected to be wrong
 
 Encoded = dict[tuple[str, tuple[int, int]], Any]
 
@@ -149,13 +150,16 @@ class FrameColorizer:
         """`working_steps`, and in further channels what is known of these colors: [K, C, h, w].
 
         That is the expected error, from a network that says it; and with `matching` last how well the exemplars show
-        each place, averaged over some frames.
+        each place, less what is expected to be wrong there, averaged over some frames.
         """
-        channels, steady = [self.working_steps(working, first)], []
+        channels = [self.working_steps(working, first)]
         if self.colorizer.engine.expects_errors:
             channels.append(self.colorizer.expected_error())
         if matching:
-            for match in self.colorizer.exemplar_match():
+            shown, steady = self.colorizer.exemplar_match(), []
+            if len(channels) > 1:
+                shown = shown - _DOUBT * channels[1]
+            for match in shown:
                 self.match = match if self.match is None else _LAG * self.match + (1 - _LAG) * match
                 steady.append(self.match)
             channels.append(torch.stack(steady))
