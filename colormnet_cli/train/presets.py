@@ -43,10 +43,10 @@ PRESETS = {
     "preview": TrainSettings(
         network=_PREVIEW_NETWORK,
         synthetic=True,
-        # Stages begin at shares 0 (keys only), 0.08, 0.4, 0.65 and 0.85: clips grow; those of the last are longer
-        # instead of large, and its losses are others.
+        # Stages begin at shares 0 (keys only), 0.08, 0.4, 0.65 and 0.85: clips grow; the last stage has smaller
+        # ones again, to take less time, and other losses.
         cut=0.25,
-        frames=((0.0, 8), (0.4, 10), (0.65, 12), (0.85, 16)),
+        frames=((0.0, 8), (0.4, 10), (0.65, 12)),
         jumps=((0.0, 1), (0.08, 2), (0.2, 3), (0.4, 5)),
         crops=((0.0, 112), (0.4, 160), (0.65, 192), (0.85, 160)),  # 112: 14×14 memory elements
         plain_share=0.0,

@@ -14,7 +14,7 @@ def test_an_unknown_preset_is_reported_with_the_known_ones() -> None:
 
 
 def test_the_preview_s_stages_grow() -> None:
-    """One command would not do what the stages are for: short small clips first, then large ones, then long ones."""
+    """One command would not do what the stages are for: short small clips first, then long and large ones."""
     settings = preset("preview")
     boundaries = [round(share * settings.steps) for share in (0, 0.4, 0.65, 0.85)]
     stages = [
@@ -22,7 +22,7 @@ def test_the_preview_s_stages_grow() -> None:
         for boundary in boundaries[1:]
         for step in (boundary - 1, boundary)
     ]
-    assert stages == [(112, 8, 4), (160, 10, 2), (160, 10, 2), (192, 12, 2), (192, 12, 2), (160, 16, 2)]
+    assert stages == [(112, 8, 4), (160, 10, 2), (160, 10, 2), (192, 12, 2), (192, 12, 2), (160, 12, 2)]
     assert settings.at(settings.ema_decay, 0) < settings.at(settings.ema_decay, settings.steps - 1)
     assert settings.network.to_dict()["exemplar_weight"] > settings.at(settings.exemplar_weight, settings.steps - 1)
 
