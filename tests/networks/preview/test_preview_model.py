@@ -52,8 +52,7 @@ def test_it_is_small_and_has_a_model_card(preview):
     assert entry.sha256 in card
     assert f"{sum(parameter.numel() for parameter in preview.parameters()):,} parameters" in card
     assert sum(parameter.numel() for parameter in preview.parameters()) <= 4e6
-    # Learning, all memories count alike; in use each holds the model's own answer, and only the exemplar does not fade.
-    assert preview.config.exemplar_weight == preset("preview").network.exemplar_weight
+    assert preview.config == preset("preview").network
 
 
 def by_lightness(exemplar, clip):
@@ -111,7 +110,7 @@ def test_a_still_scene_does_not_fade(preview, scene):
     for _ in range(301):
         L = (lab[:1] + 1.5 * torch.randn(lab[:1].shape, generator=grain)).clamp(0, 100)
         chroma.append(float(colorizer.step(L).norm(dim=0).mean()))
-    assert chroma[300] >= 0.9 * chroma[10], [round(chroma[frame], 2) for frame in (0, 10, 100, 300)]
+    assert chroma[300] >= 0.95 * chroma[10], [round(chroma[frame], 2) for frame in (0, 10, 100, 300)]
 
 
 @pytest.mark.parametrize(
