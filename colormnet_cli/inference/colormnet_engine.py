@@ -193,9 +193,10 @@ class PreviewEngine(ColorMNetEngine):
         return super().steps(L, batch)
 
     def _decode(self, f: Features, readout: Any, hidden: Tensor, *, update_hidden: bool) -> tuple[Tensor, Tensor]:
+        if not self.expects_errors:
+            return super()._decode(f, readout, hidden, update_hidden=update_hidden)
         answer = self.net.answer(f, readout, hidden, update_hidden=update_hidden)
-        if answer.error is not None:
-            self._errors.append(answer.error)
+        self._errors.append(answer.error)
         return answer.ab, answer.hidden
 
     @property

@@ -34,7 +34,8 @@ class GuidedUpsampling(nn.Module):
         distance = (inner[:, None] - torch.tensor([-1.0, 0.0, 1.0], device="cpu")).square()  # (scale, 3)
         place = -_NEARNESS * (distance[:, None, :, None] + distance[None, :, None, :])
         self.place = nn.Parameter(place.reshape(scale**2, _AROUND).to(torch.get_default_device()))
-        self.strength = nn.Parameter(torch.tensor([_LIKENESS, _CERTAINTY]).sqrt())  # used squared: never negative
+        strength = torch.tensor([_LIKENESS, _CERTAINTY], device="cpu").sqrt()  # used squared: never negative
+        self.strength = nn.Parameter(strength.to(torch.get_default_device()))
 
     def forward(self, ab: Tensor, L: Tensor, log_error: Tensor) -> Tensor:
         """Cells [B, 2, h, w], L in 0..100 [B, 1, H, W], log of the expected error [B, 1, h, w]: to [B, 2, H, W].

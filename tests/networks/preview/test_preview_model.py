@@ -138,7 +138,7 @@ def test_a_doubtful_match_is_not_believed(preview, monkeypatch):
 
     heeded, forward = error(), ExemplarDetail.forward
     monkeypatch.setattr(ExemplarDetail, "forward", lambda *args: forward(*args[:-1], torch.zeros_like(args[-1])))
-    assert heeded < 0.98 * error()
+    assert heeded < 0.99 * error()
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_fine_tuning_on_a_film_improves_that_film(preview, tmp_path):
         picture = np.round(rgb[..., ::-1] * 255).astype(np.uint8)
         cv2.imwrite(str(tmp_path / "given" / f"{number:03d}.png"), picture)
     settings = preset("preview").with_overrides(
-        data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=3, lr=3e-4,
+        data=(str(tmp_path / "given"),), synthetic=False, init="preview", steps=200, batch=1, frames=3, lr=6e-4,
         crops=((0.0, 64),), jumps=((0.0, 2),), warmup=10, norm_share=0.0, matching_share=0.0, precision="fp32",
         validation_share=0.0, validate_every=200, checkpoint_every=200, affine=False, ema_decay=0.0, fade_loss=0.0,
         exemplar_weight=0.0,
