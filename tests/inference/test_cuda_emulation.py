@@ -58,7 +58,11 @@ def on_cuda(network: Any, precision: str) -> Any:
     return network
 
 
-NETWORKS: dict[str, dict[str, Any]] = {"ColorMNet": {}, "PreviewNet": {"preview": True, "detail_dim": 8}}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "ColorMNet": {},
+    "PreviewNet": {"preview": True, "detail_dim": 8},
+    "guided PreviewNet": {"preview": True, "detail_dim": 8, "guided": True},
+}
 
 
 @pytest.mark.slow
