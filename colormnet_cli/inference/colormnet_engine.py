@@ -185,7 +185,7 @@ class PreviewEngine(ColorMNetEngine):
 
     state_type = PreviewState
     own_memory = MemoryConfig(n_s=4, n_e=2, top_k=16, long_term=6_000)
-    # Measured with the bundled weights: 0.68 to 0.83 for other scenes, 0.76 to 0.98 for the same one
+    # Measured with the bundled weights: 0.67 to 0.82 for other scenes, 0.74 to 0.98 for the same one
     alike, unlike = 0.89, 0.83
 
     def steps(self, L: Tensor, batch: int) -> Tensor:
