@@ -1,4 +1,4 @@
-"""A worker process: gets orders through a pipe, answers with what comes of them."""
+"""A worker process: gets assignments through a pipe, answers with what comes of them."""
 
 from __future__ import annotations
 

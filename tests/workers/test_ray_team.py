@@ -18,7 +18,7 @@ from colormnet_cli.workers.colorize import colorize_with_workers
 from colormnet_cli.workers.ray_team import RayCluster
 from colormnet_cli.workers.ray_worker import Token
 
-MEMORY = 80 * 2**20  # of a node's object store; only orders and their outcomes are in it
+MEMORY = 80 * 2**20  # of a node's object store; only assignments and their outcomes are in it
 SOON = {
     "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 5,
     "health_check_timeout_ms": 1000,
@@ -111,7 +111,7 @@ def test_storage_that_is_not_shared_is_noticed(tmp_path: Path) -> None:
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_a_worker_that_is_still_at_a_lost_order_gets_no_other() -> None:
+def test_a_worker_that_is_still_at_a_lost_assignment_gets_no_other() -> None:
     """It would not answer while the second one waits for the first, and count as lost until no attempt is left."""
     member = ray_team._Member("0", None)
     member.is_ready = True
