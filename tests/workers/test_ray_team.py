@@ -19,10 +19,6 @@ from colormnet_cli.workers.ray_team import RayCluster
 from colormnet_cli.workers.ray_worker import Token
 
 MEMORY = 80 * 2**20  # of a node's object store; only assignments and their outcomes are in it
-SOON = {
-    "health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 5,
-    "health_check_timeout_ms": 1000,
-}  # fmt: skip
 
 
 class Cluster:
@@ -33,7 +29,7 @@ class Cluster:
         from ray.cluster_utils import Cluster
 
         self.ray = ray
-        head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False, "_system_config": SOON}
+        head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
         self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
         paths = {"env_vars": {"PYTHONPATH": str(tests.parent)}}
