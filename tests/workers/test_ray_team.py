@@ -29,7 +29,8 @@ class Cluster:
         from ray.cluster_utils import Cluster
 
         self.ray = ray
-        head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+        usual = {"worker_niceness": 0}  # by default Ray's workers yield to all other processes, such as other tests
+        head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False, "_system_config": usual}
         self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
         paths = {"env_vars": {"PYTHONPATH": str(tests.parent)}}
