@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import OutputError, UsageError
 from ..settings import EncodingSettings
 from .pixel_formats import Plane, build_frame, pixel_format
+from .priority import kept_priority
 from .probe import VideoInfo
 
 __all__ = [
@@ -213,7 +214,8 @@ def _open(context: Any, spec: EncoderSpec) -> None:
     if spec.encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # errors only: it prints a banner each time it is opened
     try:
-        context.open()
+        with kept_priority():
+            context.open()
     except (av.error.FFmpegError, ValueError, OSError) as error:
         what = f"{spec.width}×{spec.height} {spec.pix_fmt}"
         options = " ".join(f"{k}={v}" for k, v in spec.options) or "none"

@@ -22,6 +22,7 @@ from .demux import first_packets
 from .encode import EncoderSpec, gray_frame, open_encoder
 from .matroska import reserve_shape, write_shape
 from .metadata import SOURCE_ONLY_TAGS, copy_metadata
+from .priority import kept_priority
 from .probe import VideoInfo, open_input
 from .segments import Segment, check_segments, read_packets, read_segment, segment_path
 from .stream_packets import CopiedStream, TimeRange, mux_copied, other_packets
@@ -48,7 +49,8 @@ def try_mux(info: VideoInfo, spec: EncoderSpec, plans: tuple[StreamPlan, ...]) -
         with open_input(info.path) as source, open_output(trial, info, spec) as output:
             video, copies = _add_streams(output, source, info, spec, plans, TimeRange())
             tags = list(output.metadata)
-            output.start_encoding()
+            with kept_priority():
+                output.start_encoding()
             for number, packet in enumerate([*video.encode(gray_frame(spec)), *video.encode(None)]):
                 packet.pts = packet.dts = number  # x265 gives a random DTS to a film of one frame
                 output.mux(packet)
@@ -148,7 +150,8 @@ class _Muxer:
         with open_input(self.info.path) as source, open_output(path, self.info, self.spec) as output:
             video, copies = _add_streams(output, source, self.info, self.spec, plans, self.part)
             output.metadata.update(self.tags)
-            output.start_encoding()
+            with kept_priority():
+                output.start_encoding()
             if (video.codec_context.extradata or b"") != self.summary.extradata:
                 raise OutputError(
                     f"{self.folder} was written by another version of {self.spec.encoder}: run again without resuming."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,34 @@ def test_av1_prints_no_banner(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec="av1"))
     open_encoder(spec)
     assert capfd.readouterr() == ("", "")
+
+
+TRIED = """
+import os, sys
+from pathlib import Path
+from colormnet_cli.settings import ColorizeSettings
+from colormnet_cli.video.encode import choose_encoder, gray_frame, open_encoder
+from colormnet_cli.video.mux import try_mux
+from colormnet_cli.video.probe import probe
+info = probe(Path(sys.argv[1]))
+spec, _ = choose_encoder(info, Path("out.mkv"), ColorizeSettings(codec="av1"))
+if sys.argv[2] == "open":
+    encoder = open_encoder(spec)
+    encoder.encode(gray_frame(spec))
+else:
+    try_mux(info, spec, ())
+threads = os.listdir("/proc/self/task")
+print(len(threads), {os.sched_getscheduler(int(thread)) for thread in threads} == {os.SCHED_OTHER})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="SVT-AV1 does this for root, on Linux")
+@pytest.mark.parametrize("how", ["open", "mux"])
+def test_no_thread_gets_real_time_priority(tmp_path: Path, how: str) -> None:
+    """In a container, where everybody is root, films in AV1 would take the processor from all else until it hangs."""
+    film = make_film(tmp_path / "film.mkv", frames=1)
+    call = [sys.executable, "-c", TRIED, str(film), how]
+    shown = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60)
+    count, usual = shown.stdout.split()
+    assert usual == "True"
+    assert how == "mux" or int(count) > 5  # the encoder's are among them
