@@ -1,10 +1,11 @@
-"""Trying encoders: their own messages must not reach stderr, where programs read JSON lines."""
+"""Opening encoders: no messages of theirs on stderr, where programs read JSON lines, and no real-time priority."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from colormnet_cli.errors import OutputError
 from colormnet_cli.settings import ColorizeSettings
 from colormnet_cli.video.encode import choose_encoder, open_encoder
 from colormnet_cli.video.encoder_support import try_encoder
+from colormnet_cli.video.priority import kept_priority
 from colormnet_cli.video.probe import probe
 from support.films import make_film
 
@@ -63,7 +65,10 @@ print(len(threads), {os.sched_getscheduler(int(thread)) for thread in threads} =
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="SVT-AV1 does this for root, on Linux")
+AS_ROOT = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux may do this")
+
+
+@AS_ROOT
 @pytest.mark.parametrize("how", ["open", "mux"])
 def test_no_thread_gets_real_time_priority(tmp_path: Path, how: str) -> None:
     """In a container, where everybody is root, films in AV1 would take the processor from all else until it hangs."""
@@ -73,3 +78,14 @@ def test_no_thread_gets_real_time_priority(tmp_path: Path, how: str) -> None:
     count, usual = shown.stdout.split()
     assert usual == "True"
     assert how == "mux" or int(count) > 5  # the encoder's are among them
+
+
+@AS_ROOT
+def test_a_thread_that_had_real_time_priority_keeps_it() -> None:
+    """A program that plays sound and colors films from Python would stutter from then on."""
+    with ThreadPoolExecutor(1) as mine, ThreadPoolExecutor(1) as encoder:
+        mine.submit(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)).result()
+        with kept_priority():
+            encoder.submit(os.sched_setscheduler, 0, os.SCHED_FIFO, os.sched_param(1)).result()
+        assert mine.submit(os.sched_getscheduler, 0).result() == os.SCHED_FIFO
+        assert encoder.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER
