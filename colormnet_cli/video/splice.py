@@ -15,7 +15,6 @@ from .demux import demuxed
 from .encode import EncoderSpec
 from .mux import add_rest, merged, open_output
 from .packet_table import PacketTable, reorder_delay
-from .priority import kept_priority
 from .probe import VideoInfo, open_input, seek, video_stream
 from .stream_packets import TimeRange, mux_copied, other_packets
 from .stream_plan import StreamPlan
@@ -62,8 +61,7 @@ def splice_film(splice: Splice, passage: Path, path: Path, progress: Callable[[i
         if splice.extradata is not None:
             context.extradata = splice.extradata
         copies = add_rest(output, source, video, info, spec, splice.streams, part)
-        with kept_priority():
-            output.start_encoding()
+        output.start_encoding()
         by_output = {copy.added.index: copy for copy in copies.values()}
         done = 0
         for packet in merged(_video_packets(splice, passage, video), other_packets(source, copies, None, original)):
