@@ -133,7 +133,7 @@ def test_every_step_in_miniature_on_the_cpu(tmp_path: Path) -> None:
     assert figures["memory", "film-does-not-fit"]["size"] < 96
     assert "one by one" in figures["memory", "graphs-do-not-fit"]["warnings"]
     assert 0 < figures["colors", "colormnet-bf16"]["mean"] < 1
-    assert figures["network", "fp32-lookahead2"]["network"]["fps"] > 0
+    assert figures["network", "preview-no-graphs"]["network"]["fps"] > 0
     assert len(figures["profile", "fp16"]["top"]) == 40
     assert figures["film", "av1-preset10"]["encoder"] == "libsvtav1"
     assert not (tmp_path / "work").exists()
