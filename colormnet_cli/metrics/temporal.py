@@ -19,6 +19,7 @@ can make up for; so flicker of color alone is the error of RGB minus luma, `colo
 from __future__ import annotations
 
 from collections import deque
+from itertools import product
 
 import numpy as np
 import torch
@@ -95,10 +96,14 @@ def flow_scale(height: int, width: int) -> int:
 
 def downscale_for_flow(rgb: Tensor) -> Tensor:
     """Downscale frames for the warp error: [N, C, H, W], uint8 or float in 0..1 → [N, C, H/k, W/k], float in 0..1."""
-    factor = flow_scale(rgb.shape[-2], rgb.shape[-1])
-    frames = rgb.float() if rgb.dtype == torch.uint8 else rgb
-    small = F.avg_pool2d(frames, factor) if factor > 1 else frames
-    return small / 255 if rgb.dtype == torch.uint8 else small
+    height, width = rgb.shape[-2:]
+    factor = flow_scale(height, width)
+    height, width = height // factor, width // factor
+    blocks = rgb[..., : height * factor, : width * factor]
+    total = torch.zeros((*rgb.shape[:-2], height, width), device=rgb.device, dtype=to_255(rgb[:0]).dtype)
+    for row, column in product(range(factor), repeat=2):  # on a CPU more than twice as fast as avg_pool2d
+        total += blocks[..., row::factor, column::factor]
+    return total / (factor**2 * (255 if rgb.dtype == torch.uint8 else 1))
 
 
 def color_only(rgb: Tensor) -> Tensor:
