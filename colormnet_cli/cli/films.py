@@ -45,6 +45,10 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
     Films whose shots have to be found are only checked: they have no plan yet. Others are planned without automatic
     stills that fill in, which may not be there yet.
     """
+    from ..weights import locate
+
+    for model in filter(None, (request.network.model, request.auto_model)):
+        locate(model)  # a mistyped name is reported at once
     reporter.step(f"Reading {request.jobs[0].source}" if len(request.jobs) == 1 else "Reading the films")
     plans: list[tuple[Job, FilmPlan | PicturesPlan | None]] = []
     for job in request.jobs:
@@ -62,9 +66,6 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
 
 def run(session: Session, reporter: Reporter, request: Request) -> None:
     """Load the network once, then colorize film after film; one that fails does not stop the others."""
-    from ..weights import locate
-
-    locate(request.network.model)  # a mistyped name is reported at once
     threads = session.load.prepare()  # before PyTorch is imported, which the last step of a plan does
     plans = _plans(session, reporter, request)
     receipts: list[Receipt] = []

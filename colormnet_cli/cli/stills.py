@@ -47,7 +47,9 @@ def stills(
     """
     with Reporter(session, progress) as reporter:
         from ..shots.folder import read_plan
+        from ..weights import locate
 
+        locate(auto_model)  # a mistyped name is reported at once, also where all stills are colored
         read_plan(folder)  # a mistake in it is reported before weights are loaded
         ready = make_ready(session, reporter, network)
         numbers = color_missing(

@@ -325,10 +325,10 @@ def test_mistakes_are_reported_before_shots_are_found_and_stills_colored(command
     """Hours of finding shots and coloring stills would end with a word about another option."""
     Path("old.mkv").symlink_to(Path("old.mp4").resolve())
     films = ["old.mkv", "-o", "out.mkv"] if "old.mkv" in wrong else ["old.mp4", "-o", "out.mp4"]
-    how = ["--model", "small.pt", "--auto-model", "none.pt", "--device", "cpu"]
+    how = ["--model", "small.pt", "--auto-model", "small.pt", "--device", "cpu"]
     code, _, err = command("colorize", *films, *colors, *how, *wrong)
     assert code in (1, 2), err
-    assert "none.pt" not in err
+    assert "small.pt" not in err
     assert wrong[0] in err or wrong[1] in err
     assert not Path("old-plan").exists()
 
@@ -336,6 +336,23 @@ def test_mistakes_are_reported_before_shots_are_found_and_stills_colored(command
 def test_automatic_stills_fill_in_folders_of_images(command):
     """What is checked of films before stills are colored would end this with an internal error."""
     how = ["--ref", "photo.jpg", "--model", "small.pt", "--device", "cpu"]
-    code, _, err = command("frames", "scans", "-o", "color", *how, "--fill", "auto", "--auto-model", "none.pt")
+    code, _, err = command("frames", "scans", "-o", "color", *how, "--fill", "auto", "--auto-model", "small.pt")
+    assert code == 2, err
+    assert "small.pt colors only from reference images" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["colorize", "old.mp4", "-o", "out.mp4", *HOW],
+        ["colorize", "old.mp4", "-o", "out.mp4", *HOW, "--dry-run"],
+        ["stills", "old-plan"],
+    ],
+)
+def test_a_mistyped_auto_model_is_reported_at_once(command, call):
+    """It would go unnoticed until a still has to be colored, which may be in the middle of the night."""
+    code, _, err = command(*call, "--auto-model", "ddcolour")
     assert code == 1, err
-    assert "'none.pt' is neither a model" in " ".join(err.split())
+    assert "'ddcolour' is neither a model" in " ".join(err.split())
+    assert "did you mean" in err.lower()
+    assert not Path("out.mp4").exists()
