@@ -47,8 +47,9 @@ def _plans(session: Session, reporter: Reporter, request: Request) -> list[tuple
     """
     from ..weights import locate
 
-    for model in filter(None, (request.network.model, request.auto_model)):
-        locate(model)  # a mistyped name is reported at once
+    locate(request.network.model)  # a mistyped name is reported at once
+    if any(job.prepares_plan or job.colors.fill for job in request.jobs):
+        locate(request.auto_model)
     reporter.step(f"Reading {request.jobs[0].source}" if len(request.jobs) == 1 else "Reading the films")
     plans: list[tuple[Job, FilmPlan | PicturesPlan | None]] = []
     for job in request.jobs:

@@ -344,8 +344,8 @@ def test_automatic_stills_fill_in_folders_of_images(command):
 @pytest.mark.parametrize(
     "call",
     [
-        ["colorize", "old.mp4", "-o", "out.mp4", *HOW],
-        ["colorize", "old.mp4", "-o", "out.mp4", *HOW, "--dry-run"],
+        ["colorize", "old.mp4", "-o", "out.mp4", *HOW, "--fill", "auto"],
+        ["colorize", "old.mp4", "-o", "out.mp4", "--auto", "--model", "small.pt", "--dry-run"],
         ["stills", "old-plan"],
     ],
 )
