@@ -134,8 +134,8 @@ PARTS: dict[str, Callable[[_Plan], list[Step]]] = {
 _ANYWHERE = ("doctor",)  # parts that need no device
 # Steps that a trial leaves out, since others run the same code
 _SAME_CODE = {
-    *("colormnet-fp16", "preview-fp16", "deep-exemplar-fp16", "fp32-lookahead1-no-graphs", "preview"),
-    *("h264", "h264-veryfast", "fp16-no-graphs", "bf16"),
+    *("colormnet-fp32", "colormnet-fp16", "preview-bf16", "preview-fp16", "deep-exemplar-fp32", "deep-exemplar-fp16"),
+    *("fp32-lookahead1-no-graphs", "preview", "h264", "h264-veryfast", "fp16-no-graphs", "bf16", "fp32"),
 }
 
 
