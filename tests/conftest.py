@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,14 @@ def golden_model(golden_state: dict[str, Tensor]) -> cm.ColorMNet:
     return model
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if torch.cuda.is_available():
-        return
-    for item in items:
-        if item.get_closest_marker("gpu"):  # not `keywords`, where a folder of that name counts as well
-            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):  # not `keywords`, where a folder of that name counts as well
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+    if hasattr(config, "workerinput"):  # of pytest-xdist: the longest files first, so that all workers end together
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture
