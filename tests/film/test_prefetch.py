@@ -92,7 +92,7 @@ def test_leaving_early_leaves_no_thread() -> None:
     with pytest.raises(KeyboardInterrupt), Prefetch.of(endless(), 2) as items, BackgroundWriter(id, 2) as behind:  # noqa: PT012
         behind.put(next(items))
         raise KeyboardInterrupt
-    assert closed.wait(2)
+    assert closed.wait(30)
     assert threading.active_count() == before
 
 
