@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -170,12 +171,14 @@ class FilmColorizer:
     def _colored_backward(self, one: Pass, begin: int) -> StoredColor:
         """The backward pass down to frame `begin`: the film has reached this one."""
         path = self.folder / f"{self.name}-{self.schedule.passes.index(one):06d}-{begin}.color"
-        if (stored := StoredColor.intact(path)) is not None:
-            return stored
         last = one.end if one.anchor is not None else None if one.end is None else one.end - 1
         assert last is not None  # for the type checker: a backward pass has an end
-        frames = self._start(one)
         working = self._working(one, begin, last)
+        if (stored := StoredColor.intact(path)) is not None:
+            if self._mixing.misses(one):  # the run was interrupted between the pass and its next checkpoint
+                deque(working, maxlen=0)
+            return stored
+        frames = self._start(one)
         colors = color_backward(path, working, self._steps(frames), self.batch, self._report, self._channels)
         self._give_back(frames)
         return colors

@@ -37,6 +37,10 @@ class PassMixing:
         passes = (one for one in self.schedule.passes_of(backward.shot) if not one.backward)
         return next((one for one in passes if one.covers(backward.begin) and one.anchor is not None), None)
 
+    def misses(self, backward: Pass) -> bool:
+        """Whether a backward pass is mixed with a forward one, and no frame of it has been seen."""
+        return backward.anchor is not None and self.before(backward) is not None and backward not in self._ratios
+
     def look(self, backward: Pass, number: int, L: Tensor) -> None:
         """A frame of a backward pass, its lightness [1, h, w]."""
         if number % EVERY or (forward := self.before(backward)) is None or backward.anchor is None:

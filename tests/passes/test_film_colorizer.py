@@ -163,6 +163,23 @@ def test_a_saved_state_continues_in_every_place(film: Film, small_model: Any, tm
     assert min(second.reads, default=stop) >= stop
 
 
+def test_a_backward_pass_that_was_done_before_an_interruption_is_mixed_as_without_it(film: Film) -> None:
+    """Between two references, the resumed film would have other colors than one that was not interrupted."""
+    # Frame 12 is compared with both exemplars: it shows the second one.
+    film.Ls[FRAMES - 4] = film.Ls[FRAMES + 9]
+    shot = ScheduledShot(1, 0, 2 * FRAMES, (film.reference(6, 40, 20), film.reference(FRAMES + 9, 10, 60)))
+    whole = film.colors(film.colorizer(shot))
+    first = film.colorizer(shot)
+    film.colors(first, end=6)
+    state = first.state_dict()
+    film.colors(first, begin=6, end=10)  # the second backward pass is done, and nothing saved since
+    assert len(list(film.folder.glob("*.color"))) == 1
+    resumed = film.colorizer(shot)
+    resumed.load_state_dict(state)
+    for expected, ab in zip(whole[6:], film.colors(resumed, begin=6), strict=True):
+        assert torch.equal(expected, ab)
+
+
 def test_few_frames_are_in_memory_or_on_disk_at_once(film: Film) -> None:
     """The disk would fill up with the colors of shots that are done."""
     shots = (
