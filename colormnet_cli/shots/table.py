@@ -101,8 +101,15 @@ def read_table(path: Path, frames: int | None = None) -> list[PlannedShot]:
 
 def _parse_table(text: str, path: Path, frames: int | None = None) -> list[tuple[int, PlannedShot]]:
     """(row in the file, shot); the first row is 1 and has the names of the columns. `path` is for error messages."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    table = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    table, begin = [], 1
+    try:
+        for row in lines:
+            if any(cell.strip() for cell in row):
+                table.append((lines.line_num, [cell.strip() for cell in row]))
+            begin = lines.line_num + 1
+    except csv.Error as error:  # not strictly, the cell would go on to the end of the table
+        raise MediaError(f"{path}, row {begin}: a quotation mark is not closed: close it, or remove it.") from error
     if not table:
         raise MediaError(f"{path} is empty: run `colormnet shots` again, or write the columns {','.join(COLUMNS)}.")
     names = [name.lower().replace(" ", "_") for name in table[0][1]]

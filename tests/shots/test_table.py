@@ -27,6 +27,7 @@ WRONG = [
     (HEAD + "1,0,40\n2,,90\n", r"row 3: start_frame is empty"),
     (HEAD + "1,0,40\n2,40.5,90\n", r"row 3: start_frame is '40.5': write a whole number"),
     (HEAD + "1,0,-4\n", r"row 2: end_frame is '-4'"),
+    (HEAD + '1,0,40,,,,,"a note\n2,40,90\n', r"row 2: a quotation mark is not closed"),
     (HEAD + "1,0,40\n2,40,40\n", r"row 3: end_frame 40 is not after start_frame 40"),
     (HEAD + "1,0,40\n2,35,90\n", r"row 3: shot 2 begins at frame 35, but shot 1 ends at 40: they overlap"),
     (HEAD + "1,0,40\n2,45,90\n", r"row 3: the frames 40 to 44 belong to no shot: set start_frame to 40"),
