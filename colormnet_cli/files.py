@@ -19,6 +19,7 @@ __all__ = [
     "check_output",
     "file_identity",
     "file_sha256",
+    "location",
     "place_output",
     "sample_sha256",
     "sync_file",
@@ -44,6 +45,15 @@ def not_found(path: Path) -> str:
     except OSError:
         return f"{path} does not exist: there is no folder {path.parent}."
     return f"{path} does not exist{close or ': check its name.'}"
+
+
+def location(path: Path) -> tuple[int, int] | Path:
+    """Equal for all names of one file, whether it exists or not: links, `..` and relative names included."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.resolve()
+    return status.st_dev, status.st_ino
 
 
 def check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None:

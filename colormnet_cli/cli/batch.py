@@ -75,7 +75,10 @@ def _job(folder: Path, row: dict[str, str], ctx: typer.Context) -> Job:
             raise UsageError(f"The column {name!r} is unknown{close}")
         if cell:
             param, negated = columns[name]
-            own[param.name] = _value(ctx, param, cell, negated)
+            try:
+                own[param.name] = _value(ctx, param, cell, negated)
+            except typer.BadParameter as error:
+                raise UsageError(f"{name}: {error.message}") from error
             if param.name == "references":
                 own[param.name] = [str(folder / reference) for reference in own[param.name]]
             elif param.name == "references_at":

@@ -75,7 +75,7 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
             ready = make_ready(session, reporter, request.network, request.jobs[0].settings.threads, threads)
         for job, planned in plans:
             try:
-                known = None if job.colors.fill else planned
+                known = None if job.colors.fill or planned is None else _current(job, planned)
                 plan = known or _prepared_plan(session, reporter, request, job, ready)
                 receipts.append(_colorize_one(reporter, request, job, ready, plan))
                 _write_report(reporter, request, job, named(receipts[-1], ready))
@@ -93,6 +93,12 @@ def run(session: Session, reporter: Reporter, request: Request) -> None:
         elif request.as_json and receipts:
             session.result(named(receipts[0], ready).to_json())
     _report_failures(request, len(receipts))
+
+
+def _current(job: Job, plan: FilmPlan | PicturesPlan) -> FilmPlan | PicturesPlan:
+    """The plan, made again if the film has been replaced since, which may be hours ago."""
+    info = getattr(plan, "info", None)
+    return plan if info is None or info.stamp.fits(info.path) else job.plan()
 
 
 def _prepared_plan(

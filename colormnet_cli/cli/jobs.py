@@ -6,10 +6,10 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, UsageError
-from ..files import check_output
+from ..files import check_output, location
 from ..media.reference_path import split_reference
 from ..settings import ColorizeSettings, ColorSource, MemoryConfig, PicturesSettings
 
@@ -132,7 +132,7 @@ def output_of(film: Path, output: Path | None, settings: ColorizeSettings, *, se
     if output is None and settings.chroma_out is not None:
         return Path(settings.chroma_out)
     path = _output_path(film, output, archive=settings.archive, several=several)
-    if settings.chroma_out is not None and path.absolute() == Path(settings.chroma_out).absolute():
+    if settings.chroma_out is not None and location(path) == location(Path(settings.chroma_out)):
         raise UsageError(f"{path} cannot be both the film (-o) and its colors (`chroma_out`): name two files.")
     return path
 
@@ -149,13 +149,17 @@ def check_jobs(jobs: Sequence[Job]) -> None:
                 f"{job.source} is an image, not a film: give it with --ref if it is the reference image "
                 "(`colormnet frames` colorizes folders of images)"
             )
-    films_of: dict[Path | None, Path] = {}
+    sources = {location(job.source): job.source for job in jobs}
+    films_of: dict[Any, Path] = {}  # by the location of the output
     for job in jobs:
-        for path in job.outputs:
-            if other := films_of.get(path):
+        places = {location(path): path for path in job.outputs if path is not None}
+        for place, path in places.items():
+            if other := films_of.get(place):
                 same = f"{job.source} is given twice" if job.source == other else f"{other} and {job.source}"
                 raise UsageError(f"{same}: both would become {path}")
-        films_of |= dict.fromkeys(job.outputs, job.source)
+            if (other := sources.get(place)) and other != job.source:  # its own film is checked with its plan
+                raise UsageError(f"{path} is to be colorized itself: give the output of {job.source} another name")
+        films_of |= dict.fromkeys(places, job.source)
     check_references(jobs)
 
 
@@ -171,9 +175,9 @@ def check_report(report: Path, jobs: Sequence[Job]) -> None:
     pictures += [image for job in jobs for _, image in job.colors.references_at]
     pictures += [str(job.settings.protect) for job in jobs if job.settings.protect is not None]
     inputs = [*(job.source for job in jobs), *(split_reference(name)[0] for name in pictures)]
-    outputs = {path.absolute(): path for job in jobs for path in job.outputs if path is not None}
+    outputs = {location(path): path for job in jobs for path in job.outputs if path is not None}
     for page in pages:
-        if path := outputs.get(page.absolute()):
+        if path := outputs.get(location(page)):
             raise UsageError(f"{path} cannot be both a film and a report (--report): name two files")
         check_output(page, inputs, overwrite=True)
 

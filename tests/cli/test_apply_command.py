@@ -59,12 +59,14 @@ def test_grading_without_the_network(command):
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mp4", 2, "--chroma-out writes FFV1 in Matroska: call it"),
         ("colorize old.mp4 two.mp4 --ref photo.jpg --chroma-out x.mkv", 2, "both would become x.mkv"),
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv -o x.mkv", 2, "cannot be both the film (-o)"),
+        ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv -o here/x.mkv", 2, "cannot be both the film (-o)"),
         ("colorize old.mp4 --ref photo.jpg --chroma-out x.mkv --steady", 2, "Flicker is not removed from colors alone"),
         ("colorize old.mp4 --ref photo.jpg --steady --start 1", 2, "The whole film is made steady: leave --start"),
     ],
 )  # fmt: skip
 def test_impossible_requests(command, line, code, message):
     """One sentence, and nothing is left behind."""
+    Path("here").symlink_to(".")
     got, out, err = command(*line.split(), *(["--model", "small.pt"] if line.startswith("colorize") else []))
     assert (got, out) == (code, "")
     assert message in " ".join(err.split())

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from colormnet_cli.cli import films
 from support.commands import command, environment, run, world  # noqa: F401 - fixtures
+from support.films import frames_of, make_film
 
 HOW = ["--model", "small.pt", "--device", "cpu", "--size", "32"]
 
@@ -97,13 +99,18 @@ def test_a_list_of_films(command, tmp_path):
             r"line 2: the column 'referencs' is unknown; did you mean 'references'",
         ),
         ("film,model\nold.mp4,preview\n", "line 2: the column 'model' is unknown"),
-        ("film,crf\nold.mp4,good\n", "line 2: .*(number|float)"),
-        ("film,crf\nold.mp4,64\n", "line 2: .*63"),
-        ("film,start\ntwo.mp4,\nold.mp4,noon\n", "line 3: 'noon' is not a time|line 3: 'noon' is no time"),
+        ("film,crf\nold.mp4,good\n", "line 2: crf: .*(number|float)"),
+        ("film,crf\nold.mp4,64\n", "line 2: crf: .*63"),
+        ("film,start\ntwo.mp4,\nold.mp4,noon\n", "line 3: start: 'noon' is not a time"),
         ("film,start,end\nold.mp4,2,1\n", r"line 2: the end \(1\) is not after the start"),
         ("film,archive\nold.mp4,perhaps\n", "line 2: archive is 'perhaps': give yes or no"),
         ("film,crf\nold.mp4,1,2\n", "line 2: there are more cells than columns"),
         ("film,output\nold.mp4,a.mp4\ntwo.mp4,a.mp4\n", r"old\.mp4 and two\.mp4: both would become a\.mp4"),
+        ("film,output\nold.mp4,a.mp4\ntwo.mp4,here/a.mp4\n", r"both would become here/a\.mp4"),
+        (
+            "film,output\nold.mp4,linked.mp4\ntwo.mp4,b.mp4\n",
+            r"linked\.mp4 is to be colorized itself: give the output of old\.mp4 another name",
+        ),
         ("film,crf\n,1\n", "line 2: there is no film"),
         ("film\nold.mp4\ntwo.mp4\n", r"There is no reference image for old\.mp4, two\.mp4"),
     ],
@@ -111,11 +118,32 @@ def test_a_list_of_films(command, tmp_path):
 def test_mistakes_in_a_list(world, tmp_path, monkeypatch, capsys, command, text, message):
     """They have to be found in a spreadsheet of a hundred lines, before the first film is started."""
     Path("films.csv").write_text(text)
+    Path("linked.mp4").symlink_to("two.mp4")
+    Path("here").symlink_to(".")
     reference = [] if "no reference" in message else ["--ref", "photo.jpg"]
     code, out, err = command("colorize", "--batch", "films.csv", *reference, *HOW)
     assert re.search(message, err, re.IGNORECASE), err
     assert (code, out) == (2, "")
     assert err.startswith("Error: ")
+
+
+@pytest.mark.slow
+def test_a_film_that_is_replaced_while_another_is_colored_is_planned_again(command, monkeypatch):
+    """It would end with an internal error hours later, or with the sound of another film."""
+    shutil.copy("old.mp4", "new.mp4")  # six frames, no sound
+    make_film("later.mp4", frames=5, codec="libx264", audio=[("aac", "deu")])
+    color = films._colorize_one
+
+    def color_and_replace(*given):
+        receipt = color(*given)
+        if Path("new.mp4").exists():
+            os.replace("new.mp4", "later.mp4")
+        return receipt
+
+    monkeypatch.setattr(films, "_colorize_one", color_and_replace)
+    code, _, err = command("colorize", "two.mp4", "later.mp4", *HOW, "--ref", "photo.jpg", "-o", "out")
+    assert code == 0, err
+    assert len(frames_of(Path("out/later.mp4"))) == 6
 
 
 @pytest.mark.slow
