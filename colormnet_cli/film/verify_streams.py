@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import av
+
 from ..timecode import format_time
 from ..video.demux import demuxed
 from ..video.metadata import SOURCE_ONLY_TAGS, described, stored_tags
@@ -32,7 +34,7 @@ def stream_checks(one: VideoInfo, other: VideoInfo, plans: Sequence[StreamPlan],
         plans: of the other streams of the first.
         muxer: of the second.
     """
-    kept = [plan for plan in plans if plan.action not in ("drop", "attach")]
+    kept = [plan for plan in plans if plan.action != "drop"]
     found: dict[str, list[int]] = {}
     for stream in other.streams:
         if stream.index != other.index:
@@ -45,14 +47,13 @@ def stream_checks(one: VideoInfo, other: VideoInfo, plans: Sequence[StreamPlan],
             yield Check(plan.name, True, plan.note or "left out: the container does not store it")
             continue
         candidates = found.get(plan.stream.kind, [])
-        if plan.action == "attach":
-            yield Check(plan.name, True, "attached as a file")
-        elif not candidates:
+        if not candidates:
             yield Check(plan.name, False, "is missing")
         else:
             index = candidates.pop(0)
-            pairs.append((plan.name, plan.stream.index, index))
-            if plan.action != "copy":
+            if plan.action != "attach":  # a cover that Matroska stores as a file: neither language nor title
+                pairs.append((plan.name, plan.stream.index, index))
+            if plan.action not in ("copy", "attach"):
                 yield Check(plan.name, True, f"converted to {plan.action}: not compared")
             elif plan.stream.codec.startswith("pcm_"):  # containers divide samples into packets as they like
                 yield _samples(plan.name, mine[plan.stream.index], theirs[index])
@@ -91,7 +92,8 @@ def _packets(path: Path, indices: Sequence[int]) -> dict[int, list[_Packet]]:
                 checksum = zlib.crc32(_content(stream))
                 found[stream.index].append(_Packet(Fraction(0), checksum, checksum))
         for packet in demuxed(container, [stream for stream in streams if stream.type != "attachment"]):
-            if not packet.size or packet.pts is None:
+            cover = packet.stream.disposition & av.stream.Disposition.attached_pic
+            if not packet.size or (packet.pts is None and not cover):
                 continue
             data, kind = bytes(packet), packet.stream.type
             if kind == "subtitle" and data == b"\0\0":
@@ -105,7 +107,7 @@ def _packets(path: Path, indices: Sequence[int]) -> dict[int, list[_Packet]]:
                 data = data[7 if data[1] & 1 else 9 :]
             before = found[packet.stream.index]
             so_far = zlib.crc32(data, before[-1].so_far if before else 0)
-            before.append(_Packet(packet.pts * packet.time_base, zlib.crc32(data), so_far, packet.is_discard))
+            before.append(_Packet((packet.pts or 0) * packet.time_base, zlib.crc32(data), so_far, packet.is_discard))
     return found
 
 

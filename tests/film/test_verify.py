@@ -232,6 +232,19 @@ def test_what_containers_change_is_no_difference(
     assert failed(verify_film(old, tmp_path / result)) == []
 
 
+@pytest.mark.parametrize("result", ["out.mkv", "out.mp4"])
+def test_covers_are_compared(tmp_path: Path, result: str) -> None:
+    """A film with a cover would be called broken, or one with another cover whole."""
+    one, other = (cv2.imencode(".jpg", np.full((48, 64, 3), value, np.uint8))[1].tobytes() for value in (50, 200))
+    for name, cover in (("old", one), ("changed", other), ("without", None)):
+        film = make_film(tmp_path / f"{name}.mp4", frames=3, codec="libx264", cover=cover)
+        steady_film(plan_steady(film, film, tmp_path / f"{name}-{result}", settings=ColorizeSettings()))
+    assert failed(verify_film(tmp_path / "old.mp4", tmp_path / f"old-{result}")) == []
+    for name in ("changed", "without"):
+        (found,) = failed(verify_film(tmp_path / "old.mp4", tmp_path / f"{name}-{result}"))
+        assert found.startswith("video stream 1 (mjpeg)"), found
+
+
 @pytest.mark.parametrize("tags", [(1, 1), (6, 6), (5, 4), (2, 1)])
 def test_color_tags_are_kept_in_prores(tmp_path: Path, tags: tuple[int, int]) -> None:
     """ProRes stores primaries and transfer function in each frame: editing programs would show other colors."""
