@@ -10,12 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
-
 from ..timecode import format_time
 from ..video.demux import demuxed
 from ..video.metadata import SOURCE_ONLY_TAGS, described, stored_tags
-from ..video.probe import VideoInfo, open_input
+from ..video.probe import VideoInfo, is_cover, open_input
 from ..video.stream_plan import StreamPlan
 from ..wording import many
 from .check import Check
@@ -92,8 +90,7 @@ def _packets(path: Path, indices: Sequence[int]) -> dict[int, list[_Packet]]:
                 checksum = zlib.crc32(_content(stream))
                 found[stream.index].append(_Packet(Fraction(0), checksum, checksum))
         for packet in demuxed(container, [stream for stream in streams if stream.type != "attachment"]):
-            cover = packet.stream.disposition & av.stream.Disposition.attached_pic
-            if not packet.size or (packet.pts is None and not cover):
+            if not packet.size or (packet.pts is None and not is_cover(packet.stream)):
                 continue
             data, kind = bytes(packet), packet.stream.type
             if kind == "subtitle" and data == b"\0\0":

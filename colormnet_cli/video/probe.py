@@ -22,7 +22,7 @@ from ..files import FileStamp, not_found
 from .decode import decoded_frames
 from .pixel_formats import PixelLayout, pixel_layout
 
-__all__ = ["StreamInfo", "VideoInfo", "open_input", "probe", "seek", "video_stream"]
+__all__ = ["StreamInfo", "VideoInfo", "is_cover", "open_input", "probe", "seek", "video_stream"]
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _LIMITED_GRAY = ("h264", "hevc", "av1", "libdav1d", "vvc", "vp9")  # gray of these has limited range unless tagged
@@ -130,7 +130,7 @@ def open_input(path: str | Path) -> Iterator[InputContainer]:
 def video_stream(container: InputContainer, path: Path) -> Any:
     """The first video stream that is not a cover picture."""
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if not is_cover(stream):
             if stream.codec_context is None:
                 raise MediaError(f"{path}: this FFmpeg has no decoder for its video stream.")
             return stream
@@ -282,7 +282,10 @@ def _packets(container: InputContainer, stream: Any) -> int | None:
 def _stream_info(stream: Any) -> StreamInfo:
     context = stream.codec_context
     name = context.name if context is not None else (getattr(stream, "name", None) or "unknown")
-    picture = bool(stream.disposition & av.stream.Disposition.attached_pic)
-    return StreamInfo(
-        stream.index, stream.type, name, stream.metadata.get("language"), stream.metadata.get("title"), picture
-    )
+    language, title = stream.metadata.get("language"), stream.metadata.get("title")
+    return StreamInfo(stream.index, stream.type, name, language, title, is_cover(stream))
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a picture, as of a cover."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
