@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,10 @@ class FilmRun(Run):
         """Colorize the frames that follow a checkpoint."""
         position = done.frames if done else 0
         units = UnitQueue(self.units, self.finished_units(position), position)
+        if done is not None and not units.units:  # interrupted between the last frame and the end of the encoder
+            self.folder.save(replace(done, complete=True), None)
+            self._keep(done.frames)
+            return
         self.reused = sum(unit.end - unit.begin for unit in units.units if units.is_finished(unit) and unit.end)
         colorizer = self.film_colorizer()
         if not colorizer.can_continue(position, units.shots):

@@ -17,6 +17,7 @@ from colormnet_cli import ColorizeSettings, colorize_video, plan_video
 from colormnet_cli.errors import Interrupted, MediaError, UsageError
 from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
+from colormnet_cli.film.segment_encoders import SegmentEncoders
 from colormnet_cli.settings import ColorSource
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
@@ -192,6 +193,27 @@ def test_an_interrupted_film_ends_the_same(work: Workplace, stop: int) -> None:
         work.run(stop_at=stop)
     receipt = work.run()
     assert receipt.resumed_at == max([f for f in (0, 5, 10, 14, 19, 24, 26, 31, 36, 41, 42, 47, 52) if f <= stop])
+    assert (work.folder / "out.mp4").read_bytes() == (work.folder / "whole.mp4").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_film_interrupted_behind_its_last_frame_ends_the_same(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every further run ended with an internal error, and the work of hours was lost."""
+    whole = work.run("whole.mp4")
+    shutil.rmtree(work.plan / "segments")
+
+    def stop(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentEncoders, "finish", stop)
+        with pytest.raises(Interrupted, match=f"the same command resumes at frame {whole.frames}"):
+            work.run()
+    receipt = work.run()
+    assert work.colored == []
+    assert (receipt.resumed_at, receipt.findings) == (whole.frames, whole.findings)
     assert (work.folder / "out.mp4").read_bytes() == (work.folder / "whole.mp4").read_bytes()
 
 
