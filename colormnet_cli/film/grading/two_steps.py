@@ -64,11 +64,10 @@ def colorize_in_two_steps(
         progress,
     )
     second.work()
-    network.result = FileRecord.of(plan.output)
-    receipt = _receipt(network, second, {shot.number: shot.mask for shot in plan.schedule.shots})
     if not kept:
         path.unlink(missing_ok=True)
-    return receipt
+    network.result = FileRecord.of(plan.output)
+    return _receipt(network, second, {shot.number: shot.mask for shot in plan.schedule.shots})
 
 
 def _beside(output: Path) -> Path:
