@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -107,14 +108,16 @@ class _Recoloring:
         try:
             with cpu_threads(self.settings.threads), self.folder:
                 self._encode()
-                before, source = self._replace()
+                made = self._join()
+                receipt = self._receipt(made)  # first, for it takes long to hash a film
+                self._replace(made)
         except KeyboardInterrupt as error:
             raise Interrupted(f"Interrupted: {path} was left as it was.") from error
         except OSError as error:
             if not isinstance(error.errno, int):
                 raise
             raise cannot_write(path, error, f"; {path.name} was left as it was") from error
-        return self._receipt(before, source)
+        return self._written(receipt)
 
     def _encode(self) -> None:
         """Color and encode the passage, in a wider precision where the network's colors are not finite."""
@@ -212,29 +215,29 @@ class _Recoloring:
 
     # The film with the passage
 
-    def _replace(self) -> tuple[FileRecord, FileRecord | None]:
-        """Write the film with the new passage, check it, and put it in the old one's place.
-
-        Returns what the old film was, and the film that was colored, where it is another one.
-        """
+    def _join(self) -> Path:
+        """Write the film with the new passage beside the old one, and check it."""
         plan, info, frames = self.plan, self.plan.info, len(self.plan.splice.table.frames)
         path = self.folder.path / f"muxed{self.output.suffix}"
         self.meter.begin(0)
         made = write_passage(info, plan.film.encoder, self.folder.path)
         self.warnings += splice_film(plan.splice, made, path, lambda done: self.meter.report("join", done, frames))
         check_plays(plan.splice, path)
-        before = FileRecord.of_input(info.path, info.stamp)
-        source = None if plan.film.info is info else FileRecord.of_input(plan.film.info.path, plan.film.info.stamp)
-        for one in (info, plan.film.info):
+        return path
+
+    def _replace(self, made: Path) -> None:
+        """Put the new film in the old one's place."""
+        for one in (self.plan.info, self.plan.film.info):
             if not one.stamp.fits(one.path):
                 raise MediaError(f"{one.path} was replaced or changed while it was read: start again.")
-        shutil.copymode(self.output, path)
-        place_output(path, self.output, overwrite=True)
-        return before, source
+        shutil.copymode(self.output, made)
+        place_output(made, self.output, overwrite=True)
 
-    def _receipt(self, before: FileRecord, source: FileRecord | None) -> Receipt:
+    def _receipt(self, made: Path) -> Receipt:
         """The receipt of the film, with this change."""
-        plan, passage = self.plan, self.passage
+        plan, info, passage = self.plan, self.plan.info, self.passage
+        before = FileRecord.of_input(info.path, info.stamp)
+        source = None if plan.film.info is info else FileRecord.of_input(plan.film.info.path, plan.film.info.stamp)
         references = tuple(FileRecord.of(split_reference(one)[0]) for one in plan.film.references)
         change: dict[str, Any] = {
             "frames": [passage.first, passage.last],
@@ -273,17 +276,21 @@ class _Recoloring:
                 fps=change["fps"],
                 warnings=tuple(self.warnings),
             )
-        receipt = replace(
+        return replace(
             past,
-            output=FileRecord.of(plan.info.path),
+            output=replace(FileRecord.of(made), path=str(info.path)),
             changes=(*past.changes, change),
             findings=_findings_outside(past.findings, passage.first, passage.last),
         )
-        if (path := plan.past.receipt_path) is not None:
+
+    def _written(self, receipt: Receipt) -> Receipt:
+        """The receipt, in the place of the old film's."""
+        if (path := self.plan.past.receipt_path) is not None:
             try:
                 write_whole(path, receipt.to_json().encode() + b"\n")
             except OSError as error:
-                change["warnings"].append(f"{path} cannot be written ({error.strerror}): it is that of the old film.")
+                sentence = f"{path} cannot be written ({error.strerror}): it is that of the old film."
+                receipt.changes[-1]["warnings"].append(sentence)
         return receipt
 
 

@@ -21,6 +21,7 @@ import pytest
 from colormnet_cli import ColorizeSettings, ColorSource, Receipt, colorize_video, plan_recolor, recolor
 from colormnet_cli.errors import Interrupted, MediaError, OutputError, UsageError
 from colormnet_cli.film import checkpoint
+from colormnet_cli.film.receipt import FileRecord
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.networks.weight_file import save_network
 from colormnet_cli.video import reader
@@ -379,6 +380,24 @@ def test_protected_parts_stay_neutral(film: Any, old: Path, tmp_path: Path, smal
 
 
 # What goes wrong on the way
+
+
+@pytest.mark.slow
+def test_a_film_is_hashed_before_it_is_replaced(
+    film: Any, old: Path, small_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted while a large film is hashed, it would be a new film with the receipt of the old one."""
+    path = film("ffv1.mkv")
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+
+    def stop(path: Path) -> FileRecord:
+        raise KeyboardInterrupt
+
+    plan = plan_recolor(path, old.parent / "red.png", "f20", "f40")
+    monkeypatch.setattr(FileRecord, "of", stop)
+    with pytest.raises(Interrupted, match=r"ffv1\.mkv was left as it was"):
+        recolor(plan, small_model, device="cpu")
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
 
 
 @pytest.mark.slow
