@@ -16,6 +16,7 @@ from colormnet_cli.film import checkpoint
 from colormnet_cli.film.film_run import FilmRun
 from colormnet_cli.film.grading.apply_color import apply_color, plan_apply
 from colormnet_cli.film.grading.steady_film import plan_steady, steady_film
+from colormnet_cli.film.receipt import FileRecord
 from colormnet_cli.film.verify import verify_film
 from colormnet_cli.shots.detect import Boundary
 from colormnet_cli.shots.make_plan import make_plan
@@ -106,6 +107,22 @@ def test_both_steps_are_resumed(tmp_path: Path, color: Any, monkeypatch: pytest.
     assert receipt.resumed_at >= 5
     assert np.array_equal(chroma(tmp_path / "whole.mkv"), chroma(tmp_path / "out.mkv"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.mkv", "out.mkv", "whole.mkv"]
+
+
+@pytest.mark.slow
+def test_interrupted_while_the_film_is_hashed_only_the_film_is_there(
+    tmp_path: Path, color: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The large file between both steps would stay for good: the next run only says that the film exists."""
+    old = make_film(tmp_path / "old.mkv", frames=6)
+
+    def stop(path: Path) -> FileRecord:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileRecord, "of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        color(old, tmp_path / "out.mkv", archive=True, steady=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.mkv", "out.mkv"]
 
 
 def test_what_cannot_be_made_steady(tmp_path: Path, color: Any, photo: Path) -> None:
