@@ -44,8 +44,8 @@ def workers_at(process: subprocess.Popen[str], frames: int) -> list[psutil.Proce
 
 
 def ended(workers: list[psutil.Process]) -> bool:
-    """Whether they end within a minute, also where nobody waits for processes without a parent."""
-    end = time.monotonic() + 60
+    """Whether they end within 15 seconds, also where nobody waits for processes without a parent."""
+    end = time.monotonic() + 15
     while time.monotonic() < end:
         if not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):
             return True
