@@ -100,7 +100,8 @@ def downscale_for_flow(rgb: Tensor) -> Tensor:
     factor = flow_scale(height, width)
     height, width = height // factor, width // factor
     blocks = rgb[..., : height * factor, : width * factor]
-    total = torch.zeros((*rgb.shape[:-2], height, width), device=rgb.device, dtype=to_255(rgb[:0]).dtype)
+    dtype = torch.float32 if rgb.dtype == torch.uint8 else rgb.dtype
+    total = torch.zeros((*rgb.shape[:-2], height, width), device=rgb.device, dtype=dtype)
     for row, column in product(range(factor), repeat=2):  # on a CPU more than twice as fast as avg_pool2d
         total += blocks[..., row::factor, column::factor]
     return total / (factor**2 * (255 if rgb.dtype == torch.uint8 else 1))
